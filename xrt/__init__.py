@@ -1,0 +1,1 @@
+"""xrt: does robust training help my multilingual encoder, and with which settings?"""
