@@ -1,0 +1,252 @@
+"""Sentence pairs as padded tensors, joined the way the tokenizer joins them, in an order that needs no state.
+
+Pairs are built from sentences that were tokenized once, so that 49 language pairs do not tokenize a sentence 14
+times. Order and composition of training batches are functions of (seed, epoch) alone: a resumed trial needs only
+its step. Nothing here knows what is done with a batch.
+
+Letters: B pairs, T tokens.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from xrt.data.synonyms import Neighbours, substitute
+from xrt.data.tokens import Ints, Tokens, tokenize
+
+BUCKET = 50  # batches whose examples are sorted by length together
+
+
+@dataclass(frozen=True)
+class PairTemplate:
+    """What a tokenizer puts before, between and after two sentences, and their token types (None: it has none)."""
+
+    before: tuple[int, ...]
+    between: tuple[int, ...]
+    after: tuple[int, ...]
+    types: tuple[int, int, int, int, int] | None  # of: before, first, between, second, after
+    pad: int
+
+    @property
+    def specials(self) -> int:
+        return len(self.before) + len(self.between) + len(self.after)
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> "PairTemplate":
+        """Read the template off one encoded pair of two plain words.
+
+        Raises:
+            ValueError: the tokenizer does not keep the two sentences in order.
+        """
+        first, second = (tokenizer(w, add_special_tokens=False)["input_ids"] for w in ("one", "two"))
+        encoded = tokenizer("one", "two")
+        ids, types = list(encoded["input_ids"]), encoded.get("token_type_ids")
+        for i in range(len(ids) - len(first) - len(second) + 1):
+            for j in range(i + len(first), len(ids) - len(second) + 1):
+                if ids[i : i + len(first)] == first and ids[j : j + len(second)] == second:
+                    ends = (0, i, i + len(first), j, j + len(second), len(ids))
+                    kinds = (
+                        tuple(types[a] if a < b else 0 for a, b in zip(ends, ends[1:], strict=False))
+                        if types
+                        else None
+                    )
+                    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+                    return cls(tuple(ids[:i]), tuple(ids[ends[2] : j]), tuple(ids[ends[4] :]), kinds, pad)  # type: ignore[arg-type]
+        raise ValueError("the tokenizer does not encode a sentence pair as first sentence, second sentence")
+
+
+@dataclass
+class Batch:
+    """B sentence pairs, padded on the right to the longest. `perturbable` leaves out padding and special tokens."""
+
+    input_ids: torch.Tensor  # (B, T) int64
+    attention_mask: torch.Tensor  # (B, T) int64
+    token_type_ids: torch.Tensor | None  # (B, T) int64
+    perturbable: torch.Tensor  # (B, T) bool
+    labels: torch.Tensor  # (B,) int64
+
+    def to(self, device: torch.device) -> "Batch":
+        if device.type == "cpu":
+            return self
+        return self._mapped(lambda t: t.pin_memory().to(device, non_blocking=True))
+
+    def rows(self, start: int, stop: int) -> "Batch":
+        """The pairs from `start` to `stop`, with the padding of the whole batch."""
+        return self._mapped(lambda t: t[start:stop])
+
+    def __len__(self) -> int:
+        return self.input_ids.shape[0]
+
+    def _mapped(self, f: Any) -> "Batch":
+        types = None if self.token_type_ids is None else f(self.token_type_ids)
+        return Batch(f(self.input_ids), f(self.attention_mask), types, f(self.perturbable), f(self.labels))
+
+
+def collate(
+    template: PairTemplate,
+    firsts: Sequence[npt.NDArray[Any]],
+    seconds: Sequence[npt.NDArray[Any]],
+    labels: npt.ArrayLike,
+    max_tokens: int,
+    multiple: int = 1,
+) -> Batch:
+    """Join, truncate (longest first, as transformers does) and pad B pairs; T becomes a multiple of `multiple`."""
+    cuts = [
+        _kept(len(a), len(b), max_tokens - template.specials) for a, b in zip(firsts, seconds, strict=True)
+    ]
+    longest = max(a + b for a, b in cuts) + template.specials
+    shape = (len(cuts), -(-longest // multiple) * multiple)
+    ids = np.full(shape, template.pad, np.int64)
+    mask, perturbable = np.zeros(shape, np.int64), np.zeros(shape, bool)
+    types = None if template.types is None else np.zeros(shape, np.int64)
+    for row, (a, b) in enumerate(cuts):
+        parts = (template.before, firsts[row][:a], template.between, seconds[row][:b], template.after)
+        at = 0
+        for k, part in enumerate(parts):
+            end = at + len(part)
+            ids[row, at:end] = part
+            perturbable[row, at:end] = k in (1, 3)
+            if types is not None and template.types is not None:
+                types[row, at:end] = template.types[k]
+            at = end
+        mask[row, :at] = 1
+    tensor = torch.from_numpy
+    return Batch(
+        tensor(ids),
+        tensor(mask),
+        None if types is None else tensor(types),
+        tensor(perturbable),
+        torch.as_tensor(np.asarray(labels, np.int64)),
+    )
+
+
+def pair_lengths(template: PairTemplate, first: Ints, second: Ints, max_tokens: int) -> Ints:
+    """Token counts (n,) of pairs after joining and truncation."""
+    return np.minimum(first + second + template.specials, max_tokens)
+
+
+def _kept(n1: int, n2: int, room: int) -> tuple[int, int]:
+    """How many tokens of each sentence stay; the rule of the tokenizers library for `longest_first`."""
+    if n1 + n2 <= room:
+        return n1, n2
+    short, long = min(n1, n2), max(n1, n2)
+    long = short if short > room else max(short, room - short)
+    if short + long > room:
+        short = room // 2
+        long = short + room % 2
+    return (long, short) if n1 > n2 else (short, long)
+
+
+def epoch_batches(lengths: Ints, batch_size: int, seed: int, epoch: int) -> list[Ints]:
+    """The batches of one epoch as row numbers: every row once, similar lengths together, order from (seed, epoch)."""
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    batches: list[Ints] = []
+    for start in range(0, len(order), batch_size * BUCKET):
+        bucket = order[start : start + batch_size * BUCKET]
+        bucket = bucket[np.argsort(lengths[bucket], kind="stable")]
+        batches += [bucket[i : i + batch_size] for i in range(0, len(bucket), batch_size)]
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def batches_from(lengths: Ints, batch_size: int, seed: int, step: int) -> Iterator[tuple[int, Ints]]:
+    """Endless (epoch, rows) from training step `step` on, as if the earlier ones had been drawn."""
+    per_epoch = steps_per_epoch(len(lengths), batch_size)
+    epoch, skip = divmod(step, per_epoch)
+    while True:
+        for rows in epoch_batches(lengths, batch_size, seed, epoch)[skip:]:
+            yield epoch, rows
+        epoch, skip = epoch + 1, 0
+
+
+def steps_per_epoch(examples: int, batch_size: int) -> int:
+    """Batches in one pass over the data, the last one perhaps smaller."""
+    return -(-examples // batch_size)
+
+
+class TrainingPairs(Protocol):
+    """The training data of one trial: how long each pair is, and the tokens of some rows in some epoch."""
+
+    labels: npt.NDArray[np.int64]
+
+    @property
+    def lengths(self) -> Ints: ...
+
+    def tokens(self, rows: Ints, epoch: int) -> tuple[list[Any], list[Any]]: ...
+
+
+@dataclass(frozen=True)
+class FixedPairs:
+    """Pairs that look the same every time they are seen."""
+
+    first: Tokens
+    second: Tokens
+    labels: npt.NDArray[np.int64]
+
+    @property
+    def lengths(self) -> Ints:
+        return self.first.lengths + self.second.lengths
+
+    def tokens(self, rows: Ints, epoch: int) -> tuple[list[Any], list[Any]]:
+        return [self.first[i] for i in rows], [self.second[i] for i in rows]
+
+
+@dataclass(frozen=True)
+class SynonymPairs:
+    """RS-DA (Huang et al. 2021, section 3.3): words are replaced at random whenever an example is seen.
+
+    The replacement is a function of (seed, epoch, row): nothing to save, the same after a resumption.
+    """
+
+    fixed: FixedPairs
+    texts: tuple[Sequence[str], Sequence[str]]
+    neighbours: Neighbours
+    tokenizer: Any
+    seed: int
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        return self.fixed.labels
+
+    @property
+    def lengths(self) -> Ints:
+        return self.fixed.lengths  # of the words as they stand: good enough to sort by
+
+    def tokens(self, rows: Ints, epoch: int) -> tuple[list[Any], list[Any]]:
+        draws = [np.random.default_rng([self.seed, epoch, int(i)]) for i in rows]
+        sides = []
+        for side in self.texts:
+            texts = [
+                substitute(side[int(i)], self.neighbours, rng) for i, rng in zip(rows, draws, strict=True)
+            ]
+            cut = tokenize(self.tokenizer, texts)
+            sides.append([cut[k] for k in range(len(cut))])
+        return sides[0], sides[1]
+
+
+@dataclass(frozen=True)
+class TrainingStream:
+    """All training batches of a trial, from any step on: `stream(step)` continues as if it had never stopped."""
+
+    pairs: TrainingPairs
+    template: PairTemplate
+    batch_size: int
+    max_tokens: int
+    seed: int
+    multiple: int = 1
+
+    def __call__(self, step: int) -> Iterator[Batch]:
+        lengths = np.minimum(self.pairs.lengths + self.template.specials, self.max_tokens)
+        for epoch, rows in batches_from(lengths, self.batch_size, self.seed, step):
+            first, second = self.pairs.tokens(rows, epoch)
+            yield collate(
+                self.template, first, second, self.pairs.labels[rows], self.max_tokens, self.multiple
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_per_epoch(len(self.pairs.labels), self.batch_size)

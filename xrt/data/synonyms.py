@@ -1,0 +1,167 @@
+"""Synonyms for smoothing by data augmentation: a table of neighbours, and substitution in plain text.
+
+RS-DA of Huang et al. (2021), with the counter-fitted neighbours of Alzantot et al. (2018). Works on text,
+before any tokenizer, and writes no augmented data: each call draws afresh from the caller's generator.
+"""
+
+import hashlib
+import json
+import re
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xrt.data.cache import cache_folder, written_atomically
+from xrt.data.network import reason, within
+from xrt.data.sentences import shortened
+from xrt.errors import DataError
+
+# The file that the paper's authors published with their code. Their perturb.py opens it by its bare name from
+# the top of the repository, where the README runs it: so that is its path at this commit.
+URL = (
+    "https://raw.githubusercontent.com/uclanlp/Robust-XLT/"
+    "175cddb89c4e86c7152d0175db8f824f7f4e6bad/counterfitted_neighbors.json"
+)
+SHA256 = "103247143f39bd5dd66850f3a912393392641dbd98093c61e2b24a4cc8a96fb0"
+
+_SOCKET_PATIENCE = 10.0  # seconds without a byte
+_PATIENCE = 60.0  # seconds for all of its 2 MB
+
+# Words stand between blanks and punctuation; "don't" and "well-known" are one word each, as in the table.
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Words in lower case with the words that may take their place; words without any are left out."""
+
+    table: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, table: Mapping[str, Any], origin: str = "neighbours") -> "Neighbours":
+        """Checks a table of word -> list of words.
+
+        Raises:
+            DataError: an entry that is not a list of words; `origin` names the table.
+        """
+        problems = [
+            f'{origin}: "{word}" has {json.dumps(others, ensure_ascii=False)[:60]}; not a list of words.'
+            for word, others in table.items()
+            if not isinstance(others, list | tuple) or not all(isinstance(o, str) and o for o in others)
+        ]
+        if problems:
+            raise DataError(shortened(problems))
+        unique = {
+            word: tuple(dict.fromkeys(o for o in others if o != word)) for word, others in table.items()
+        }
+        return cls({word: others for word, others in unique.items() if others})
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "Neighbours":
+        """Reads `counterfitted_neighbors.json` or a file like it: one JSON object, word -> list of words.
+
+        Raises:
+            DataError: a file that is missing, unreadable, or something else.
+        """
+        file = Path(path).expanduser()
+        try:
+            table = json.loads(file.read_bytes())
+        except OSError as error:
+            raise DataError(f"{file}: cannot be read ({error.strerror}); {_expected()}") from error
+        except ValueError as error:  # neither JSON nor text
+            raise DataError(f"{file}: not JSON ({reason(error)}); {_expected()}") from error
+        if not isinstance(table, dict):
+            raise DataError(f"{file}: a JSON {type(table).__name__}; {_expected()}")
+        return cls.of(table, str(file))
+
+    @cached_property
+    def digest(self) -> str:
+        """A sha256 of the content, the same wherever the table came from."""
+        text = json.dumps(self.table, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def substitute(text: str, neighbours: Neighbours, rng: np.random.Generator) -> str:
+    """Each word that has neighbours becomes itself or one of them, all equally likely, independently.
+
+    Case is kept (`Film` becomes `Movie`, `FILM` `MOVIE`), and so is everything between the words.
+    """
+    table = neighbours.table
+    found = [(match, table[word]) for match in _WORD.finditer(text) if (word := match[0].lower()) in table]
+    parts, end = [], 0
+    # One draw for the whole text: a call of the generator costs more than the rest of the loop.
+    for (match, others), draw in zip(found, rng.random(len(found)).tolist(), strict=True):
+        chosen = int(draw * (len(others) + 1))  # the last one stands for the word itself
+        word = match[0] if chosen == len(others) else _in_case_of(match[0], others[chosen])
+        parts += [text[end : match.start()], word]
+        end = match.end()
+    return "".join([*parts, text[end:]])
+
+
+def load_neighbours(path: str | None = None) -> Neighbours:
+    """The table from `path`, or without one the published table, fetched once per machine.
+
+    Raises:
+        DataError: a file that is no table, or no file and no network.
+    """
+    return Neighbours.from_file(fetch() if path is None else path)
+
+
+def fetch(url: str = URL, sha256: str = SHA256, folder: Path | None = None) -> Path:
+    """The published table in the cache folder, downloaded if it is not there yet.
+
+    Raises:
+        DataError: no network, another content than the checksum says, or a cache that cannot be written.
+    """
+    file = (folder or cache_folder()) / f"counterfitted_neighbors-{sha256[:12]}.json"
+    if file.is_file() and _sha256(file.read_bytes()) == sha256:
+        return file
+    data = _download(url)
+    if _sha256(data) != sha256:
+        raise DataError(
+            f"{url}: not the expected content (sha256 {_sha256(data)} instead of {sha256}); {_remedy()}"
+        )
+    try:
+        with written_atomically(file) as part:
+            part.write_bytes(data)
+    except OSError as error:
+        raise DataError(
+            f"{file}: cannot be written ({error.strerror}); set XDG_CACHE_HOME to a folder that can."
+        ) from error
+    return file
+
+
+def _download(url: str) -> bytes:
+    received: list[bytes] = []
+
+    def get() -> None:
+        with urllib.request.urlopen(url, timeout=_SOCKET_PATIENCE) as response:
+            received.append(response.read())
+
+    error = within(_PATIENCE, get)
+    if error is not None:
+        raise DataError(f"{url}: cannot be fetched ({reason(error)}); {_remedy()}") from error
+    return received[0]
+
+
+def _in_case_of(word: str, other: str) -> str:
+    if len(word) > 1 and word.isupper():
+        return other.upper()
+    return other[:1].upper() + other[1:] if word[0].isupper() else other
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _expected() -> str:
+    return 'a JSON file like {"film": ["movie", "picture"]} is expected.'
+
+
+def _remedy() -> str:
+    return "connect to the network once, or give the file with `data: {neighbours: path}`."

@@ -1,0 +1,81 @@
+"""Token ids of many sentences, cut once per tokenizer and mapped from one Arrow file by all trials of a machine.
+
+Sentences are cut one by one, without special tokens: joining two of them into a pair is `xrt.data.batches`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from xrt.data.cache import cache_folder, written_atomically
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token ids of many sentences without special tokens: sentence i is `values[offsets[i]:offsets[i + 1]]`."""
+
+    values: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+
+    def __getitem__(self, i: int) -> npt.NDArray[np.int32]:
+        return self.values[self.offsets[i] : self.offsets[i + 1]]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Ints:
+        return np.diff(self.offsets)
+
+
+def tokenize(tokenizer: Any, sentences: Sequence[str]) -> Tokens:
+    """Token ids of each sentence without special tokens, not truncated."""
+    if not sentences:
+        return Tokens(np.zeros(0, np.int32), np.zeros(1, np.int64))
+    ids = tokenizer(list(sentences), add_special_tokens=False, verbose=False)["input_ids"]
+    offsets = np.concatenate([[0], np.cumsum([len(i) for i in ids])]).astype(np.int64)
+    return Tokens(np.fromiter((t for i in ids for t in i), np.int32, int(offsets[-1])), offsets)
+
+
+def tokenize_cached(tokenizer: Any, digest: str, sentences: Sequence[str]) -> Tokens:
+    """As `tokenize`, through a memory-mapped Arrow file shared by all processes of this machine.
+
+    Args:
+        digest: identifies the tokenizer, see `tokenizer_digest`.
+    """
+    key = hashlib.sha256("\0".join([digest, *sentences]).encode()).hexdigest()[:32]
+    path = cache_folder() / "tokens" / f"{key}.arrow"
+    if not path.exists():
+        tokens = tokenize(tokenizer, sentences)
+        column = pa.LargeListArray.from_arrays(pa.array(tokens.offsets), pa.array(tokens.values))
+        table = pa.table({"ids": column})
+        with (
+            written_atomically(path) as part,
+            pa.OSFile(str(part), "wb") as sink,
+            pa.ipc.new_file(sink, table.schema) as writer,
+        ):
+            writer.write_table(table, max_chunksize=None)
+    return _mapped(path)
+
+
+def _mapped(path: Path) -> Tokens:
+    table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    if table.num_rows == 0:
+        return Tokens(np.zeros(0, np.int32), np.zeros(1, np.int64))
+    (chunk,) = table.column("ids").chunks
+    return Tokens(chunk.values.to_numpy(), chunk.offsets.to_numpy())
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """Changes whenever the tokenizer would cut a sentence differently."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    text = backend.to_str() if backend is not None else repr(sorted(tokenizer.get_vocab().items()))
+    return hashlib.sha256(text.encode()).hexdigest()
