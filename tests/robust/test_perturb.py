@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from xrt.robust.perturb import Adversarial, Clean, Noise
+
+PERTURBATIONS = [
+    Clean(),
+    Adversarial(0.5, 1),
+    Adversarial(0.5, 5),
+    Adversarial(0.0, 2),
+    Noise(0.3),
+    Noise(0.0),
+]
+B, T, D = 3, 5, 16
+
+
+def setting(seed: int = 0):
+    torch.manual_seed(seed)
+    weights = torch.nn.Parameter(torch.randn(D))
+    perturbable = torch.rand(B, T) > 0.4
+    return torch.randn(B, T, D), perturbable, weights, lambda e: (e @ weights).tanh().sum()
+
+
+@pytest.mark.parametrize("perturbation", PERTURBATIONS, ids=repr)
+def test_every_perturbation_keeps_the_contract(perturbation):
+    embeddings, perturbable, weights, loss_of = setting()
+    draws = [
+        perturbation(embeddings, perturbable, loss_of, torch.Generator().manual_seed(s)) for s in (5, 5, 6)
+    ]
+    delta = draws[0]
+    assert delta.shape == embeddings.shape and delta.dtype == torch.float32 and not delta.requires_grad
+    assert delta[~perturbable].abs().max() == 0, "zero outside the mask"
+    assert torch.equal(draws[0], draws[1]), "reproducible from a seed"
+    assert weights.grad is None, "parameter gradients untouched"
+    if delta.abs().max() > 0:
+        assert not torch.equal(draws[0], draws[2]), "another seed draws another perturbation"
+
+
+@pytest.mark.parametrize("passes", [1, 2, 5])
+def test_pgd_on_a_linear_loss_follows_the_closed_form(passes):
+    """The gradient of w·δ is w everywhere: each pass moves by α·w/‖w‖ and is cut back to the ball."""
+    embeddings, perturbable, weights, _ = setting()
+    random = torch.Generator().manual_seed(1)
+    point = Adversarial(0.5, 0)(embeddings, perturbable, lambda e: e.sum(), random).double()
+    for _ in range(passes):
+        point = point + 1.5 * 0.5 / passes * weights.detach().double() / weights.detach().double().norm()
+        point = point * (0.5 / point.norm(dim=-1, keepdim=True)).clamp(max=1) * perturbable.unsqueeze(-1)
+    pgd = Adversarial(0.5, passes)
+    delta = pgd(embeddings, perturbable, lambda e: (e @ weights).sum(), torch.Generator().manual_seed(1))
+    torch.testing.assert_close(delta, point.float())
+
+
+def test_pgd_comes_close_to_the_maximum_of_a_linear_loss():
+    """Over a ball, w·δ is largest at radius·w/‖w‖."""
+    embeddings, perturbable, weights, _ = setting()
+    delta = Adversarial(0.5, 1)(embeddings, perturbable, lambda e: (e @ weights).sum(), torch.Generator())
+    reached = (delta @ weights.detach())[perturbable] / (0.5 * weights.detach().norm())
+    assert reached.mean() > 0.75 and reached.max() <= 1 + 1e-6
+
+
+def test_noise_has_the_norm_of_its_scale():
+    mask = torch.ones(50, 40, dtype=torch.bool)
+    delta = Noise(0.3)(torch.zeros(50, 40, 256), mask, lambda e: e.sum(), torch.Generator())
+    norms = delta.norm(dim=-1)
+    assert norms.mean() == pytest.approx(0.3, rel=0.01)
+    assert delta.mean() == pytest.approx(0.0, abs=1e-3)
