@@ -1,0 +1,204 @@
+"""Every problem of a study file: found, reported with all others, and worded for who has to mend it."""
+# ruff: noqa: E501  (messages in tables stand as they are printed)
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tests.spec.conftest import MINIMAL, Problems
+from xrt.data import TASKS, Task
+from xrt.spec import StudySpec, load_study, metric_names
+
+PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
+
+
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        ("trials: 3", "trials: unknown field; allowed are study, task, data, space, training, search, pruning, "
+         'confirm, resources. Did you mean "search.trials"?'),
+        ("serach: {trials: 3}", "serach: unknown field; allowed are study, task, data, space, training, search, "
+         'pruning, confirm, resources. Did you mean "search"?'),
+        ("search: {trails: 3}", "search.trails: unknown field; allowed are trials, metric, seed, concurrent. "
+         'Did you mean "trials"?'),
+        ("search: {trials: 0}", "search.trials: 0 is not allowed; a whole number of at least 1."),
+        ("search: {trials: 3.0}", "search.trials: 3.0 is not allowed; a whole number of at least 1."),
+        ("search: {trials: true}", "search.trials: true is not allowed; a whole number of at least 1."),
+        ('search: {trials: "3"}', 'search.trials: "3" is not allowed; a whole number of at least 1. '
+         "Remove the quotes."),
+        ("search: {trials: null}", "search.trials: null is not allowed; a whole number of at least 1. "
+         "Leave it out for the default."),
+        ("search: {trials: 9999999999}", "search.trials: 9999999999 is not allowed; a whole number of at least 1, "
+         "at most 1000000000."),
+        ("search: {seed: -1}", "search.seed: -1 is not allowed; a whole number from 0 to 4294967295."),
+        ("search:", "search: null is not allowed; a mapping of trials, metric, seed, concurrent. "
+         "Leave it out for the default."),
+        ("training: 3", "training: 3 is not allowed; a mapping of epochs, batch_size, max_tokens, warmup, "
+         "weight_decay, clip, freeze_word_embeddings, dropout, micro_batch."),
+        ("training: {epochs: 0}", "training.epochs: 0 is not allowed; a number above 0."),
+        ("training: {epochs: .nan}", "training.epochs: NaN is not allowed; a number above 0."),
+        ("training: {warmup: 1}", "training.warmup: 1 is not allowed; a number of at least 0 and below 1."),
+        ("training: {dropout: 1.5}", "training.dropout: 1.5 is not allowed; a number of at least 0 and below 1, "
+         "or null."),
+        ("training: {freeze_word_embeddings: yes}", 'training.freeze_word_embeddings: "yes" is not allowed; '
+         "true or false."),
+        ("training: {micro_batch: 64}", "training.micro_batch: 64 is not allowed; at most training.batch_size, 32."),
+        ("pruning: {reduction: 1}", "pruning.reduction: 1 is not allowed; a whole number from 2 to 100."),
+        ("pruning: {reduction: 10, rungs: 5}", "pruning.rungs: with pruning.reduction 10, 5 rungs put the first "
+         "after 1/10000 of the training; at least 1/1000: fewer rungs or a smaller pruning.reduction."),
+        ("data: {train_rows: 50}", "pruning.rungs: 3 rungs put the first before the first of 4.69 steps of "
+         "training; fewer rungs or a smaller pruning.reduction."),
+        ("confirm: 3", "confirm: 3 is not allowed; a mapping of top, seeds, or null."),
+        ("resources: {gpu: atuo}", 'resources.gpu: "atuo" is not allowed; auto, or a number of at least 0. '
+         'Did you mean "auto"?'),
+        ("resources: {gpu: 1.5}", "resources.gpu: 1.5 is not allowed; auto, a share of at most 1, or a whole number."),
+        ("data: {source: hubb}", 'data.source: "hubb" is not allowed; hub, folder or embedded. Did you mean "hub"?'),
+        ("data: {source: folder}", "data.path: missing; source: folder needs the path of the folder with the TSV "
+         "files."),
+        ("data: {path: x}", 'data.path: "x" is not allowed with source: hub; only source: folder has a path. '
+         "Set data.source=folder, or leave the path out."),
+        ("data: {source: folder, path: 2024}", "data.path: 2024 is not allowed; text, or null. "
+         'Put it in quotes: "2024".'),
+        ("data: {source: embedded}", "data.source: the task pawsx does not come with the package; hub or folder."),
+        ("study: ../evil", 'study: "../evil" is not allowed; a name of at most 64 letters, digits, ".", "_" and '
+         '"-", beginning with a letter or digit.'),
+        ('"a\\nb": 1', '"a\\nb": unknown field; allowed are study, task, data, space, training, search, pruning, '
+         "confirm, resources."),
+    ],
+)  # fmt: skip
+def test_one_mistake_is_one_line_that_says_how_to_mend_it(
+    problems: Problems, section: str, problem: str
+) -> None:
+    assert problems(f"{MINIMAL}{section}\n") == [f"s.yaml: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "hint"),
+    [
+        ("dev/mean/mixd", ' Did you mean "dev/mean/mixed"?'),
+        ("mean/mixed", ' Did you mean "dev/mean/mixed"?'),
+        ("test/mean/mixed", ' Did you mean "dev/mean/mixed"?'),
+        ("dev/acc/it", ' Did you mean "dev/acc/'),
+        ("dev/pair/en-en", ' Did you mean "dev/acc/en"?'),
+        ("accuracy", "zh."),
+    ],
+)
+def test_a_metric_that_is_never_reported_is_refused(problems: Problems, metric: str, hint: str) -> None:
+    (problem,) = problems(f"{MINIMAL}search: {{metric: {metric}}}")
+    assert problem.startswith(f's.yaml: search.metric: "{metric}" is never reported; dev/mean/languages, ')
+    assert "languages en, de, es, fr, ja, ko, zh." in problem
+    assert hint in problem
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_the_metrics_are_those_that_the_accuracy_matrix_gives(task: Task) -> None:
+    evaluation = pytest.importorskip("xrt.robust.evaluation")
+    matrix = evaluation.AccuracyMatrix(task.source, dict.fromkeys(task.pairs(), (1, 2)))
+    assert sorted(metric_names(task)) == sorted(matrix.metrics("dev"))
+
+
+def test_all_problems_of_a_file_and_its_overrides_come_together(problems: Problems) -> None:
+    text = """\
+task: pawx
+data: {source: folder}
+space:
+  encoder: []
+  method: {plane: {}, adversarial: {radius: -1, stps: 2}}
+training: {epochs: 0, batch_size: 8, micro_batch: 16}
+pruning: {reduction: 2, rungs: 10, more: 1}
+confirm: {top: 1.5}
+"""
+    found = problems(text, "resources.gpu=1.5", "serach.trials=3", "search.seed=x")
+    assert [": ".join(line.split(": ")[:2]) for line in found] == [
+        "--set: serach.trials",
+        "s.yaml: task",
+        "s.yaml: data.path",
+        "s.yaml: space.encoder",
+        "s.yaml: space.learning_rate",
+        "s.yaml: space.method.plane",
+        "s.yaml: space.method.adversarial.stps",
+        "s.yaml: space.method.adversarial.radius",
+        "s.yaml: training.epochs",
+        "s.yaml: training.micro_batch",
+        "--set: search.seed",
+        "s.yaml: pruning.more",
+        "s.yaml: confirm.top",
+        "--set: resources.gpu",
+    ]
+
+
+def test_thousands_of_mistakes_are_not_thousands_of_lines(problems: Problems) -> None:
+    found = problems(MINIMAL + "".join(f"x{i}: 1\n" for i in range(1000)))
+    assert len(found) == 51
+    assert found[-1] == "s.yaml: and 950 more problems."
+
+
+@pytest.mark.parametrize(
+    ("task", "problem"),
+    [
+        ("pawx", 'task: "pawx" is not allowed; pawsx, xnli, mini, or your own, {name: ..., languages: ..., '
+         'labels: ..., source: ...}. Did you mean "pawsx"?'),
+        ("3", "task: 3 is not allowed; pawsx, xnli, mini, or your own, {name: ..., languages: ..., labels: ..., "
+         "source: ...}."),
+        ("{name: n, languages: [en, de], labels: [0, a]}", "task.labels[0]: 0 is not allowed; text. "
+         'Put it in quotes: "0".'),
+        ("{name: n, languages: [en, de], labels: [a]}", "task.labels: 1 given; at least 2."),
+        ("{name: n, languages: [de, fr], labels: [a, b]}", 'task.source: "en" is not allowed; one of "de", "fr".'),
+        ("{name: pawsx, languages: [en, de], labels: [a, b]}", 'task.name: "pawsx" comes with xrt; take another '
+         "name, or write task: pawsx."),
+        ("{name: n, languages: [en, de], labels: [a, b], sorce: de}", "task.sorce: unknown field; allowed are "
+         'name, languages, labels, source. Did you mean "source"?'),
+        ("{languages: [en, de], labels: [a, b]}", "task.name: missing; text."),
+    ],
+)  # fmt: skip
+def test_a_task_that_is_none_is_refused(problems: Problems, task: str, problem: str) -> None:
+    text = MINIMAL.replace("task: pawsx", f"task: {task}") + "data: {source: folder, path: x}\n"
+    assert problems(text) == [f"s.yaml: {problem}"]
+
+
+def test_a_users_own_task_is_a_task(problems: Problems) -> None:
+    own = "task: {name: mine, languages: [no, de], labels: [same, other], source: no}"
+    text = MINIMAL.replace("task: pawsx", own)
+    (problem,) = problems(text)
+    assert problem.endswith(
+        "data.source: the hub does not have the task mine; data: {source: folder, path: FOLDER}."
+    )
+    assert problems(text, "data={source: folder, path: x}", "search.metric=dev/pair/no-de") == []
+    spec = load_study("s.yaml", ["data={source: folder, path: x}"])
+    assert spec.task == Task("mine", ("no", "de"), ("same", "other"), "no")
+
+
+def test_a_metric_without_cells_is_never_reported(problems: Problems) -> None:
+    own = "task: {name: mine, languages: [en], labels: [a, b]}\ndata: {source: folder, path: x}"
+    (problem,) = problems(MINIMAL.replace("task: pawsx", own))
+    assert problem.startswith(
+        's.yaml: search.metric: "dev/mean/mixed" is never reported; dev/mean/languages, '
+    )
+
+
+@pytest.mark.parametrize(
+    ("pruning", "shares"),
+    [
+        ("{reduction: 3, rungs: 3}", (1 / 9, 1 / 3, 1.0)),
+        ("{reduction: 4, rungs: 2}", (0.25, 1.0)),
+        ("{rungs: 1}", (1.0,)),
+        ("null", (1.0,)),
+    ],
+)
+def test_rungs_are_exact_shares_and_the_last_is_all(pruning: str, shares: tuple[float, ...]) -> None:
+    Path("s.yaml").write_text(f"{MINIMAL}pruning: {pruning}")
+    assert load_study("s.yaml").rungs == shares
+
+
+def test_a_spec_made_in_python_is_checked_like_a_file() -> None:
+    with pytest.raises(ValidationError, match="never reported"):
+        StudySpec.model_validate(
+            {"study": "s", "task": "pawsx", "space": PLAIN_SPACE, "search": {"metric": "dev/acc/xx"}}
+        )
+
+
+def test_a_spec_cannot_be_changed() -> None:
+    spec = StudySpec.model_validate({"study": "s", "task": "pawsx", "space": PLAIN_SPACE})
+    with pytest.raises(ValidationError, match="frozen"):
+        spec.study = "other"  # type: ignore[misc]

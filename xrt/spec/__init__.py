@@ -1,0 +1,32 @@
+"""What is asked: a study file, its search space, and the trial that follows from a sample of it.
+
+    spec = load_study("mini", ["search.trials=8"])
+    trial = build(spec, spec.space.sample(suggest), seed=spec.search.seed)
+
+Knows nothing of how trials are run, and loads neither torch, Ray, Optuna nor MLflow.
+"""
+
+from xrt.spec.loading import find_study, known_studies, load_study
+from xrt.spec.overrides import known_fields
+from xrt.spec.space import Space, Suggest
+from xrt.spec.study import StudySpec
+from xrt.spec.tasks import metric_names
+from xrt.spec.trial import TrialConfig, build
+from xrt.spec.values import Choice, Range, Scalar, Value
+
+__all__ = [
+    "Choice",
+    "Range",
+    "Scalar",
+    "Space",
+    "StudySpec",
+    "Suggest",
+    "TrialConfig",
+    "Value",
+    "build",
+    "find_study",
+    "known_fields",
+    "known_studies",
+    "load_study",
+    "metric_names",
+]

@@ -1,0 +1,122 @@
+"""What the fields of a study must satisfy together.
+
+Each check reads fields by name, and is skipped when one of them is already refused, so that all problems of a
+file are reported at once. Types are strict, hence a value that pydantic did not refuse is the value itself:
+checks read the file's mapping as well as the finished model.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from typing import Any
+
+from pydantic import BaseModel
+
+from xrt.data import Task
+from xrt.errors import closest
+from xrt.spec.problems import Field, Problem, Refused, section, show
+from xrt.spec.tasks import metric_names, read_task
+
+LEAST_SHARE = 1000  # the first rung comes after at least 1/1000 of the training
+Get = Callable[[str], Any]
+
+
+class Unknown(Exception):
+    """A field that was refused, or whose section is null."""
+
+
+def together(values: Any, model: type[BaseModel], refused: Collection[Field] = ()) -> list[Problem]:
+    """Every problem between fields of `values`: a study file's mapping, or the model made from it."""
+
+    def get(name: str) -> Any:
+        field = tuple(name.split("."))
+        if any(bad[: len(field)] == field or field[: len(bad)] == bad for bad in refused):
+            raise Unknown
+        return _look_up(values, model, field)
+
+    problems: list[Problem] = []
+    for check in CHECKS:
+        with suppress(Unknown):
+            problems += [Problem(tuple(name.split(".")), text) for name, text in check(get)]
+    return problems
+
+
+def _look_up(values: Any, model: type[BaseModel] | None, field: Field) -> Any:
+    for name in field:
+        if values is None:
+            raise Unknown
+        if isinstance(values, dict):
+            assert model is not None
+            declared = model.model_fields[str(name)]
+            values = values[name] if name in values else declared.get_default(call_default_factory=True)
+            model = section(declared.annotation)
+        else:
+            values = getattr(values, str(name))
+    return values
+
+
+def _task(get: Get) -> Task:
+    try:
+        return read_task(get("task"))
+    except Refused:
+        raise Unknown from None
+
+
+def _source(get: Get) -> Iterator[tuple[str, str]]:
+    task, source = _task(get), get("data.source")
+    if source == "hub" and task.hub is None:
+        instead = "{source: embedded}" if task.embedded else "{source: folder, path: FOLDER}"
+        yield "data.source", f"the hub does not have the task {task.name}; data: {instead}."
+    if source == "embedded" and not task.embedded:
+        instead = "hub or folder" if task.hub else "folder"
+        yield "data.source", f"the task {task.name} does not come with the package; {instead}."
+
+
+def _path(get: Get) -> Iterator[tuple[str, str]]:
+    source, path = get("data.source"), get("data.path")
+    if source == "folder" and path is None:
+        yield "data.path", "missing; source: folder needs the path of the folder with the TSV files."
+    if source != "folder" and path is not None:
+        text = f"{show(path)} is not allowed with source: {source}; only source: folder has a path."
+        yield "data.path", f"{text} Set data.source=folder, or leave the path out."
+
+
+def _metric(get: Get) -> Iterator[tuple[str, str]]:
+    task, metric = _task(get), get("search.metric")
+    names = metric_names(task)
+    if metric in names:
+        return
+    kinds = [name for name in names if name.startswith("dev/mean/")] + ["dev/acc/LANGUAGE", "dev/pair/A-B"]
+    listed = f"{', '.join(kinds)} (A and B differ) with the languages {', '.join(task.languages)}"
+    same = [f"dev/acc/{a}" for a in task.languages if metric == f"dev/pair/{a}-{a}"]
+    yield "search.metric", f"{show(metric)} is never reported; {listed}.{closest(metric, same or names)}"
+
+
+def _micro_batch(get: Get) -> Iterator[tuple[str, str]]:
+    batch, micro = get("training.batch_size"), get("training.micro_batch")
+    if micro is not None and micro > batch:
+        yield "training.micro_batch", f"{micro} is not allowed; at most training.batch_size, {batch}."
+
+
+def _first_rung(get: Get) -> Iterator[tuple[str, str]]:
+    reduction, rungs = get("pruning.reduction"), get("pruning.rungs")
+    parts = reduction ** (rungs - 1)
+    advice = "fewer rungs or a smaller pruning.reduction"
+    if parts > LEAST_SHARE:
+        text = (
+            f"with pruning.reduction {reduction}, {rungs} rungs put the first after 1/{parts} of the training"
+        )
+        yield "pruning.rungs", f"{text}; at least 1/{LEAST_SHARE}: {advice}."
+        return
+    rows, epochs, batch = get("data.train_rows"), get("training.epochs"), get("training.batch_size")
+    if rows is not None and rows * epochs / batch / parts < 1:
+        steps = f"{rows * epochs / batch:.3g} steps of training"
+        yield "pruning.rungs", f"{rungs} rungs put the first before the first of {steps}; {advice}."
+
+
+def _gpu(get: Get) -> Iterator[tuple[str, str]]:
+    gpu = get("resources.gpu")
+    if gpu != "auto" and gpu > 1 and gpu != int(gpu):
+        yield "resources.gpu", f"{gpu} is not allowed; auto, a share of at most 1, or a whole number."
+
+
+CHECKS = (_source, _path, _micro_batch, _metric, _first_rung, _gpu)

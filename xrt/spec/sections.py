@@ -1,0 +1,100 @@
+"""The sections of a study file, each with its defaults: data, training, search, pruning, confirm, resources.
+
+Types are strict ("3" is not 3, true is not 1) and unknown fields are refused. What fields must satisfy
+together stands in `checks`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from xrt.data import Source
+from xrt.spec.problems import LARGEST_WHOLE
+
+Count = Annotated[int, Field(ge=1, le=LARGEST_WHOLE)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Frozen, strict, closed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Data(Section):
+    """Where the sentences come from, and how many are used."""
+
+    source: Literal["hub", "folder", "embedded"] = Field(
+        default="hub", description="The Hugging Face hub, a folder of TSV files, or the package (task mini)."
+    )
+    path: Text | None = Field(default=None, description="The folder, for source: folder.")
+    train_rows: Count | None = Field(default=None, description="Train on so many rows; null: on all.")
+    dev_rows: Count | None = Field(
+        default=None, description="Evaluate on so many aligned dev examples; null: all."
+    )
+    neighbours: Text | None = Field(
+        default=None, description="A JSON table of synonyms; null: the one that belongs to the task."
+    )
+
+    @property
+    def origin(self) -> Source:
+        """As the readers want it."""
+        return Source(self.source, self.path)
+
+
+class Training(Section):
+    """Fine-tuning of every trial."""
+
+    epochs: float = Field(
+        default=3.0, gt=0, le=LARGEST_WHOLE, description="Passes over the training data, in full or in part."
+    )
+    batch_size: Count = Field(default=32, description="Sentence pairs an optimizer step.")
+    max_tokens: int = Field(default=128, ge=8, le=LARGEST_WHOLE, description="Longer pairs are cut.")
+    warmup: float = Field(
+        default=0.1, ge=0, lt=1, description="Share of the steps with a rising learning rate."
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="Of AdamW.")
+    clip: float = Field(default=1.0, gt=0, description="Largest L2 norm of the gradient.")
+    freeze_word_embeddings: bool = Field(default=False, description="Train all but the word embeddings.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=None, description="Overrides every dropout of the encoder; null: as it was pretrained."
+    )
+    micro_batch: Count | None = Field(
+        default=None, description="Pairs that pass through the encoder at once; null: the batch."
+    )
+
+
+class Search(Section):
+    """How the space is searched."""
+
+    trials: Count = Field(default=32, description="Configurations to try.")
+    metric: str = Field(default="dev/mean/mixed", description="What is maximised: a metric of the dev split.")
+    seed: int = Field(default=7, ge=0, le=2**32 - 1, description="Of the sampler and of the trials.")
+    concurrent: Count | None = Field(default=None, description="Trials at once; null: as many as fit.")
+
+
+class Pruning(Section):
+    """ASHA: trials are evaluated at rungs, and the better share of each goes on."""
+
+    reduction: int = Field(default=3, ge=2, le=100, description="One of so many trials passes a rung.")
+    rungs: int = Field(default=3, ge=1, le=10, description="Rungs of a trial, the end of training included.")
+    rung_rows: Count | None = Field(
+        default=None,
+        description="Aligned examples of a rung's evaluation; null: a tenth of the training's cost.",
+    )
+
+
+class Confirm(Section):
+    """Training the best again, with the plain baseline, and evaluating on the test split."""
+
+    top: Count = Field(default=3, description="Configurations to confirm.")
+    seeds: Count = Field(default=5, description="Trainings of each.")
+
+
+class Resources(Section):
+    """What one trial occupies."""
+
+    cpu: Count = Field(default=1, description="CPUs, and threads, of a trial.")
+    gpu: Literal["auto"] | Annotated[float, Field(ge=0, le=LARGEST_WHOLE)] = Field(
+        default="auto", description="GPUs of a trial, or a share of one; auto: one where there are any."
+    )

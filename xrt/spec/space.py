@@ -1,0 +1,196 @@
+"""The search space of a study: encoder, learning rate, and methods, each of which opens its own parameters.
+
+The methods and their parameters stand in `xrt.robust.methods`; this file says how a space of them is written,
+named and sampled. Knows no Optuna: a sampler is whatever answers the three questions of `Suggest`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+
+from xrt.errors import closest
+from xrt.robust.methods import METHODS, MethodKind
+from xrt.spec.problems import Problem, Refused, refuse, unknown
+from xrt.spec.values import Choice, Kind, Range, Scalar, Value, read_value
+
+ENCODER = Kind("encoder")
+LEARNING_RATE = Kind("number", above=True)
+SITE, DEFAULT_SITE = Kind("site"), "word"
+Methods = Mapping[str, Mapping[str, Value]]
+
+
+class Suggest(Protocol):
+    """What a sampler can be asked. Each name is asked at most once a sample."""
+
+    def categorical(self, name: str, choices: Sequence[Scalar]) -> Scalar:
+        """One of the choices."""
+        ...
+
+    def floating(self, name: str, low: float, high: float, log: bool) -> float:
+        """A number of the range, both ends included."""
+        ...
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        """A whole number of the range, both ends included."""
+        ...
+
+
+def parameters_of(method: MethodKind) -> dict[str, Kind]:
+    """The parameters that a method opens, and what each accepts."""
+    opened = {n: Kind("whole" if p.kind is int else "number", p.low) for n, p in method.parameters.items()}
+    return opened | ({"site": SITE} if method.sited else {})
+
+
+def default_of(method: MethodKind, parameter: str) -> Scalar | None:
+    """The value of a parameter that the space leaves out; None: it may not."""
+    if parameter == "site":
+        return DEFAULT_SITE
+    default = method.parameters[parameter].default
+    return None if default is None else method.parameters[parameter].kind(default)
+
+
+class _Reader:
+    """Joins a `Kind` to pydantic: reads the value, and speaks for it in messages."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.allowed = kind.allowed
+        self.kind = kind
+
+    def __call__(self, given: Any) -> Value:
+        try:
+            return read_value(self.kind, given)
+        except Refused as refused:
+            raise refused.for_pydantic() from None
+
+
+class _MethodsReader:
+    allowed = f"a mapping of methods ({', '.join(METHODS)}) to their parameters"
+
+    def __call__(self, given: Any) -> Methods:
+        try:
+            return read_methods(given)
+        except Refused as refused:
+            raise refused.for_pydantic() from None
+
+
+_read_encoder, _read_rate, _read_methods = _Reader(ENCODER), _Reader(LEARNING_RATE), _MethodsReader()
+
+
+def _plain_methods(methods: Methods) -> dict[str, dict[str, Any]]:
+    return {name: {p: value.plain() for p, value in opened.items()} for name, opened in methods.items()}
+
+
+_plain_value = PlainSerializer(lambda value: value.plain())
+
+
+class Space(BaseModel):
+    """What a study varies: a value is a constant, a list, {log: [low, high]}, {uniform: …} or {int: …}."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    encoder: Annotated[Value, PlainValidator(_read_encoder), _plain_value, _read_encoder] = Field(
+        description="Hub names, folders, or the encoders that come with the package (mini-a, mini-b)."
+    )
+    learning_rate: Annotated[Value, PlainValidator(_read_rate), _plain_value, _read_rate] = Field(
+        description="Peak learning rate of AdamW."
+    )
+    method: Annotated[
+        Methods, PlainValidator(_read_methods), PlainSerializer(_plain_methods), _read_methods
+    ] = Field(description="Methods of robust training; each opens its own parameters, and only those.")
+
+    def names(self) -> tuple[str, ...]:
+        """Every flat name that a sample may carry, in order: encoder, ..., method, noise.scale, ..."""
+        opened = (f"{m}.{p}" for m, parameters in self.method.items() for p in parameters)
+        return ("encoder", "learning_rate", "method", *opened)
+
+    def sample(self, suggest: Suggest) -> dict[str, Scalar]:
+        """One point of the space: flat names, only the chosen method's parameters, constants included.
+
+        Constants are not asked for, so that a sampler sees only what varies.
+        """
+        methods = Choice(tuple(self.method))
+        sample = {
+            "encoder": _ask(suggest, "encoder", self.encoder),
+            "learning_rate": _ask(suggest, "learning_rate", self.learning_rate),
+            "method": _ask(suggest, "method", methods),
+        }
+        chosen = str(sample["method"])
+        for parameter, value in self.method[chosen].items():
+            name = f"{chosen}.{parameter}"
+            sample[name] = _ask(suggest, name, value)
+        return sample
+
+    def varying(self) -> tuple[str, ...]:
+        """The names among `names` that have more than one value: what a sampler is asked for."""
+        fixed = [n for n, value in self._values() if isinstance(value, Choice) and len(value.options) == 1]
+        return tuple(name for name in self.names() if name not in fixed)
+
+    def _values(self) -> Iterator[tuple[str, Value]]:
+        yield "encoder", self.encoder
+        yield "learning_rate", self.learning_rate
+        yield "method", Choice(tuple(self.method))
+        for method, opened in self.method.items():
+            yield from ((f"{method}.{parameter}", value) for parameter, value in opened.items())
+
+
+def _ask(suggest: Suggest, name: str, value: Value) -> Scalar:
+    if isinstance(value, Range):
+        if value.scale == "int":
+            return suggest.integer(name, int(value.low), int(value.high))
+        return suggest.floating(name, value.low, value.high, value.scale == "log")
+    return value.options[0] if len(value.options) == 1 else suggest.categorical(name, value.options)
+
+
+def read_methods(given: Any) -> Methods:
+    """Reads the mapping of methods, their parameters, and the defaults of those left out.
+
+    Also one name, or a list of names, of methods that need no parameters.
+
+    Raises:
+        Refused: with every problem of every method.
+    """
+    if isinstance(given, str):
+        given = [given]
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
+        given = dict.fromkeys(given)
+    if not isinstance(given, dict):
+        raise Refused([Problem((), refuse(given, _MethodsReader.allowed))])
+    if not given:
+        raise Refused([Problem((), f"no method is given; at least one of {', '.join(METHODS)}.")])
+    problems: list[Problem] = []
+    methods: dict[str, dict[str, Value]] = {}
+    for name, parameters in given.items():
+        if name not in METHODS:
+            text = f"unknown method; allowed are {', '.join(METHODS)}.{closest(name, METHODS)}"
+            problems.append(Problem((name,), text))
+            continue
+        try:
+            methods[name] = _read_parameters(METHODS[name], parameters)
+        except Refused as refused:
+            problems += [Problem((name, *p.field), p.text) for p in refused.problems]
+    if problems:
+        raise Refused(problems)
+    return methods
+
+
+def _read_parameters(method: MethodKind, given: Any) -> dict[str, Value]:
+    opened = parameters_of(method)
+    given = {} if given is None else given
+    if not isinstance(given, dict):
+        wanted = f"a mapping of {', '.join(opened)}" if opened else "{}, it has no parameters"
+        raise Refused([Problem((), refuse(given, wanted))])
+    problems = [Problem((name,), unknown(name, opened)) for name in given if name not in opened]
+    values: dict[str, Value] = {}
+    for name, kind in opened.items():
+        default = default_of(method, name)
+        if name not in given and default is None:
+            problems.append(Problem((name,), f"missing; {kind.allowed}."))
+            continue
+        try:
+            values[name] = read_value(kind, given.get(name, default))
+        except Refused as refused:
+            problems += [Problem((name, *p.field), p.text) for p in refused.problems]
+    if problems:
+        raise Refused(problems)
+    return values

@@ -1,0 +1,74 @@
+"""A study: what its file asks, checked as a whole. It says nothing of how or where it is run.
+
+`StudySpec.model_validate(mapping)` is for programs; people's files and overrides are read by `load_study`,
+which words every problem.
+"""
+
+import re
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from xrt.spec.checks import together
+from xrt.spec.document import dump
+from xrt.spec.problems import Problem, Refused, refuse
+from xrt.spec.sections import Confirm, Data, Pruning, Resources, Search, Section, Training
+from xrt.spec.space import Space
+from xrt.spec.tasks import TaskField
+
+NAME_RULE = 'a name of at most 64 letters, digits, ".", "_" and "-", beginning with a letter or digit'
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # part of paths: can never leave a folder
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a study."""
+    return bool(_NAME.fullmatch(text))
+
+
+def _named(given: str) -> str:
+    if not is_name(given):
+        raise _refused(Problem((), refuse(given, NAME_RULE)))
+    return given
+
+
+def _refused(*problems: Problem) -> PydanticCustomError:
+    return Refused(problems).for_pydantic()
+
+
+class StudySpec(Section):
+    """A study file. `null` for pruning or confirm skips it."""
+
+    study: Annotated[str, AfterValidator(_named)] = Field(
+        description="Its name, and that of its results; the file's name unless given."
+    )
+    task: TaskField = Field(description="pawsx, xnli, mini, or your own: {name, languages, labels, source}.")
+    data: Data = Field(default_factory=Data, description=Data.__doc__)
+    space: Space = Field(description=Space.__doc__)
+    training: Training = Field(default_factory=Training, description=Training.__doc__)
+    search: Search = Field(default_factory=Search, description=Search.__doc__)
+    pruning: Pruning | None = Field(default_factory=Pruning, description=Pruning.__doc__)
+    confirm: Confirm | None = Field(default_factory=Confirm, description=Confirm.__doc__)
+    resources: Resources = Field(default_factory=Resources, description=Resources.__doc__)
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        problems = together(self, type(self))
+        if problems:
+            raise _refused(*problems)
+        return self
+
+    @property
+    def rungs(self) -> tuple[float, ...]:
+        """The shares of training at which a trial is evaluated: (1/9, 1/3, 1) for 3 rungs of reduction 3."""
+        if self.pruning is None:
+            return (1.0,)
+        return tuple(1 / self.pruning.reduction**k for k in reversed(range(self.pruning.rungs)))
+
+    def to_plain(self) -> dict[str, Any]:
+        """Everything resolved, as plain values; `StudySpec.model_validate` gives an equal study."""
+        return self.model_dump()
+
+    def to_yaml(self) -> str:
+        """Everything resolved, as the text of a study file; loading it gives an equal study."""
+        return dump(self.to_plain())

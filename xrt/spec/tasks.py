@@ -1,0 +1,107 @@
+"""The task of a study: the name of one that ships, or a user's own, described in the study file."""
+
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Strict,
+    StrictStr,
+    ValidationError,
+)
+
+from xrt.data import TASKS, Task
+from xrt.errors import SpecError, closest
+from xrt.spec.problems import Problem, Refused, explain, refuse, unknown
+
+Words = Annotated[tuple[StrictStr, ...], Strict(False)]  # YAML has lists only
+
+
+class OwnTask(BaseModel):
+    """A user's own data set of aligned sentence pairs, read from a folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str = Field(description="Its name: letters, digits, - and _.")
+    languages: Words = Field(description="Codes of all its languages, as in its file names.")
+    labels: Words = Field(description="Label words, as they stand in its files.")
+    source: str = Field(default="en", description="The language trained on.")
+
+
+ALLOWED = f"{', '.join(TASKS)}, or your own, {{{', '.join(f'{name}: ...' for name in OwnTask.model_fields)}}}"
+
+
+def read_task(given: Any) -> Task:
+    """The task that a study file means.
+
+    Raises:
+        Refused: with every problem.
+    """
+    if isinstance(given, Task):
+        return given
+    if isinstance(given, str) and given in TASKS:
+        return TASKS[given]
+    if isinstance(given, dict):
+        return _own(given)
+    hint = closest(given, TASKS) if isinstance(given, str) else ""
+    raise Refused([Problem((), refuse(given, ALLOWED, hint))])
+
+
+def plain_task(task: Task) -> str | dict[str, Any]:
+    """As it stands in a study file."""
+    if task == TASKS.get(task.name):
+        return task.name
+    lists = {"languages": list(task.languages), "labels": list(task.labels)}
+    return {"name": task.name, **lists, "source": task.source}
+
+
+def _own(given: dict[str, Any]) -> Task:
+    fields = OwnTask.model_fields
+    problems = [Problem((name,), unknown(name, fields)) for name in given if name not in fields]
+    task = None
+    try:
+        own = OwnTask.model_validate({name: value for name, value in given.items() if name in fields})
+        if own.name in TASKS:
+            text = f'"{own.name}" comes with xrt; take another name, or write task: {own.name}.'
+            problems.append(Problem(("name",), text))
+        task = Task(own.name, own.languages, own.labels, own.source)
+    except ValidationError as error:
+        problems += explain(error, OwnTask)
+    except SpecError as error:
+        problems += [_relative(line) for line in error.problems]
+    if task is None or problems:
+        raise Refused(problems)
+    return task
+
+
+def _relative(line: str) -> Problem:
+    """`task.labels: 1 given; ...` as a problem of the field `labels`."""
+    field, _, text = line.partition(": ")
+    return Problem(tuple(field.split(".")[1:]), text)
+
+
+class _Reader:
+    allowed = ALLOWED
+
+    def __call__(self, given: Any) -> Task:
+        try:
+            return read_task(given)
+        except Refused as refused:
+            raise refused.for_pydantic() from None
+
+
+_read = _Reader()
+TaskField = Annotated[Task, PlainValidator(_read), PlainSerializer(plain_task), _read]
+
+
+def metric_names(task: Task) -> tuple[str, ...]:
+    """What a trial reports of the dev split at a rung, means first: the names of `AccuracyMatrix`."""
+    means = ["languages", "all"]
+    if task.targets:
+        means[1:1] = ["targets", "mixed"]
+    diagonal = [f"dev/acc/{language}" for language in task.languages]
+    mixed = [f"dev/pair/{a}-{b}" for a, b in task.pairs() if a != b]
+    return (*(f"dev/mean/{mean}" for mean in means), *diagonal, *mixed)

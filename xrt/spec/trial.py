@@ -1,0 +1,140 @@
+"""A trial as a frozen value: a study and a sample of its space, all resolved, no YAML and no defaults left.
+
+Two trials that would do the same are equal and have the same digest. As JSON it goes to workers and to the
+record.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Self
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from xrt.data import Source
+from xrt.errors import SpecError
+from xrt.robust.methods import METHODS
+from xrt.spec.problems import show
+from xrt.spec.space import default_of, parameters_of
+from xrt.spec.study import StudySpec
+from xrt.spec.tasks import TaskField
+from xrt.spec.values import Scalar
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """All that decides what a trial does.
+
+    Attributes:
+        params: parameters of the method, without its site.
+        site: where δ is added: `word`, or `layer:k`.
+        rungs: shares of the training at which it is evaluated; the last is 1.
+        test: whether it is evaluated on the test split at its end, as only a confirmation is.
+        rung_rows: aligned examples of a rung's evaluation; None: by the cost rule.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
+    study: str
+    task: TaskField
+    source: Source
+    train_rows: int | None
+    dev_rows: int | None
+    neighbours: str | None
+    encoder: str
+    learning_rate: float
+    method: str
+    params: tuple[tuple[str, int | float], ...]
+    site: str
+    epochs: float
+    batch_size: int
+    max_tokens: int
+    warmup: float
+    weight_decay: float
+    clip: float
+    freeze_word_embeddings: bool
+    dropout: float | None
+    micro_batch: int | None
+    seed: int
+    rungs: tuple[float, ...]
+    rung_rows: int | None
+    test: bool
+
+    @property
+    def parameters(self) -> dict[str, int | float]:
+        """`params` as a mapping."""
+        return dict(self.params)
+
+    @property
+    def layer(self) -> int:
+        """The site as a number: 0 is the word embeddings, k the states after layer k."""
+        return 0 if self.site == "word" else int(self.site.removeprefix("layer:"))
+
+    @property
+    def digest(self) -> str:
+        """12 hexadecimal digits that are the same on every machine for equal trials."""
+        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` gives an equal trial."""
+        return _adapter().dump_python(self, mode="json")
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """The trial that `to_dict` wrote.
+
+        Raises:
+            SpecError: when a field is missing, unknown or of another type, every problem at once.
+        """
+        try:
+            return _adapter().validate_json(json.dumps(plain))
+        except ValidationError as error:
+            raise SpecError([_damage(detail) for detail in error.errors()]) from error
+
+
+def build(spec: StudySpec, sample: Mapping[str, Scalar], seed: int, *, confirm: bool = False) -> TrialConfig:
+    """The trial of `spec` at one point of its space (or, for a baseline, of any space).
+
+    Args:
+        sample: flat, as `Space.sample` gives it: encoder, learning_rate, method, and `method.parameter`s.
+        confirm: trained without rungs, and evaluated on the test split too.
+    """
+    method, opened = str(sample["method"]), parameters_of(METHODS[str(sample["method"])])
+    own = {name.partition(".")[2]: value for name, value in sample.items() if "." in name}
+    assert {n.partition(".")[0] for n in sample if "." in n} <= {method}, (
+        f"parameters of another method: {sample}"
+    )
+    assert own.keys() <= opened.keys(), f"{method} has no such parameters: {sample}"
+    values = {name: own.get(name, default_of(METHODS[method], name)) for name in opened}
+    site = values.pop("site", "word")
+    assert None not in values.values(), f"{method} lacks a parameter: {sample}"
+    return TrialConfig(
+        study=spec.study,
+        task=spec.task,
+        source=spec.data.origin,
+        encoder=str(sample["encoder"]),
+        learning_rate=float(sample["learning_rate"]),
+        method=method,
+        params=tuple(values.items()),  # type: ignore[arg-type]  # only a site is text
+        site=str(site),
+        seed=seed,
+        rungs=(1.0,) if confirm else spec.rungs,
+        test=confirm,
+        rung_rows=spec.pruning.rung_rows if spec.pruning else None,
+        **spec.training.model_dump(),
+        **spec.data.model_dump(include={"train_rows", "dev_rows", "neighbours"}),
+    )
+
+
+@cache
+def _adapter() -> TypeAdapter[Any]:
+    return TypeAdapter(TrialConfig)
+
+
+def _damage(detail: Any) -> str:
+    field = ".".join(str(part) for part in detail["loc"])
+    given = "" if detail["type"] == "missing" else f"{show(detail['input'])}: "
+    return f"configuration of a trial: {field}: {given}{detail['msg']}."
