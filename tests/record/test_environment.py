@@ -1,0 +1,57 @@
+"""What a run is run with, and no secret."""
+
+import importlib.metadata
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from xrt.record import environment
+
+
+def test_versions_are_those_of_the_installed_libraries() -> None:
+    found = environment.versions()
+    assert found["torch"] == importlib.metadata.version("torch")
+    assert found["python"].startswith("3.")
+    assert {"ray", "transformers", "datasets", "optuna", "mlflow"} <= found.keys()
+
+
+def test_the_commit_and_whether_the_tree_was_changed(tmp_path: Path) -> None:
+    assert environment.git(tmp_path) is None
+
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
+
+    git("init", "-q")
+    (tmp_path / "a").write_text("1")
+    git("add", "a")
+    git("commit", "-qm", "first")
+    clean = environment.git(tmp_path)
+    assert clean is not None
+    assert len(str(clean["commit"])) == 40
+    assert clean["dirty"] is False
+    (tmp_path / "a").write_text("2")
+    assert environment.git(tmp_path) == {"commit": clean["commit"], "dirty": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("run --tracking-uri http://me:pass@host:5000", "run --tracking-uri http://***@host:5000"),
+        ("export --hub-token=abc --k 3", "export --hub-token=*** --k 3"),
+        ("export --password abc --k 3", "export --password *** --k 3"),
+        ("401 for hf_1234567890 at url", "401 for *** at url"),
+        ("run pawsx --set search.trials=6", "run pawsx --set search.trials=6"),
+        ("mail me@host about http://host/a", "mail me@host about http://host/a"),
+        ("short stays short", "short stays short"),
+    ],
+)
+def test_secrets_are_hidden_and_nothing_else(monkeypatch: pytest.MonkeyPatch, text: str, hidden: str) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_1234567890")
+    monkeypatch.setenv("OTHER_TOKEN", "short")
+    assert environment.redact(text) == hidden
+
+
+def test_the_command_is_the_one_that_was_typed() -> None:
+    assert "pytest" in environment.command()
+    assert not environment.command().startswith("/")

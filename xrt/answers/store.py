@@ -1,0 +1,228 @@
+"""An MLflow store as this house sees it: what it has of a run, and how to add to it. Nothing of records here.
+
+Only `MlflowClient` is used, never MLflow's active run or global address. MLflow is imported when a store is
+opened: it takes two seconds, which the tracker's thread can spare and a command like `list` cannot.
+Not covered: stores of plain files, which keep a metric twice when it is sent twice.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from xrt.answers.projection import EXPERIMENT_TAGS, TRIAL, UID, Point, Projected
+from xrt.errors import RecordError
+from xrt.record.environment import redact
+from xrt.record.paths import Results
+from xrt.record.values import Data
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
+    from mlflow.entities import Run as MlflowRun
+
+T = TypeVar("T")
+
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
+BATCH = 1000  # metrics a request may hold
+SMALL_BATCH = 100  # parameters, or tags
+DIGEST = 36  # characters of a data set's digest that MLflow keeps
+# MLflow waits for minutes, and sends again what may have arrived: whoever calls here has patience of his own.
+ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+@dataclass
+class Stored:
+    """What a store has of one MLflow run, kept up to date by those who add to it.
+
+    `steps` has the last step of each metric: points go in by their steps, so all earlier ones are there.
+    """
+
+    id: str
+    status: str
+    ended: int | None
+    tags: dict[str, str]
+    params: set[str]
+    steps: dict[str, int]
+    data: set[tuple[str, str]]
+
+
+class Store:
+    """The experiment of one study in an MLflow store. Methods that change report how much they changed."""
+
+    def __init__(self, results: Results, study: str, uri: str | None) -> None:
+        self._client = client(results, uri)
+        server = (uri or "").startswith("http")  # a server has its own place for artifacts
+        self.experiment = _experiment(self._client, study, None if server else results.mlartifacts / study)
+
+    def runs(self, uid: str) -> dict[str, Stored]:
+        """What there is of the run with that uid: by trial id, the parent under "".
+
+        Of two MLflow runs for one trial (a server died after making one, before saying so) the fuller stays.
+        """
+        found: dict[str, Stored] = {}
+
+        def emptiness(run: MlflowRun) -> tuple[int, str]:
+            return -len(run.data.metrics) - len(run.data.params), run.info.run_id
+
+        for run in sorted(self._search(uid), key=emptiness):
+            key = run.data.tags.get(TRIAL, "")
+            if key in found:
+                self._client.delete_run(run.info.run_id)
+            else:
+                found[key] = _stored(run)
+        return found
+
+    def create(self, wanted: Projected) -> Stored:
+        """Makes the MLflow run with its tags, by which it is found again whatever happens next."""
+        return _stored(self._client.create_run(self.experiment, wanted.started, wanted.tags, wanted.name))
+
+    def add_points(self, stored: Stored, points: Sequence[Point]) -> int:
+        """Sends the points after the last known step of their metric."""
+        from mlflow.entities import Metric
+
+        new = [p for p in points if p.step > stored.steps.get(p.key, -1)]
+        for some in _chunks(new, BATCH):
+            self._client.log_batch(stored.id, metrics=[Metric(p.key, p.value, p.time, p.step) for p in some])
+            stored.steps.update({p.key: p.step for p in some})
+        return len(new)
+
+    def add_params(self, stored: Stored, params: Mapping[str, str]) -> int:
+        """Sends those that are not there; MLflow does not let them change."""
+        from mlflow.entities import Param
+
+        new = [(key, value) for key, value in params.items() if key not in stored.params]
+        for some in _chunks(new, SMALL_BATCH):
+            self._client.log_batch(stored.id, params=[Param(*item) for item in some])
+            stored.params.update(key for key, _ in some)
+        return len(new)
+
+    def set_tags(self, stored: Stored, tags: Mapping[str, str]) -> int:
+        """Sends those that differ, and removes tags of ours that no longer hold."""
+        from mlflow.entities import RunTag
+
+        new = [(key, value) for key, value in tags.items() if stored.tags.get(key) != value]
+        for some in _chunks(new, SMALL_BATCH):
+            self._client.log_batch(stored.id, tags=[RunTag(*item) for item in some])
+            stored.tags.update(some)
+        gone = [key for key in stored.tags if key.startswith("xrt.") and key not in tags]
+        for key in gone:
+            self._client.delete_tag(stored.id, key)
+            del stored.tags[key]
+        return len(new) + len(gone)
+
+    def add_data(self, stored: Stored, data: Sequence[Data]) -> int:
+        new = [d for d in data if _data_key(d) not in stored.data]
+        if new:
+            self._client.log_inputs(stored.id, [_dataset_input(d) for d in new])
+            stored.data.update(_data_key(d) for d in new)
+        return len(new)
+
+    def set_status(self, stored: Stored, status: str, ended: int | None) -> int:
+        """MLflow cannot forget an end: a run that goes on keeps its old one until it ends again."""
+        if ended is None and stored.status != status:
+            self._client.update_run(stored.id, status=status)
+        elif ended is not None and (stored.status, stored.ended) != (status, ended):
+            self._client.set_terminated(stored.id, status=status, end_time=ended)
+        else:
+            return 0
+        stored.status, stored.ended = status, ended
+        return 1
+
+    def _search(self, uid: str) -> Iterator[MlflowRun]:
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self.experiment], f"tags.`{UID}` = '{uid}'", max_results=BATCH, page_token=token
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+def client(results: Results, uri: str | None) -> MlflowClient:
+    """A client of a store; a local store is made if it is not there.
+
+    Raises:
+        RecordError: the address is of a kind that cannot hold a projection.
+    """
+    if uri is not None and uri.split(":")[0].split("+")[0] not in SCHEMES:
+        raise RecordError(
+            f"--tracking-uri: {redact(uri)} is not allowed; http://HOST:PORT of an MLflow server, "
+            f"or the address of a database ({', '.join(SCHEMES[2:])})."
+        )
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    for name in ("mlflow", "alembic"):  # they talk about every table that they make
+        logging.getLogger(name).setLevel(logging.WARNING)
+    if uri is None:
+        results.root.mkdir(parents=True, exist_ok=True)
+    return mlflow.MlflowClient(uri or results.tracking_uri)
+
+
+def _experiment(client: MlflowClient, study: str, artifacts: Path | None) -> str:
+    """The id of the study's experiment, which is made, or brought back from the bin, if need be."""
+    from mlflow import MlflowException
+
+    found = client.get_experiment_by_name(study)
+    if found is None:
+        try:
+            location = artifacts.as_uri() if artifacts else None
+            return str(client.create_experiment(study, location, dict(EXPERIMENT_TAGS)))
+        except MlflowException:  # another run of the study may have been faster
+            found = client.get_experiment_by_name(study)
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def _stored(run: MlflowRun) -> Stored:
+    return Stored(
+        id=run.info.run_id,
+        status=run.info.status,
+        ended=run.info.end_time,
+        tags=dict(run.data.tags),
+        params=set(run.data.params),
+        # the public dictionary has values only; the message has steps as well
+        steps={metric.key: metric.step for metric in run.data.to_proto().metrics},
+        data={(d.dataset.name, d.dataset.digest) for d in (run.inputs.dataset_inputs if run.inputs else [])},
+    )
+
+
+def _data_key(data: Data) -> tuple[str, str]:
+    """The name and digest by which MLflow tells data sets apart."""
+    return f"{data.name}/{data.split}", data.digest[:DIGEST]
+
+
+def _dataset_input(data: Data) -> DatasetInput:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    name, digest = _data_key(data)
+    dataset = Dataset(
+        name=name,
+        digest=digest,
+        source_type="local" if (data.source or "").startswith("/") else "code",
+        source=json.dumps({"uri": data.source or data.name}),
+        profile=json.dumps({"num_rows": data.rows}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", data.context)])
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

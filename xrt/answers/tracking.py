@@ -1,0 +1,263 @@
+"""MLflow as a projection of the record: `sync` sends what a store lacks, `Tracker` does so while a run runs.
+
+There is one mechanism. Compare what the record says (`projection.py`) with what the store has (`store.py`),
+send the difference; a store that was half filled, or emptied, or away ends up the same. Runs are found by
+their tags, so nothing is sent twice and no id needs to be remembered. Only the driver does this; trials never
+talk to MLflow. Not its business: models and figures, which `export.py` and the report log.
+"""
+
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from xrt.answers import projection
+from xrt.answers.projection import Projected
+from xrt.answers.store import Store, Stored, client
+from xrt.errors import RecordError, XrtError
+from xrt.record.environment import redact
+from xrt.record.files import locked
+from xrt.record.paths import Results
+from xrt.record.run import Run
+from xrt.record.values import Data, TrialRecord
+
+_log = logging.getLogger("xrt")
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What was sent: MLflow runs made, points of metrics, and other changes (tags, parameters, states)."""
+
+    created: int = 0
+    points: int = 0
+    changes: int = 0
+
+    def __add__(self, other: "Synced") -> "Synced":
+        return Synced(self.created + other.created, self.points + other.points, self.changes + other.changes)
+
+    def __bool__(self) -> bool:
+        return self != Synced()
+
+    def __str__(self) -> str:
+        if not self:
+            return "MLflow had everything."
+        return f"MLflow: {self.created} runs made, {self.points} points sent, {self.changes} other changes."
+
+
+def sync(run: Run, uri: str | None = None, attempts: int = 3) -> Synced:
+    """Makes the MLflow store show what the record says; doing it again sends nothing.
+
+    Args:
+        uri: MLflow's address; by default the SQLite store beside the runs.
+        attempts: How often to begin again when the store fails in between.
+
+    Raises:
+        RecordError: the record is damaged, the address is of no use, somebody else is sending, or the store
+            cannot be reached.
+    """
+    for attempt in range(attempts):
+        try:
+            return _Projector(run, uri).push()
+        except XrtError:
+            raise
+        except Exception as error:  # whatever a store, its driver or the network raise
+            if attempt + 1 == attempts:
+                raise RecordError(f"MLflow at {_shown(run.paths.results, uri)}: {_brief(error)}.") from error
+            time.sleep(attempt + 1)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def check(results: Results, uri: str | None = None) -> None:
+    """Raises before anything is trained on when a run here could not be tracked.
+
+    Raises:
+        RecordError: the store cannot be reached, with the ways out.
+    """
+    try:
+        client(results, uri).search_experiments(max_results=1)
+    except XrtError:
+        raise
+    except Exception as error:
+        raise RecordError(
+            f"MLflow at {_shown(results, uri)} cannot be reached ({_brief(error)}); start it, "
+            "or give --tracking later and run `sync` when it is there."
+        ) from error
+
+
+class Tracker:
+    """Keeps MLflow up to date while a run runs; a `Listener`.
+
+    A thread of its own sends; the study never waits and never fails for it. When the store is away it warns
+    once, tries again at growing intervals, and catches up. `run_ended` waits for at most `limit` seconds.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        uri: str | None = None,
+        *,
+        warn: Callable[[str], None] = _log.warning,
+        interval: float = 1.0,
+        longest: float = 60.0,
+        limit: float = 30.0,
+    ) -> None:
+        self._run, self._uri, self._warn = run, uri, warn
+        self._interval, self._longest, self._limit = interval, longest, limit
+        self._projector: _Projector | None = None
+        self._news = threading.Event()
+        self._closing = threading.Event()
+        self._failing = False
+        self._behind = True
+        self._deadline = float("inf")
+        self._thread = threading.Thread(target=self._work, name="tracker", daemon=True)
+
+    @property
+    def remedy(self) -> str | None:
+        """The command that brings MLflow up to date after the run; None if it is."""
+        if not self._behind:
+            return None
+        address = f" --tracking-uri {redact(self._uri)}" if self._uri else ""
+        return f"python -m xrt.study sync {self._run.name}{address}"
+
+    def run_started(self, run: Run) -> None:
+        self._news.set()
+        self._thread.start()
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        self._news.set()
+
+    def trial_reported(self, trial: TrialRecord) -> None:
+        self._news.set()
+
+    def trial_ended(self, trial: TrialRecord) -> None:
+        self._news.set()
+
+    def run_ended(self, run: Run) -> None:
+        """Sends the rest, within the limit; afterwards `remedy` says whether something is missing."""
+        self._deadline = time.monotonic() + self._limit
+        self._behind = True  # until the last look at the whole store says otherwise
+        self._closing.set()
+        self._news.set()
+        if not self._thread.ident:
+            self._thread.start()
+        self._thread.join(self._limit)
+        if remedy := self.remedy:
+            self._warn(f"MLflow lacks the newest results of this run; `{remedy}` sends them.")
+
+    def _work(self) -> None:
+        pause = self._interval
+        while time.monotonic() < self._deadline:
+            self._news.wait()
+            self._news.clear()
+            closing = self._closing.is_set()
+            if self._attempt(afresh=closing):
+                pause = self._interval
+                if closing:
+                    self._behind = False
+                    return
+            else:
+                self._news.set()
+                pause = min(2 * pause, self._longest)
+            self._rest(pause)
+
+    def _attempt(self, afresh: bool) -> bool:
+        try:
+            if afresh or self._projector is None:
+                self._projector = None
+                self._projector = _Projector(self._run, self._uri)
+            self._projector.push()
+        except Exception as error:  # nothing that goes wrong here may reach the study
+            self._projector = None  # what the store has is no longer known
+            self._warn_once(error)
+            return False
+        self._failing = False
+        return True
+
+    def _warn_once(self, error: Exception) -> None:
+        """Once per outage."""
+        if not self._failing:
+            self._failing = True
+            self._warn(
+                f"MLflow at {_shown(self._run.paths.results, self._uri)}: {_brief(error)}. "
+                "The study goes on; its record keeps everything and MLflow gets it later."
+            )
+
+    def _rest(self, pause: float) -> None:
+        if self._closing.is_set():
+            time.sleep(max(0.0, min(self._interval, self._deadline - time.monotonic())))
+        else:
+            self._closing.wait(pause)
+
+
+class _Projector:
+    """Sends the difference between a record and a store, and remembers what the store has by now."""
+
+    def __init__(self, run: Run, uri: str | None) -> None:
+        self._run = run
+        self._store = Store(run.paths.results, run.study, uri)
+        self._stored: dict[str, Stored] | None = None  # by trial id; "" is the parent
+        self._sent: dict[str, tuple[TrialRecord, tuple[Data, ...]]] = {}
+        self._mark = secrets.token_hex(8).encode()
+
+    def push(self) -> Synced:
+        """One pass; afterwards the store shows the record as it was at the beginning of the pass."""
+        with locked(self._run.paths.tracking_lock, patience=10.0) as held:
+            if held is None:
+                raise RecordError(f"{self._run.name}: another process is sending it to MLflow; wait for it.")
+            self._forget_if_shared(held)
+            return self._push()
+
+    def _forget_if_shared(self, lock: int) -> None:
+        """What is known of the store counts only if nobody else has sent this run since the last pass."""
+        if os.pread(lock, 100, 0) != self._mark:
+            self._stored, self._sent = None, {}
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, self._mark, 0)
+
+    def _push(self) -> Synced:
+        meta, trials = self._run.meta, self._run.trials()
+        stored = self._stored = self._store.runs(meta.uid) if self._stored is None else self._stored
+
+        def parent() -> Projected:
+            ids = {key: known.id for key, known in stored.items() if key}
+            return projection.parent(meta, trials, ids, f"#/experiments/{self._store.experiment}")
+
+        # children name the parent, so it is made first; it counts and links them, so it is completed last
+        done = self._make(stored, "", parent())
+        for trial in trials:
+            # the record gives the same object as long as a file has not changed
+            known = self._sent.get(trial.id)
+            if (known and known[0] is trial and known[1] == meta.data) or not projection.has_begun(trial):
+                continue
+            wanted = projection.child(meta, trial, stored[""].id)
+            done += self._make(stored, trial.id, wanted) + self._complete(stored[trial.id], wanted)
+            self._sent[trial.id] = (trial, meta.data)
+        return done + self._complete(stored[""], parent())
+
+    def _make(self, stored: dict[str, Stored], key: str, wanted: Projected) -> Synced:
+        if key in stored:
+            return Synced()
+        stored[key] = self._store.create(wanted)
+        return Synced(created=1)
+
+    def _complete(self, stored: Stored, wanted: Projected) -> Synced:
+        """Sends what the store lacks of one MLflow run; its end last, so that what has ended is complete."""
+        store = self._store
+        changes = store.add_params(stored, wanted.params) + store.add_data(stored, wanted.data)
+        points = store.add_points(stored, wanted.points)
+        changes += store.set_tags(stored, wanted.tags)
+        changes += store.set_status(stored, wanted.status, wanted.ended)
+        return Synced(points=points, changes=changes)
+
+
+def _shown(results: Results, uri: str | None) -> str:
+    return redact(uri or results.tracking_uri)
+
+
+def _brief(error: Exception) -> str:
+    """The kind of an error and its first line, without secrets."""
+    lines = str(error).strip().splitlines() or [""]
+    return redact(f"{type(error).__name__}: {lines[0][:200]}").rstrip(" .:")

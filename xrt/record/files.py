@@ -1,0 +1,202 @@
+"""Files that are whole or absent: atomic writes, JSON without bare NaN, locks. It knows nothing of runs.
+
+A file is written under another name in the same folder, synced, moved over the old one, and then the folder
+is synced: after a kill or a power loss there is the old file or the new one, never half of either. A full
+disk is waited for, because a study of days must not end for a minute without space.
+Not covered: anything but a POSIX file system, local or mounted. Whoever brings another replaces this file.
+"""
+
+import errno
+import fcntl
+import json
+import math
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, TypeVar
+
+from xrt.errors import RecordError
+
+T = TypeVar("T")
+
+PATIENCE = 90.0  # seconds that a write waits for space on a full disk
+LARGEST = 64 * 2**20  # bytes; no file of a record comes near, so a larger one is not ours
+
+
+def write_text(path: Path, text: str, patience: float = PATIENCE) -> None:
+    """Replaces the file at once.
+
+    Raises:
+        RecordError: the disk stayed full for `patience` seconds, or refuses to be written.
+    """
+    try:
+        patiently(lambda: _replace(path, text.encode()), patience)
+    except OSError as error:
+        raise RecordError(
+            f"{path}: cannot be written ({error.strerror}); free some space or mend the folder."
+        ) from error
+
+
+def write_json(path: Path, value: object, patience: float = PATIENCE) -> None:
+    """Replaces the file at once; see `plain` for what becomes of numbers that JSON does not have."""
+    write_text(path, json.dumps(plain(value), indent=1, allow_nan=False) + "\n", patience)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a file.
+
+    Raises:
+        RecordError: the file is missing, empty, torn, too large, no UTF-8, or anything but one JSON object.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror}).") from error
+    if not content:
+        raise RecordError(f"{path}: is empty; a JSON object is expected.")
+    if len(content) > LARGEST:
+        raise RecordError(f"{path}: has more than {LARGEST // 2**20} MiB; it was not written by xrt.")
+    try:
+        value = json.loads(
+            content.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{path}: is torn or no JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise RecordError(f"{path}: holds a {type(value).__name__}; a JSON object is expected.")
+    return value
+
+
+def plain(value: object) -> Any:
+    """The value in JSON's own types. NaN and the infinities become "NaN", "Infinity", "-Infinity".
+
+    `float` reads these strings back. numpy's numbers count as numbers; lone surrogates (from file names that
+    are no UTF-8) become escapes, for no reader takes them.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return _number(float(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    raise TypeError(f"{value!r} has no place in a record; give numbers, strings, lists and mappings.")
+
+
+def patiently(
+    action: Callable[[], T], patience: float = PATIENCE, sleep: Callable[[float], None] = time.sleep
+) -> T:
+    """Does it, again every second while the disk is full, for at most `patience` seconds."""
+    waited = 0.0
+    while True:
+        try:
+            return action()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or waited >= patience:
+                raise
+        sleep(1.0)
+        waited += 1.0
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder survive a power loss."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(folder: Path, older: float = 600.0) -> None:
+    """Removes what killed writers left behind: temporary files `older` than that many seconds."""
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > older:
+                path.unlink()
+
+
+@contextmanager
+def locked(path: Path, patience: float = 0.5) -> Iterator[int | None]:
+    """Holds the exclusive lock of a file: yields its descriptor, or None when somebody else holds it.
+
+    The lock belongs to the open file and ends with the process, however it ends. The file itself stays: to
+    remove it would let a third process lock a name that no longer leads here.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        yield descriptor if _lock(descriptor, patience) else None
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock of a file right now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _lock(descriptor: int, patience: float) -> bool:
+    """Tries for `patience` seconds: an `is_locked` elsewhere may be in the way for a moment."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+def _number(value: float) -> float | str:
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return value
+
+
+def _no_constant(token: str) -> None:
+    raise ValueError(f"a bare {token}")

@@ -1,0 +1,201 @@
+"""Where the files of a run are. Nobody else joins strings; what stands in the files is not known here.
+
+<results>/mlflow.db, <results>/mlartifacts/        the projection (MLflow's store)
+<results>/<study>/<run>/spec.yaml                  the study, resolved
+                        run.json                   what the run is; written last: there is a run if it exists
+                        trials/0003.json           one file per trial
+                        optuna.log, tune/          the search's own memory (Optuna, Ray Tune)
+                        holder, tracking.lock      who works on the run, who writes to MLflow
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from xrt.errors import RecordError, closest
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+RUN = re.compile(r".*-(\d{8}-\d{6})(?:-(\d+))?")
+TAKEN = ("mlflow.db", "mlartifacts")  # names in the results folder that no study may have
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Names every file of one run."""
+
+    results: "Results"
+    study: str
+    name: str
+
+    @property
+    def root(self) -> Path:
+        return self.results.root / self.study / self.name
+
+    @property
+    def spec(self) -> Path:
+        return self.root / "spec.yaml"
+
+    @property
+    def meta(self) -> Path:
+        return self.root / "run.json"
+
+    @property
+    def trials(self) -> Path:
+        return self.root / "trials"
+
+    @property
+    def optuna(self) -> Path:
+        return self.root / "optuna.log"
+
+    @property
+    def tune(self) -> Path:
+        return self.root / "tune"
+
+    @property
+    def holder(self) -> Path:
+        return self.root / "holder"
+
+    @property
+    def tracking_lock(self) -> Path:
+        return self.root / "tracking.lock"
+
+    def trial(self, id: str) -> Path:
+        """The record of one trial."""
+        return self.trials / f"{checked(id, 'trial')}.json"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The folder that holds the runs of all studies, and the MLflow store beside them."""
+
+    root: Path
+
+    @staticmethod
+    def at(folder: str | Path | None = None) -> "Results":
+        """The folder given, else `XRT_RESULTS`, else ./results. It need not exist.
+
+        Raises:
+            RecordError: the path cannot be written as an SQLite URI.
+        """
+        given = Path(folder or os.environ.get("XRT_RESULTS") or "results")
+        root = Path(os.path.abspath(given.expanduser()))
+        if bad := {"?", "%"} & set(str(root)):
+            raise RecordError(
+                f"results: {root}: {' and '.join(sorted(bad))} cannot stand in an SQLite address; "
+                "choose another folder."
+            )
+        return Results(root)
+
+    @property
+    def mlflow_db(self) -> Path:
+        return self.root / "mlflow.db"
+
+    @property
+    def mlartifacts(self) -> Path:
+        return self.root / "mlartifacts"
+
+    @property
+    def tracking_uri(self) -> str:
+        """Where the projection goes when nobody says otherwise."""
+        return f"sqlite:///{self.mlflow_db}"
+
+    def studies(self) -> list[str]:
+        """The studies that have a run, by name."""
+        return sorted({paths.study for paths in self._all()})
+
+    def runs(self, study: str | None = None) -> list[RunPaths]:
+        """The runs (of one study, or all), oldest first."""
+        return sorted((p for p in self._all() if study in (None, p.study)), key=lambda p: _age(p.name))
+
+    def find(self, name: str) -> RunPaths:
+        """A run by its name, or the newest run of the study of that name.
+
+        Raises:
+            RecordError: there is none; the message lists those there are.
+        """
+        checked(name, "run or study")
+        runs = self.runs()
+        if found := [p for p in runs if p.name == name] or [p for p in runs if p.study == name]:
+            return found[-1]
+        if not runs:
+            raise RecordError(f"{name}: there is no run in {self.root}; start one, or give --results FOLDER.")
+        names = [p.name for p in runs[::-1]] + self.studies()
+        raise RecordError(
+            f"{name}: no run and no study of that name in {self.root}; there are {_some(names)}."
+            + closest(name, names)
+        )
+
+    def create(self, study: str, now: datetime | None = None) -> RunPaths:
+        """Makes the folder of a new run, `<study>-YYYYMMDD-HHMMSS` (UTC) and `-2`, ... if that is taken.
+
+        `mkdir` is the referee: of two runs that begin in the same second, each gets its own folder.
+        """
+        if checked(study, "study", longest=120) in TAKEN:
+            raise RecordError(
+                f"study: {study}: the results folder has its own file of that name; choose another."
+            )
+        stamp = f"{study}-{(now or datetime.now(UTC)).astimezone(UTC):%Y%m%d-%H%M%S}"
+        try:
+            (self.root / study).mkdir(parents=True, exist_ok=True)
+            for name in _numbered(stamp):
+                try:
+                    RunPaths(self, study, name).root.mkdir()
+                except FileExistsError:
+                    continue
+                return RunPaths(self, study, name)
+        except OSError as error:
+            raise RecordError(
+                f"{self.root}: cannot be written ({error.strerror}); give --results FOLDER."
+            ) from error
+        raise AssertionError("unreachable: the numbers do not end")
+
+    def _all(self) -> Iterator[RunPaths]:
+        for study in _folders(self.root):
+            for run in _folders(study):
+                paths = RunPaths(self, study.name, run.name)
+                if paths.meta.exists() or paths.meta.is_symlink():
+                    yield paths
+
+
+def checked(name: str, what: str, longest: int = 150) -> str:
+    """The name itself, if it can be the name of a file and leads nowhere else.
+
+    Raises:
+        RecordError: it cannot.
+    """
+    if not NAME.fullmatch(name) or len(name) > longest:
+        raise RecordError(
+            f"{what}: {name[:120]!r} is not a name; letters, digits, dot, dash and underscore, "
+            f"beginning with a letter or digit, at most {longest} of them."
+        )
+    return name
+
+
+def _folders(root: Path) -> list[Path]:
+    """The folders in a folder that can be studies or runs; none if it is not there."""
+    try:
+        return sorted(path for path in root.iterdir() if NAME.fullmatch(path.name) and path.is_dir())
+    except OSError:
+        return []
+
+
+def _age(name: str) -> tuple[str, int, str]:
+    """Sorts runs by the time in their name; a renamed run counts as old."""
+    match = RUN.fullmatch(name)
+    return (match[1], int(match[2] or 1), name) if match else ("", 0, name)
+
+
+def _numbered(stamp: str) -> Iterator[str]:
+    yield stamp
+    number = 2
+    while True:
+        yield f"{stamp}-{number}"
+        number += 1
+
+
+def _some(names: list[str], most: int = 10) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,240 @@
+"""A run on disk: the truth about what happened. Everything else (tables, MLflow, reports) is read from here.
+
+One folder per run, one JSON file per trial, rewritten whole at every event. It records and does not judge:
+when a trial is started, pruned or best is decided elsewhere. One process at a time works on a run (`hold`);
+any number may read it meanwhile, from other machines too.
+"""
+
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from xrt.errors import RecordError
+from xrt.record import environment
+from xrt.record.files import is_locked, locked, plain, read_json, sweep, sync_folder, write_json, write_text
+from xrt.record.paths import Results, RunPaths
+from xrt.record.values import FORMAT, Data, Meta, Report, TrialRecord, decode
+
+__all__ = ["Data", "Listener", "Meta", "Report", "Run", "TrialRecord"]
+
+T = TypeVar("T")
+
+
+class Listener(Protocol):
+    """Whoever wants to know what happens while it happens: a live table, a tracker."""
+
+    def run_started(self, run: "Run") -> None: ...
+
+    def trial_started(self, trial: TrialRecord) -> None: ...
+
+    def trial_reported(self, trial: TrialRecord) -> None: ...
+
+    def trial_ended(self, trial: TrialRecord) -> None: ...
+
+    def run_ended(self, run: "Run") -> None: ...
+
+
+class Run:
+    """Writes and reads one run. Reads are cached by the file's stamp, so asking often is cheap."""
+
+    def __init__(self, paths: RunPaths) -> None:
+        self.paths = paths
+        self._seen: dict[Path, tuple[tuple[int, ...], Any]] = {}
+
+    @classmethod
+    def create(
+        cls,
+        results: Results,
+        study: str,
+        spec_yaml: str,
+        *,
+        metric: str,
+        task: str | None = None,
+        languages: Sequence[str] = (),
+        data: Sequence[Data] = (),
+        extra: dict[str, Any] | None = None,
+    ) -> "Run":
+        """Makes the folder of a new run; nothing of it stays when that fails.
+
+        Raises:
+            RecordError: the study's name or the results folder cannot be used.
+        """
+        now = time.time()
+        paths = results.create(study, datetime.fromtimestamp(now, UTC))
+        meta = Meta(
+            uid=uuid.uuid4().hex[:16],
+            name=paths.name,
+            study=study,
+            metric=metric,
+            started=now,
+            task=task,
+            languages=tuple(languages),
+            command=environment.command(),
+            versions=environment.versions(),
+            git=environment.git(),
+            host=environment.host(),
+            user=environment.user(),
+            hardware=dict(environment.machine()),
+            data=tuple(data),
+            extra=environment.redacted(extra or {}),
+        )
+        try:
+            paths.trials.mkdir()
+            write_text(paths.spec, spec_yaml)
+            write_json(paths.meta, asdict(meta))  # last: a run exists when this file does
+            for folder in (paths.root.parent, results.root):
+                sync_folder(folder)
+        except BaseException:
+            shutil.rmtree(paths.root, ignore_errors=True)
+            raise
+        return cls(paths)
+
+    @classmethod
+    def open(cls, results: Results, name: str) -> "Run":
+        """The run of that name, or the newest of the study of that name.
+
+        Raises:
+            RecordError: there is none, or its run.json cannot be read.
+        """
+        run = cls(results.find(name))
+        assert run.meta  # a damaged run is refused here, not somewhere later
+        return run
+
+    @property
+    def name(self) -> str:
+        return self.paths.name
+
+    @property
+    def study(self) -> str:
+        return self.paths.study
+
+    @property
+    def spec_yaml(self) -> str:
+        """The resolved study as it was written at the start."""
+        try:
+            return self.paths.spec.read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise RecordError(f"{self.paths.spec}: cannot be read ({error}).") from error
+
+    @property
+    def meta(self) -> Meta:
+        """What run.json says now; another process may have changed it."""
+        return self._read(self.paths.meta, self._decode_meta)
+
+    def update_meta(self, **changes: Any) -> Meta:
+        """Writes changed fields; `extra` is merged with what is there. Only for the one who holds the run."""
+        meta = self.meta
+        changes["extra"] = {**meta.extra, **environment.redacted(changes.get("extra", {}))}
+        write_json(self.paths.meta, asdict(replace(meta, **changes)))
+        return self.meta
+
+    def save(self, trial: TrialRecord) -> None:
+        """Writes the file of a trial. A reason is freed of secrets, for tracebacks carry them."""
+        if trial.reason:
+            trial = replace(trial, reason=environment.redact(trial.reason))
+        write_json(self.paths.trial(trial.id), asdict(trial))
+
+    def trial(self, id: str) -> TrialRecord:
+        """One trial.
+
+        Raises:
+            RecordError: there is none, or its file is damaged.
+        """
+        path = self.paths.trial(id)
+        if not path.exists():
+            known = [trial.id for trial in self.trials()]
+            there = f"{known[0]} to {known[-1]}" if known else "none yet"
+            raise RecordError(f"{id}: {self.name} has no such trial; there are {there}.")
+        return self._read(path, _decode_trial)
+
+    def trials(self) -> list[TrialRecord]:
+        """All trials, by id. One that has not changed since the last call is the same object.
+
+        Raises:
+            RecordError: every damaged file, by name.
+        """
+        found: list[TrialRecord] = []
+        problems: list[str] = []
+        for path in sorted(self.paths.trials.glob("[!.]*.json"), key=lambda p: (len(p.name), p.name)):
+            try:
+                found.append(self._read(path, _decode_trial))
+            except RecordError as error:
+                problems += error.problems
+        if problems:
+            raise RecordError(problems)
+        return found
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Makes this process the only one that works on the run, until the block or the process ends.
+
+        Raises:
+            RecordError: somebody else holds it; says who.
+        """
+        with locked(self.paths.holder) as descriptor:
+            if descriptor is None:
+                raise RecordError(
+                    f"{self.name}: is held by {self._holder_text()}; wait for it, or end it first."
+                )
+            who = {"pid": os.getpid(), "host": environment.host(), "since": time.time()}
+            # in place, not moved over: the lock is on this very file
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(plain(who)).encode(), 0)
+            sweep(self.paths.root)
+            sweep(self.paths.trials)
+            yield
+
+    def holder(self) -> dict[str, Any] | None:
+        """Who works on the run now (`pid`, `host`, `since`); None if nobody does."""
+        if not is_locked(self.paths.holder):
+            return None
+        try:
+            return read_json(self.paths.holder)
+        except RecordError:  # it has the lock and not yet written its name
+            return {}
+
+    def _holder_text(self) -> str:
+        who = self.holder() or {}
+        if not {"pid", "host", "since"} <= who.keys():
+            return "another process"
+        since = datetime.fromtimestamp(float(who["since"]), UTC)
+        return f"process {who['pid']} on {who['host']} since {since:%Y-%m-%d %H:%M:%S} UTC"
+
+    def _read(self, path: Path, decoded: Callable[[Path], T]) -> T:
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be read ({error.strerror}).") from error
+        stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        known = self._seen.get(path)
+        if known is None or known[0] != stamp:
+            known = self._seen[path] = (stamp, decoded(path))
+        value: T = known[1]
+        return value
+
+    def _decode_meta(self, path: Path) -> Meta:
+        value = read_json(path)
+        written = value.get("format")
+        if isinstance(written, int) and written > FORMAT:
+            raise RecordError(f"{path}: format {written} is of a newer xrt; this one reads up to {FORMAT}.")
+        meta = decode(Meta, value, path)
+        if (meta.study, meta.name) != (self.study, self.name):
+            raise RecordError(
+                f"{path}: says that it is {meta.study}/{meta.name}; move the folder back to that name."
+            )
+        return meta
+
+
+def _decode_trial(path: Path) -> TrialRecord:
+    trial = decode(TrialRecord, read_json(path), path)
+    if trial.id != path.stem:
+        raise RecordError(f"{path}: id: {trial.id!r} is not allowed; the file's name says {path.stem!r}.")
+    return trial

@@ -1,0 +1,153 @@
+"""The values of a record: what a run is, what became of each trial, what it reported. They know no files.
+
+All are frozen; a trial changes by `begun`, `reported`, `closed`, which return the trial as it is then. Times
+are unix seconds on the driver's clock.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from xrt.errors import RecordError
+
+V = TypeVar("V")
+
+FORMAT = 1  # of run.json; a reader refuses a larger one
+Phase = Literal["search", "confirm"]
+State = Literal["pending", "running", "finished", "pruned", "failed", "stopped"]
+Ending = Literal["finished", "pruned", "failed", "stopped"]
+Status = Literal["running", "finished", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a trial said at one rung. `step` counts optimizer steps, `share` is of the full budget."""
+
+    rung: int
+    share: float
+    step: int
+    time: float
+    metrics: dict[str, float]
+
+    def __post_init__(self) -> None:
+        # numpy's and torch's scalars become floats here, so that a record equals what is read back
+        object.__setattr__(self, "metrics", {key: float(value) for key, value in self.metrics.items()})
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial: what was asked (`params` as sampled, `config` resolved) and what became of it."""
+
+    id: str
+    params: dict[str, Any]
+    config: dict[str, Any]
+    seed: int
+    phase: Phase = "search"
+    state: State = "pending"
+    reason: str | None = None
+    started: float | None = None
+    ended: float | None = None
+    reports: tuple[Report, ...] = ()
+    node: str | None = None
+    checkpoint: str | None = None
+
+    @property
+    def last(self) -> Report | None:
+        return self.reports[-1] if self.reports else None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Of the last report; empty before the first."""
+        return self.last.metrics if self.last else {}
+
+    @property
+    def method(self) -> str:
+        return str(self.config.get("method", self.params.get("method", "plain")))
+
+    def begun(self, time: float, node: str | None = None) -> "TrialRecord":
+        """Running, for the first time or again: the first start stays, an earlier end is forgotten."""
+        started = time if self.started is None else self.started
+        return replace(
+            self, state="running", started=started, ended=None, reason=None, node=node or self.node
+        )
+
+    def reported(self, report: Report) -> "TrialRecord":
+        """With one more report.
+
+        A trial that went back to its checkpoint reports a rung again, at another time. What was said first
+        stays, for ASHA decided by it and MLflow has it; only metrics that are new at that rung are added.
+        """
+        reports = {known.rung: known for known in self.reports}
+        if first := reports.get(report.rung):
+            report = replace(first, metrics={**report.metrics, **first.metrics})
+        reports[report.rung] = report
+        return replace(self, reports=tuple(reports[rung] for rung in sorted(reports)))
+
+    def closed(self, state: Ending, time: float, reason: str | None = None) -> "TrialRecord":
+        """Ended, for good or (`stopped`) until somebody resumes the run."""
+        return replace(self, state=state, ended=time, reason=reason)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Fingerprint of one split of a data set. `context` is its use: training, evaluation or test."""
+
+    name: str
+    split: str
+    digest: str
+    rows: int
+    context: str
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a run is. `uid` is its own in all the world, for two machines may share one MLflow server."""
+
+    uid: str
+    name: str
+    study: str
+    metric: str
+    started: float
+    task: str | None = None
+    languages: tuple[str, ...] = ()
+    status: Status = "running"
+    ended: float | None = None
+    command: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    git: dict[str, Any] | None = None
+    host: str = ""
+    user: str | None = None
+    hardware: dict[str, Any] = field(default_factory=dict)
+    data: tuple[Data, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def decode(kind: type[V], value: Mapping[str, Any], where: object) -> V:
+    """A value from the object of a JSON file; keys that it does not know are ignored.
+
+    Raises:
+        RecordError: every field that is missing or wrong, one line each.
+    """
+    hashable: Any = kind  # mypy does not take it for one
+    try:
+        decoded: V = _adapter(hashable).validate_python(value)
+    except ValidationError as error:
+        raise RecordError([_line(where, dict(problem)) for problem in error.errors()]) from error
+    return decoded
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _line(where: object, problem: dict[str, Any]) -> str:
+    path = ".".join(str(part) for part in problem["loc"]) or "object"
+    if problem["type"] == "missing":
+        return f"{where}: {path}: is missing."
+    return f"{where}: {path}: {repr(problem['input'])[:80]} is not allowed; {problem['msg'].lower()}."
