@@ -104,11 +104,17 @@ def collate(
     mask, perturbable = np.zeros(shape, np.int64), np.zeros(shape, bool)
     types = None if template.types is None else np.zeros(shape, np.int64)
     for row, (a, b) in enumerate(cuts):
-        parts = (template.before, firsts[row][:a], template.between, seconds[row][:b], template.after)
+        parts: tuple[Sequence[int] | npt.NDArray[Any], ...] = (
+            template.before,
+            firsts[row][:a],
+            template.between,
+            seconds[row][:b],
+            template.after,
+        )
         at = 0
         for k, part in enumerate(parts):
             end = at + len(part)
-            ids[row, at:end] = part
+            ids[row, at:end] = np.asarray(part)
             perturbable[row, at:end] = k in (1, 3)
             if types is not None and template.types is not None:
                 types[row, at:end] = template.types[k]
@@ -171,7 +177,8 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 class TrainingPairs(Protocol):
     """The training data of one trial: how long each pair is, and the tokens of some rows in some epoch."""
 
-    labels: npt.NDArray[np.int64]
+    @property
+    def labels(self) -> Ints: ...
 
     @property
     def lengths(self) -> Ints: ...

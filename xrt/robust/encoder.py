@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from xrt.data.batches import Batch, PairTemplate
+from xrt.data.network import within
 from xrt.errors import EncoderError, closest
 from xrt.mini import ENCODERS
 
@@ -159,11 +160,17 @@ def check_encoder(name: str) -> None:
     from transformers import AutoConfig, AutoTokenizer
 
     where = str(ENCODERS.get(name, name))
-    try:
+
+    def read() -> None:
         AutoConfig.from_pretrained(where, trust_remote_code=False)
         PairTemplate.of(AutoTokenizer.from_pretrained(where, trust_remote_code=False))
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError) as error:
+
+    error = within(PATIENCE, read)
+    if error is not None:
         raise _unusable(name, error) from error
+
+
+PATIENCE = 12.0  # seconds for the hub to send a configuration and a tokenizer, or at least to answer
 
 
 def _unusable(name: str, error: Exception) -> EncoderError:

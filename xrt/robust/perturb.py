@@ -22,7 +22,8 @@ LossOf = Callable[[torch.Tensor], torch.Tensor]
 class Perturbation(Protocol):
     """Adds robustness by changing what the model reads; `passes` inner forward-backward passes a call."""
 
-    passes: int
+    @property
+    def passes(self) -> int: ...
 
     def __call__(
         self, embeddings: torch.Tensor, perturbable: torch.Tensor, loss_of: LossOf, generator: torch.Generator

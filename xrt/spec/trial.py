@@ -6,7 +6,7 @@ record.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
@@ -68,6 +68,11 @@ class TrialConfig:
         return dict(self.params)
 
     @property
+    def passes(self) -> float:
+        """Over the training data: the epochs, times the copies of a method that has them."""
+        return self.epochs * self.parameters.get("copies", 1)
+
+    @property
     def layer(self) -> int:
         """The site as a number: 0 is the word embeddings, k the states after layer k."""
         return 0 if self.site == "word" else int(self.site.removeprefix("layer:"))
@@ -127,6 +132,22 @@ def build(spec: StudySpec, sample: Mapping[str, Scalar], seed: int, *, confirm: 
         **spec.training.model_dump(),
         **spec.data.model_dump(include={"train_rows", "dev_rows", "neighbours"}),
     )
+
+
+def rung_steps(rungs: Sequence[float], steps: float) -> list[int]:
+    """The optimizer steps after which a trial of `steps` steps is evaluated, one a rung.
+
+    Raises:
+        SpecError: there are too few steps for so many rungs.
+    """
+    total = max(1, round(steps))
+    stops = [round(share * total) for share in rungs]
+    if stops[0] < 1 or len(set(stops)) < len(stops):
+        raise SpecError(
+            f"pruning.rungs: {len(stops)} rungs do not fit into the {total} steps of this training; fewer rungs, "
+            "a smaller pruning.reduction, or more training.epochs."
+        )
+    return stops
 
 
 @cache

@@ -1,0 +1,91 @@
+"""A toy study: three languages, a tiny encoder, real files, real Ray, real MLflow; run once for all tests here."""
+
+import random
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.robust.conftest import build
+
+WORDS = {
+    "en": "Anna saw the small house Peter gave Maria red book yesterday doctor met judge before storm".split(),
+    "de": "Anna sah das kleine Haus Peter gab Maria rote Buch gestern Arzt traf Richter vor Sturm".split(),
+    "fr": "Anna voyait la petite maison Pierre donnait Maria rouge livre hier docteur juge avant orage".split(),
+}
+STUDY = """\
+task: {{name: toy, languages: [en, de, fr], labels: ["0", "1"]}}
+data: {{source: folder, path: {data}}}
+space:
+  encoder: [{encoder}]
+  learning_rate: {{log: [1.0e-4, 1.0e-2]}}
+  method:
+    plain: {{}}
+    adversarial: {{radius: {{log: [0.05, 0.3]}}, steps: [1, 2]}}
+    noise: {{scale: {{log: [0.1, 1.0]}}}}
+training: {{epochs: 2, batch_size: 16, max_tokens: 32}}
+search: {{trials: 8, seed: 3}}
+pruning: {{reduction: 2, rungs: 3}}
+confirm: {{top: 1, seeds: 2}}
+resources: {{cpu: 1, gpu: 0}}
+"""
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A folder to run commands in, with the toy study `toy.yaml` in it."""
+
+    folder: Path
+
+    def xrt(self, *arguments: str, code: int = 0) -> str:
+        """Run a command to its end and return all that it printed; its exit code must be `code`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "xrt.study", *arguments],
+            cwd=self.folder, capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        printed = done.stdout + done.stderr
+        assert done.returncode == code, printed
+        return printed
+
+
+def write_split(folder: Path, split: str, languages: list[str], count: int) -> None:
+    """Pairs of six words: the second sentence turns the first around (label 1) or is another one (label 0)."""
+    for language in languages:
+        draw = random.Random(split)  # the same draws in every language: rows are aligned
+        rows = []
+        for _ in range(count):
+            chosen, other = ([draw.randrange(15) for _ in range(6)] for _ in range(2))
+            label = draw.randrange(2)
+            second = chosen[::-1] if label else other
+            sides = [" ".join(WORDS[language][i] for i in side) for side in (chosen, second)]
+            rows.append("\t".join([*sides, str(label)]))
+        (folder / f"{split}-{language}.tsv").write_text("\n".join(rows) + "\n")
+
+
+def make_toy(folder: Path) -> Toy:
+    """Write data, encoder and study into `folder`."""
+    data = folder / "data"
+    data.mkdir(parents=True)
+    write_split(data, "train", ["en"], 96)
+    for split, count in (("dev", 30), ("test", 40)):
+        write_split(data, split, list(WORDS), count)
+    build("bert", folder / "encoder")
+    (folder / "toy.yaml").write_text(STUDY.format(data="data", encoder="encoder"))
+    return Toy(folder)
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """A toy study that nobody has run yet; tests share it and leave no run behind."""
+    return make_toy(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """The toy study, run to its end once."""
+    toy = make_toy(tmp_path_factory.mktemp("finished"))
+    printed = toy.xrt("run", "toy.yaml")
+    (toy.folder / "printed.txt").write_text(printed)
+    return toy

@@ -1,0 +1,131 @@
+"""One real run of a small study, looked at from all sides: record, MLflow, Optuna, screen."""
+
+import json
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from xrt.data import Source, load
+from xrt.record.paths import Results
+from xrt.record.run import Run
+from xrt.robust.evaluation import Predictions
+from xrt.spec import TrialConfig
+
+CELLS = {"final/acc/en", "final/acc/de", "final/acc/fr"} | {
+    f"final/pair/{a}-{b}" for a in ("en", "de", "fr") for b in ("en", "de", "fr") if a != b
+}
+MEANS = {f"final/mean/{name}" for name in ("languages", "targets", "mixed", "all")}
+
+
+@pytest.fixture(scope="module")
+def run(finished):
+    return Run.open(Results.at(finished.folder / "results"), "toy")
+
+
+@pytest.fixture(scope="module")
+def search(run):
+    return [t for t in run.trials() if t.phase == "search"]
+
+
+def test_all_trials_end_and_some_are_pruned(search):
+    states = [t.state for t in search]
+    assert len(states) == 8 and set(states) == {"finished", "pruned"}
+
+
+def test_a_pruned_trial_stopped_before_its_budget_and_a_finished_one_did_not(search):
+    for trial in search:
+        shares = [r.share for r in trial.reports]
+        assert shares == [0.25, 0.5, 1.0][: len(shares)]
+        assert (shares[-1] == 1.0) == (trial.state == "finished")
+        assert [r.step for r in trial.reports] == [3, 6, 12][: len(shares)]
+
+
+def test_finished_trials_report_every_cell_and_mean_of_the_whole_dev_split(search):
+    for trial in search:
+        final = {name for name in trial.metrics if name.startswith("final/")}
+        assert final == (CELLS | MEANS if trial.state == "finished" else set())
+
+
+def test_the_test_split_is_read_in_the_confirmation_only(run):
+    for trial in run.trials():
+        reads_test = any(name.startswith("test/") for report in trial.reports for name in report.metrics)
+        assert reads_test == (trial.phase == "confirm") == TrialConfig.from_dict(trial.config).test
+
+
+def test_the_confirmation_trains_winner_and_baseline_with_new_seeds(run):
+    confirmed = [t for t in run.trials() if t.phase == "confirm"]
+    assert {t.seed for t in confirmed} == {4, 5} and all(t.state == "finished" for t in confirmed)
+    assert any(t.method == "plain" for t in confirmed)
+    assert {len([t for t in confirmed if t.seed == seed]) for seed in (4, 5)} == {len(confirmed) / 2}
+
+
+def test_a_parameter_belongs_to_its_method(search):
+    assert len({t.method for t in search}) > 1
+    for trial in search:
+        assert {name.split(".")[0] for name in trial.params if "." in name} <= {trial.method}
+
+
+def test_optuna_knows_pruned_trials_as_pruned_with_their_values(run, search):
+    storage = JournalStorage(JournalFileBackend(str(run.paths.optuna)))
+    told = optuna.load_study(study_name="toy", storage=storage).trials
+    assert [t.state.name for t in told] == [
+        {"finished": "COMPLETE", "pruned": "PRUNED"}[t.state] for t in search
+    ]
+    for known, trial in zip(told, search, strict=True):
+        values = {r.rung: r.metrics["dev/mean/mixed"] for r in trial.reports}
+        assert known.intermediate_values == pytest.approx(values)
+        if trial.state == "finished":
+            assert known.value == pytest.approx(values[2])
+
+
+def test_mlflow_shows_one_parent_and_a_child_per_trial(run):
+    client = MlflowClient(run.paths.results.tracking_uri)
+    (experiment,) = [e for e in client.search_experiments() if e.name == "toy"]
+    runs = client.search_runs([experiment.experiment_id])
+    parents = [r for r in runs if "mlflow.parentRunId" not in r.data.tags]
+    children = {r.data.tags["xrt.trial"]: r for r in runs if r not in parents}
+    assert len(parents) == 1 and parents[0].info.status == "FINISHED"
+    assert set(children) == {t.id for t in run.trials()}
+    for trial in run.trials():
+        child = children[trial.id]
+        assert child.info.status == {"finished": "FINISHED", "pruned": "KILLED"}[trial.state]
+        assert child.data.tags["mlflow.parentRunId"] == parents[0].info.run_id
+        assert child.data.metrics == pytest.approx(
+            {name: value for report in trial.reports for name, value in report.metrics.items()}
+        )
+        assert child.data.params["learning_rate"] == str(trial.params["learning_rate"])
+
+
+def test_saved_predictions_give_the_reported_accuracies(run, search, finished):
+    trial = next(t for t in search if t.state == "finished")
+    folder = run.paths.root / trial.checkpoint
+    predictions = Predictions.open(folder / "predictions-dev.arrow")
+    reported = {name: value for name, value in trial.metrics.items() if name.startswith("final/")}
+    assert predictions.matrix.metrics("final") == pytest.approx(reported)
+    task = TrialConfig.from_dict(trial.config).task
+    aligned = load(task, Source("folder", str(finished.folder / "data")), "dev")
+    assert predictions.matrix.counts["de", "fr"][1] == len(aligned.pair("de", "fr").rows) == 30
+
+
+def test_every_trial_of_the_search_is_judged_on_the_same_sample(run, search):
+    rows = {json.dumps(TrialConfig.from_dict(t.config).rung_rows) for t in search}
+    assert rows == {"null"}  # the cost rule, which depends on task and training alone
+
+
+def test_the_screen_tells_the_end(finished, run):
+    printed = (finished.folder / "printed.txt").read_text()
+    assert f"{run.name}: finished" in printed and "xrt.study ui" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_second_sync_changes_nothing(finished):
+    assert "MLflow had everything" in finished.xrt("sync", "toy")
+
+
+def test_one_trial_runs_alone_and_repeats_its_numbers(finished, search):
+    trial = next(t for t in search if t.state == "finished")
+    printed = finished.xrt("trial", "toy", trial.id)
+    assert f"{'final/mean/mixed':32} {trial.metrics['final/mean/mixed']:.4f}" in printed

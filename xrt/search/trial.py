@@ -1,0 +1,197 @@
+"""One trial, whole: data, encoder, method, training, evaluation. Knows no Ray: any trial can be run in a debugger.
+
+Whoever runs it is told at every rung, and decides to go on by coming back. Test data is read only where the
+configuration asks for it (the confirmation of a finished search).
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from xrt.data.batches import FixedPairs, SynonymPairs, TrainingPairs, TrainingStream
+from xrt.data.pairs import Aligned, load
+from xrt.data.reading import Source, Split
+from xrt.data.synonyms import Neighbours, load_neighbours
+from xrt.data.tasks import Task
+from xrt.data.tokens import tokenize_cached, tokenizer_digest
+from xrt.mini import neighbours
+from xrt.robust import checkpoint
+from xrt.robust.encoder import Encoder, load_encoder
+from xrt.robust.evaluation import Predictions, predict, rung_rows
+from xrt.robust.methods import METHODS
+from xrt.robust.training import Progress, Recipe, TrainingState, start, train
+from xrt.spec.trial import TrialConfig, rung_steps
+
+
+@dataclass(frozen=True)
+class RungReport:
+    """What a trial says at a rung. `save` writes the checkpoint into a folder (and, at the end, the predictions)."""
+
+    rung: int
+    share: float
+    step: int
+    metrics: dict[str, float]
+    save: Callable[[Path], None]
+
+
+def run_trial(config: TrialConfig, report: Callable[[RungReport], None], resume: Path | None = None) -> None:
+    """Train and evaluate as `config` says, calling `report` at every rung.
+
+    Args:
+        resume: the checkpoint of an earlier, interrupted run of the same trial.
+
+    Raises:
+        XrtError: data, encoder or checkpoint cannot be used, or the training diverged.
+    """
+    encoder = open_encoder(config)
+    stream, values = _stream(config, encoder)
+    # Measured before a checkpoint is loaded: a resumed trial must find the norm of the pretrained encoder too.
+    norm = encoder.site_norm(values, [batch for batch, _ in zip(stream(0), range(16), strict=False)])
+    method = METHODS[config.method].build(config.parameters, norm)
+    stops = rung_steps(config.rungs, config.passes * stream.steps_per_epoch)
+    total = stops[-1]
+    recipe = _recipe(config, total)
+    state = start(encoder, recipe)
+    if resume is not None:
+        checkpoint.restore(state, resume)
+    for progress in train(state, method, recipe, stream, stops):
+        rung = stops.index(progress.step)
+        report(_report(config, state, progress, rung, norm, last=progress.step == total))
+
+
+def open_encoder(config: TrialConfig) -> Encoder:
+    """The encoder of a trial, with a fresh head, on the best device there is."""
+    encoder = load_encoder(
+        config.encoder, config.task.labels, layer=config.layer, dropout=config.dropout, seed=config.seed
+    )
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")
+        encoder.model.to("cuda")
+    return encoder
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Labelled sentence pairs of the source language."""
+
+    first: list[str]
+    second: list[str]
+    labels: npt.NDArray[np.int64]
+
+
+@lru_cache(maxsize=2)
+def training_data(task: Task, source: Source, rows: int | None) -> TrainingData:
+    """The complete examples of the source language; at most `rows` of them, the first."""
+    read_in = load(task, source, "train")
+    complete = read_in.pair(task.source, task.source)
+    chosen = complete.rows[:rows].tolist()
+    sentences = read_in.sentences(task.source)
+    first, second = ([side[i] for i in chosen] for side in (sentences.first, sentences.second))
+    return TrainingData(first, second, complete.labels[:rows])
+
+
+@lru_cache(maxsize=4)
+def evaluation_data(task: Task, source: Source, split: Split, rows: int | None) -> Aligned:
+    """A split in all languages; `rows` aligned examples of it, the same in every trial."""
+    aligned = load(task, source, split)
+    return aligned if rows is None or rows >= len(aligned.ids) else aligned.sample(rows, SAMPLE_SEED)
+
+
+SAMPLE_SEED = 0  # one sample for all trials and studies: their differences are paired
+
+
+def _recipe(config: TrialConfig, steps: int) -> Recipe:
+    return Recipe(
+        learning_rate=config.learning_rate,
+        steps=steps,
+        seed=config.seed,
+        warmup=config.warmup,
+        weight_decay=config.weight_decay,
+        clip=config.clip,
+        freeze_word_embeddings=config.freeze_word_embeddings,
+        micro_batch=config.micro_batch,
+    )
+
+
+def _stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStream, Any]:
+    """The training batches, and all token ids of the training data."""
+    sentences = training_data(config.task, config.source, config.train_rows)
+    digest = tokenizer_digest(encoder.tokenizer)
+    first = tokenize_cached(encoder.tokenizer, digest, sentences.first)
+    second = tokenize_cached(encoder.tokenizer, digest, sentences.second)
+    pairs: TrainingPairs = FixedPairs(first, second, sentences.labels)
+    if config.method == "synonyms":
+        table = _neighbours(config)
+        pairs = SynonymPairs(
+            FixedPairs(first, second, sentences.labels),
+            (sentences.first, sentences.second),
+            table,
+            encoder.tokenizer,
+            config.seed,
+        )
+    multiple = 8 if encoder.device.type == "cuda" else 1
+    stream = TrainingStream(
+        pairs, encoder.template, config.batch_size, config.max_tokens, config.seed, multiple
+    )
+    return stream, np.concatenate([first.values, second.values])
+
+
+def _neighbours(config: TrialConfig) -> Neighbours:
+    """The table that the study names, the embedded task's own, or the published one."""
+    if config.task.embedded and config.neighbours is None:
+        return Neighbours.of(neighbours())
+    return load_neighbours(config.neighbours)
+
+
+def _report(
+    config: TrialConfig, state: TrainingState, progress: Progress, rung: int, norm: float, last: bool
+) -> RungReport:
+    encoder = state.encoder
+    found: dict[str, Predictions] = {}
+    metrics = {
+        "train/loss": progress.loss,
+        "train/examples_per_second": progress.examples_per_second,
+        "train/tokens_per_second": progress.tokens_per_second,
+        "train/cost": progress.cost,
+        "train/site_norm": norm,
+    }
+    metrics |= _rung_predictions(config, encoder).matrix.metrics("dev")
+    if last:
+        found["dev"] = _predictions(config, encoder, "dev", config.dev_rows)
+        metrics |= found["dev"].matrix.metrics("final")
+    if last and config.test:
+        found["test"] = _predictions(config, encoder, "test", None)
+        metrics |= found["test"].matrix.metrics("test")
+
+    def save(folder: Path) -> None:
+        checkpoint.save(state, folder, optimizer=not last)
+        for split, predictions in found.items():
+            predictions.save(folder / f"predictions-{split}.arrow")
+
+    return RungReport(rung, config.rungs[rung], progress.step, metrics, save)
+
+
+def _rung_predictions(config: TrialConfig, encoder: Encoder) -> Predictions:
+    available = evaluation_data(config.task, config.source, "dev", config.dev_rows)
+    training = len(training_data(config.task, config.source, config.train_rows).first)
+    cells, rungs = len(config.task.pairs()), len(config.rungs)
+    rows = config.rung_rows or rung_rows(cells, rungs, config.epochs, training, len(available.ids))
+    return _predictions(config, encoder, "dev", rows)
+
+
+def _predictions(config: TrialConfig, encoder: Encoder, split: Split, rows: int | None) -> Predictions:
+    aligned = evaluation_data(config.task, config.source, split, rows)
+    return predict(encoder, aligned, config.task.pairs(), config.max_tokens)
+
+
+def use_threads(count: int) -> None:
+    """Bind this process's arithmetic to `count` threads: two trials of two threads on two cores are far slower."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false" if count < 2 else "true"
+    torch.set_num_threads(max(1, count))

@@ -1,0 +1,1 @@
+"""The command line: `python -m xrt.study`. The roof that joins search and answers."""

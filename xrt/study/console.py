@@ -1,0 +1,133 @@
+"""What a user sees while a study runs: a live table on a terminal, plain lines elsewhere.
+
+A listener of the search; it knows records, not Ray. It never fails: what it cannot show it leaves out.
+"""
+
+import time
+from collections import Counter
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from xrt.answers.table import Row, leaderboard, row
+from xrt.record.run import Run, TrialRecord
+from xrt.spec.study import StudySpec
+
+MARKS = {
+    "finished": "green",
+    "running": "cyan",
+    "pruned": "dim",
+    "failed": "red",
+    "stopped": "yellow",
+    "pending": "dim",
+}
+TOP = 12  # rows shown; the rest is counted
+
+
+class Screen:
+    """Listener that keeps the latest record of each trial and draws them. A context manager."""
+
+    def __init__(self, spec: StudySpec, console: Console, expected: int) -> None:
+        self.spec, self.console, self.expected = spec, console, expected
+        self.trials: dict[str, TrialRecord] = {}
+        self.began = time.time()
+        self._live = Live(get_renderable=self.render, console=console, refresh_per_second=2, transient=True)
+
+    def __enter__(self) -> "Screen":
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def run_started(self, run: Run) -> None:
+        self.trials = {t.id: t for t in run.trials()}
+
+    def trial_started(self, trial: TrialRecord) -> None:
+        self._hear(trial, "started")
+
+    def trial_reported(self, trial: TrialRecord) -> None:
+        self._hear(trial, f"rung {trial.reports[-1].rung + 1} of {len(self.spec.rungs)}")
+
+    def trial_ended(self, trial: TrialRecord) -> None:
+        self._hear(trial, trial.state + (f": {trial.reason}" if trial.reason else ""))
+
+    def run_ended(self, run: Run) -> None:
+        self._live.stop()
+
+    def _hear(self, trial: TrialRecord, what: str) -> None:
+        self.trials[trial.id] = trial
+        if not self.console.is_terminal:
+            value = row(trial).value(self.spec.search.metric)
+            shown = f"  {self.spec.search.metric} {value:.3f}" if value is not None and trial.reports else ""
+            self.console.print(
+                f"{trial.id}  {described(trial)}  {what}{shown}", highlight=False, soft_wrap=True
+            )
+
+    def render(self) -> RenderableType:
+        """The table as it stands, best first, under a line of counts."""
+        rows = [row(t) for t in self.trials.values()]
+        counts = Counter(r.state for r in rows)
+        done = sum(counts[s] for s in ("finished", "pruned", "failed"))
+        told = ", ".join(f"{n} {state}" for state, n in counts.items())
+        left = ""
+        if done:
+            seconds = (time.time() - self.began) / done * max(0, self.expected - done)
+            left = f", about {clock(seconds)} left"
+        line = Text(
+            f"{done} of {self.expected} trials done ({told}); {clock(time.time() - self.began)}{left}"
+        )
+        return Group(trial_table(rows, self.spec), line)
+
+
+def trial_table(rows: list[Row], spec: StudySpec, top: int = TOP) -> Table:
+    """The first rows of the leaderboard as a terminal table."""
+    metric, source = spec.search.metric, f"dev/acc/{spec.task.source}"
+    columns = list(dict.fromkeys([metric, source, "dev/mean/targets"]))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("trial", no_wrap=True)
+    table.add_column("configuration", overflow="fold")
+    table.add_column("rung", no_wrap=True)
+    for name in columns:
+        table.add_column(name.removeprefix("dev/"), justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    for r in leaderboard(rows, metric)[:top]:
+        done = 0 if r.rung is None else r.rung + 1
+        total = len(spec.rungs) if r.phase == "search" else 1
+        values = [f"{100 * v:.1f}" if (v := r.value(name)) is not None else "" for name in columns]
+        style = MARKS[r.state]
+        table.add_row(
+            r.id, parameters(r.params), "■" * done + "□" * (total - done), *values, Text(r.state, style=style)
+        )
+    if len(rows) > top:
+        table.add_row("", f"… and {len(rows) - top} more", "", *[""] * len(columns), "")
+    return table
+
+
+def described(trial: TrialRecord) -> str:
+    """One trial in a few words."""
+    return parameters(trial.params)
+
+
+def parameters(params: dict[str, object]) -> str:
+    """`adversarial radius=0.1 steps=3 lr=2e-05 mini-a`: method first, numbers short."""
+    method = str(params.get("method", "plain"))
+    own = [f"{k.split('.', 1)[1]}={short(v)}" for k, v in params.items() if k.startswith(f"{method}.")]
+    own = [text for text in own if text != "site=word"]
+    return " ".join([method, *own, f"lr={short(params.get('learning_rate'))}", str(params.get("encoder"))])
+
+
+def short(value: object) -> str:
+    """A number in at most three digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def clock(seconds: float) -> str:
+    """`45 s`, `12 min`, `3 h 20 min`."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{round(seconds)} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,134 @@
+"""A run from start to end: record, search, confirmation, tracking and screen, joined here and nowhere else."""
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Sequence
+
+from rich.console import Console
+
+from xrt.answers.tracking import Tracker
+from xrt.answers.tracking import check as check_tracking
+from xrt.data import Split, check, load
+from xrt.errors import XrtError
+from xrt.record.paths import Results
+from xrt.record.run import Data, Listener, Run
+from xrt.spec.study import StudySpec
+from xrt.spec.trial import rung_steps
+from xrt.study.console import Screen
+
+
+LATER = "later"  # as an address of MLflow: write nothing there now; `sync` does it from the record
+
+
+def check_before(spec: StudySpec) -> None:
+    """Everything that can be known to be wrong before a run exists: data, encoders.
+
+    Raises:
+        XrtError: with every problem that was found.
+    """
+    from xrt.robust.encoder import check_encoder
+
+    problems: list[str] = []
+    splits: tuple[Split, ...] = ("train", "dev", "test") if spec.confirm else ("train", "dev")
+    checks = [lambda: check(spec.task, spec.data.origin, splits)]
+    checks += [lambda name=name: check_encoder(name) for name in encoders(spec)]  # type: ignore[misc]
+    for one in checks:
+        try:
+            one()
+        except XrtError as error:
+            problems += error.problems
+    if problems:
+        raise XrtError(problems)
+
+
+def encoders(spec: StudySpec) -> list[str]:
+    """The encoders that the space names."""
+    return [str(option) for option in getattr(spec.space.encoder, "options", ())]
+
+
+def start(spec: StudySpec, results: Results, console: Console, tracking: str | None) -> Run:
+    """Make a new run of a study and carry it through."""
+    check_before(spec)
+    if tracking != LATER:
+        check_tracking(results, tracking)
+    run = Run.create(
+        results,
+        spec.study,
+        spec.to_yaml(),
+        metric=spec.search.metric,
+        task=spec.task.name,
+        languages=spec.task.languages,
+        data=fingerprints(spec),
+        extra={"tracking": tracking},
+    )
+    carry_on(run, spec, console, tracking)
+    return run
+
+
+def carry_on(run: Run, spec: StudySpec, console: Console, tracking: str | None) -> None:
+    """Search what is left to search, confirm what is left to confirm; Ctrl-C leaves a run that can be resumed."""
+    with run.hold(), Screen(spec, console, spec.search.trials) as screen:
+        listeners: list[Listener] = [screen]
+        if tracking != LATER:
+            warn = lambda text: console.print(text, style="yellow", markup=False)  # noqa: E731
+            listeners.append(Tracker(run, tracking, warn=warn))
+        run.update_meta(status="running", ended=None)
+        _tell_all(listeners, "run_started", run)
+        with _ended(run, listeners):
+            _search_and_confirm(run, spec, listeners, screen)
+
+
+def _search_and_confirm(run: Run, spec: StudySpec, listeners: Sequence[Listener], screen: Screen) -> None:
+    from xrt.search.confirm import ConfirmProposer, candidates
+    from xrt.search.sampler import OptunaProposer
+    from xrt.search.tuning import run_trials
+
+    run_trials(run, spec, OptunaProposer(spec, run.paths.optuna), listeners, phase="search")
+    if spec.confirm is None:
+        return
+    samples = candidates(spec, run.trials())
+    over = frozenset(t.id for t in run.trials() if t.state in ("finished", "failed"))
+    screen.expected += len(samples) * spec.confirm.seeds
+    run_trials(run, spec, ConfirmProposer(spec, samples, over), listeners, phase="confirm")
+
+
+@contextlib.contextmanager
+def _ended(run: Run, listeners: Sequence[Listener]) -> Iterator[None]:
+    """Writes how the run ended, whatever happened, and tells the listeners."""
+    status = "failed"
+    try:
+        yield
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "stopped"
+        raise
+    finally:
+        for trial in run.trials():
+            if trial.state in ("running", "pending"):
+                run.save(trial.closed("stopped", time.time()))
+        run.update_meta(status=status, ended=time.time())
+        _tell_all(listeners, "run_ended", run)
+
+
+def _tell_all(listeners: Sequence[Listener], event: str, run: Run) -> None:
+    for listener in listeners:
+        getattr(listener, event)(run)
+
+
+def fingerprints(spec: StudySpec) -> tuple[Data, ...]:
+    """Digests of the splits that this run reads: the training data and dev, and test if it will be confirmed.
+
+    Reads them whole, so that a wrong row, or too few of them, is found before anything is trained.
+    """
+    wanted: dict[Split, str] = {"train": "training", "dev": "evaluation"}
+    if spec.confirm:
+        wanted["test"] = "test"
+    place, found = spec.data.path or spec.data.source, []
+    for split, context in wanted.items():
+        aligned = load(spec.task, spec.data.origin, split)
+        if split == "train":
+            rows = min(len(aligned), spec.data.train_rows or len(aligned))
+            rung_steps(spec.rungs, spec.training.epochs * math.ceil(rows / spec.training.batch_size))
+        found.append(Data(spec.task.name, split, aligned.digest, len(aligned), context, place))
+    return tuple(found)
