@@ -50,6 +50,7 @@ class OptunaProposer:
 
     def __init__(self, spec: StudySpec, storage: Path) -> None:
         self._space, self._trials, self._seed = spec.space, spec.search.trials, spec.search.seed
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._storage = JournalStorage(JournalFileBackend(str(storage)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

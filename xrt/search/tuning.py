@@ -34,16 +34,22 @@ from xrt.spec.trial import TrialConfig, build
 RETRIES = 3  # of a trial whose process or machine died; a trial that says what is wrong is not tried again
 
 
-def connect(spec: StudySpec) -> Mapping[str, float]:
+ENVIRONMENT = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the folder it was started in
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own tables: ours is shown instead
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: it ends a run that can be resumed
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial reports its reason instead of the metric
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}
+
+
+def connect() -> Mapping[str, float]:
     """Join the cluster that RAY_ADDRESS or this machine names, or start one here; returns its resources."""
-    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
-    os.environ.setdefault(
-        "TUNE_DISABLE_SIGINT_HANDLER", "1"
-    )  # Ctrl-C is ours: it ends a run that can be resumed
     if not ray.is_initialized():
-        environment = {"env_vars": {"RAY_CHDIR_TO_TRIAL_DIR": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}}
+        os.environ.update(ENVIRONMENT)
+        workers = {"env_vars": ENVIRONMENT}
         ray.init(
-            log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False, runtime_env=environment
+            log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False, runtime_env=workers
         )
     return ray.cluster_resources()
 
@@ -57,7 +63,7 @@ def run_trials(
         phase: as written into the records; only in the search may ASHA stop trials early.
     """
     narrator = Narrator(run, spec, proposer, listeners, phase)
-    resources = _resources(spec, connect(spec))
+    resources = _resources(spec, connect())
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(

@@ -181,7 +181,7 @@ def main() -> None:
             err.print(problem, style="red", soft_wrap=True, markup=False)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        err.print("Interrupted. Go on with: python -m xrt.study resume RUN")
+        err.print("Interrupted.")
         sys.exit(130)
 
 

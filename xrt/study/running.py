@@ -18,6 +18,12 @@ from xrt.spec.trial import rung_steps
 from xrt.study.console import Screen
 
 
+class Interrupted(XrtError):
+    """The user ended a run with Ctrl-C; the message says how to go on."""
+
+    exit_code = 130
+
+
 LATER = "later"  # as an address of MLflow: write nothing there now; `sync` does it from the record
 
 
@@ -102,7 +108,9 @@ def _ended(run: Run, listeners: Sequence[Listener]) -> Iterator[None]:
         status = "finished"
     except KeyboardInterrupt:
         status = "stopped"
-        raise
+        raise Interrupted(
+            f"Interrupted. Nothing is lost; go on with: python -m xrt.study resume {run.name}"
+        ) from None
     finally:
         for trial in run.trials():
             if trial.state in ("running", "pending"):

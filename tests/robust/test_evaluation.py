@@ -1,0 +1,92 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from xrt.data import Sentences, Task, align
+from xrt.robust.evaluation import AccuracyMatrix, Predictions, predict, rung_rows
+
+LANGUAGES = ("en", "de", "fr")
+TASK = Task("toy", LANGUAGES, ("no", "yes"))
+WORDS = "Anna saw the small house Peter gave Maria a red book yesterday doctor met judge before storm".split()
+
+
+def aligned(count: int = 12):
+    """Sentences of 1 to 30 words; one is missing in German, one label differs in French."""
+    columns = []
+    for k, language in enumerate(LANGUAGES):
+        draw = np.random.default_rng(k)
+        sides = [
+            [" ".join(draw.choice(WORDS, int(draw.integers(1, 31)))) for _ in range(count)] for _ in range(2)
+        ]
+        labels = [i % 2 for i in range(count)]
+        if language == "de":
+            sides[1][3] = ""
+        if language == "fr":
+            labels[5] = 0
+        ids = tuple(map(str, range(count)))
+        columns.append(
+            Sentences(language, ids, tuple(sides[0]), tuple(sides[1]), tuple(labels), has_ids=True)
+        )
+    return align(TASK, columns)
+
+
+@pytest.mark.parametrize("kind", ["bert", "xlmr", "distilbert", "modernbert"])
+@pytest.mark.parametrize("max_tokens", [16, 64])
+def test_the_matrix_equals_one_pair_at_a_time_without_padding(load, kind, max_tokens):
+    encoder, split = load(kind), aligned()
+    found = predict(encoder, split, TASK.pairs(), max_tokens).matrix.counts
+    for a, b in TASK.pairs():
+        correct = total = 0
+        for i in range(12):
+            if (b == "de" and i == 3) or ("fr" in (a, b) and i == 5 and a != b):
+                continue
+            first, second = split.sentences(a).first[i], split.sentences(b).second[i]
+            encoded = encoder.tokenizer(
+                first, second, truncation=True, max_length=max_tokens, return_tensors="pt"
+            )
+            with torch.inference_mode():
+                answer = int(encoder.model(**encoded).logits.argmax())
+            label = 0 if (a, b, i) == ("fr", "fr", 5) else i % 2
+            correct, total = correct + (answer == label), total + 1
+        assert found[a, b] == (correct, total), (a, b)
+
+
+def test_means_are_those_of_the_design():
+    counts = {("en", "en"): (9, 10), ("de", "de"): (8, 10), ("en", "de"): (6, 10), ("de", "en"): (1, 2)}
+    matrix = AccuracyMatrix("en", counts)
+    assert matrix.mean("languages") == pytest.approx(0.85)
+    assert matrix.mean("targets") == pytest.approx(0.8)
+    assert matrix.mean("mixed") == pytest.approx(0.55)
+    assert matrix.mean("all") == pytest.approx(0.7)
+    assert matrix.metrics("dev")["dev/pair/de-en"] == 0.5 and matrix.metrics("dev")["dev/acc/en"] == 0.9
+
+
+def test_a_cell_without_examples_is_no_number_and_enters_no_mean():
+    matrix = AccuracyMatrix("en", {("en", "en"): (9, 10), ("en", "de"): (0, 0), ("de", "en"): (1, 2)})
+    assert math.isnan(matrix.accuracy(("en", "de"))) and matrix.mean("mixed") == 0.5
+
+
+def test_predictions_survive_their_file(load, tmp_path):
+    predictions = predict(load("bert"), aligned(), TASK.pairs(), 32)
+    predictions.save(tmp_path / "p.arrow")
+    again = Predictions.open(tmp_path / "p.arrow")
+    assert (again.source, again.pairs, again.ids) == ("en", TASK.pairs(), predictions.ids)
+    assert np.array_equal(again.predicted, predictions.predicted)
+    assert np.array_equal(again.labels, predictions.labels)
+
+
+def test_progress_counts_every_example_once(load):
+    told = []
+    predict(load("bert"), aligned(), TASK.pairs(), 32, lambda done, total: told.append((done, total)))
+    # every pair but those with a German second sentence has all rows; French disagrees in four of its cells
+    assert told[-1] == (9 * 12 - 3 - 4, 9 * 12 - 3 - 4)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "rungs", "epochs", "training", "available", "rows"),
+    [(49, 3, 3, 49_401, 2000, 302), (225, 3, 2, 392_702, 2490, 349), (49, 3, 4, 2000, 700, 32), (9, 1, 3, 96, 20, 20)],
+)  # fmt: skip
+def test_rungs_cost_a_tenth_of_plain_training(pairs, rungs, epochs, training, available, rows):
+    assert rung_rows(pairs, rungs, epochs, training, available) == rows

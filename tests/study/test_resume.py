@@ -1,0 +1,74 @@
+"""A run that is interrupted loses nothing: what ended stays, the rest goes on, nothing is doubled."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.study.conftest import make_toy
+from xrt.record.paths import Results
+from xrt.record.run import Run
+
+SET = ["--set", "confirm=null", "--set", "search.concurrent=1"]
+
+
+def begin(toy):
+    """Start the toy study in a process group of its own, as a terminal would."""
+    command = [sys.executable, "-m", "xrt.study", "run", "toy.yaml", *SET]
+    return subprocess.Popen(
+        command, cwd=toy.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )  # fmt: skip
+
+
+def wait_for_reports(toy, count: int, process, limit: float = 180) -> Run:
+    """The run, as soon as its record holds so many reports."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end and process.poll() is None:
+        if Results.at(toy.folder / "results").runs():
+            run = Run.open(Results.at(toy.folder / "results"), "toy")
+            if sum(len(t.reports) for t in run.trials()) >= count:
+                return run
+        time.sleep(0.2)
+    raise AssertionError(f"no {count} reports: {process.communicate(timeout=5)[0]}")
+
+
+@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path, kill):
+    toy = make_toy(tmp_path)
+    process = begin(toy)
+    run = wait_for_reports(toy, 5, process)
+    before = {t.id: t.reports for t in run.trials()}
+    os.killpg(process.pid, kill) if kill == signal.SIGINT else process.kill()
+    printed = process.communicate(timeout=90)[0]
+    if kill == signal.SIGINT:
+        assert process.returncode == 130 and f"resume {run.name}" in printed and "Traceback" not in printed
+        assert run.meta.status == "stopped"
+    toy.xrt("resume", run.name)
+    run = Run(run.paths)
+    assert run.meta.status == "finished"
+    assert [t.id for t in run.trials()] == [f"{i:04d}" for i in range(8)]
+    assert {t.state for t in run.trials()} <= {"finished", "pruned"}
+    for trial in run.trials():
+        kept = before.get(trial.id, ())
+        assert trial.reports[: len(kept)] == kept, "what was reported stays"
+        steps = [r.step for r in trial.reports]
+        assert steps == [3, 6, 12][: len(steps)]
+    client = MlflowClient(run.paths.results.tracking_uri)
+    (experiment,) = [e for e in client.search_experiments() if e.name == "toy"]
+    tags = [r.data.tags.get("xrt.trial", "") for r in client.search_runs([experiment.experiment_id])]
+    assert sorted(tags) == ["", *(t.id for t in run.trials())], "no duplicates"
+
+
+def test_a_run_that_somebody_holds_is_not_resumed_by_another(tmp_path):
+    toy = make_toy(tmp_path)
+    process = begin(toy)
+    try:
+        run = wait_for_reports(toy, 1, process)
+        assert f"process {process.pid}" in toy.xrt("resume", run.name, code=2)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=90)
