@@ -106,7 +106,7 @@ def test_a_store_that_is_away_for_good_costs_one_warning_and_the_limit(run: Run)
     begin = time.monotonic()
     tracker.run_ended(run)
     assert time.monotonic() - begin < 3.0
-    assert tracker.remedy == f"python -m xrt.study sync {run.name} --tracking-uri {NOWHERE}"
+    assert tracker.remedy == f"python -m xrt.study sync {run.name} --tracking {NOWHERE}"
     outage, end = warnings
     assert outage.startswith(f"MLflow at {NOWHERE}: MlflowException: ")
     assert "The study goes on" in outage

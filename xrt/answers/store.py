@@ -159,7 +159,7 @@ def client(results: Results, uri: str | None) -> MlflowClient:
     """
     if uri is not None and uri.split(":")[0].split("+")[0] not in SCHEMES:
         raise RecordError(
-            f"--tracking-uri: {redact(uri)} is not allowed; http://HOST:PORT of an MLflow server, "
+            f"--tracking: {redact(uri)} is not allowed; http://HOST:PORT of an MLflow server, "
             f"or the address of a database ({', '.join(SCHEMES[2:])})."
         )
     for name, value in ENVIRONMENT.items():

@@ -119,7 +119,7 @@ class Tracker:
         """The command that brings MLflow up to date after the run; None if it is."""
         if not self._behind:
             return None
-        address = f" --tracking-uri {redact(self._uri)}" if self._uri else ""
+        address = f" --tracking {redact(self._uri)}" if self._uri else ""
         return f"python -m xrt.study sync {self._run.name}{address}"
 
     def run_started(self, run: Run) -> None:

@@ -1,0 +1,89 @@
+"""What MLflow should show, as a function of the record alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.answers.conftest import METRIC, START, fill, reported, searched
+from xrt.answers import projection
+from xrt.record import Run
+from xrt.record.values import State
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        *[("running", "RUNNING"), ("finished", "FINISHED"), ("pruned", "KILLED")],
+        *[("stopped", "KILLED"), ("failed", "FAILED")],
+    ],
+)
+def test_the_status_tells_the_fate_and_the_tag_tells_it_exactly(run: Run, state: State, status: str) -> None:
+    child = projection.child(run.meta, replace(searched(1), state=state), "p")
+    assert (child.status, child.tags["xrt.outcome"]) == (status, state)
+
+
+def test_parameters_are_what_was_sampled_and_how_it_was_trained(run: Run) -> None:
+    child = projection.child(run.meta, searched(1, "adversarial", **{"adversarial.radius": 0.1}), "p")
+    assert child.params == {
+        **{"encoder": "mini-a", "learning_rate": "0.001", "method": "adversarial", "seed": "7"},
+        **{"epochs": "4", "adversarial.radius": "0.1"},
+    }
+
+
+def test_points_have_the_steps_and_times_of_the_record(run: Run) -> None:
+    child = projection.child(run.meta, reported(searched(1), 0.5, 0.6), "p")
+    scores = [(p.value, p.step, p.time) for p in child.points if p.key == METRIC]
+    begin = round((START + 60) * 1000)
+    assert scores == [(0.5, 10, begin + round(60123 / 9)), (0.6, 30, begin + round(60123 / 3))]
+    assert (child.name, child.started, child.ended) == ("0001 noise", begin, None)
+
+
+def test_a_trial_of_the_search_does_not_name_the_test_split(run: Run) -> None:
+    search = projection.child(run.meta, searched(1), "p")
+    confirm = projection.child(run.meta, replace(searched(2), phase="confirm"), "p")
+    assert [d.split for d in search.data] == ["train", "dev"]
+    assert [d.split for d in confirm.data] == ["train", "dev", "test"]
+
+
+def test_the_parent_shows_the_best_so_far_and_the_fates(run: Run) -> None:
+    parent = projection.parent(run.meta, fill(run), {"0003": "abc"}, "#/experiments/1")
+    course = {key: [p.value for p in parent.points if p.key == key] for key in {p.key for p in parent.points}}
+    # in the order in which they ended: 0001, 0002, 0003, 0004, 0007 (which confirms and cannot be best)
+    assert course == {
+        f"best/{METRIC}": [0.7, 0.7, 0.8, 0.8, 0.8],
+        "trials/finished": [1, 1, 2, 2, 3],
+        "trials/pruned": [0, 1, 1, 1, 1],
+        "trials/failed": [0, 0, 0, 1, 1],
+    }
+    assert parent.tags["xrt.best_trial"] == "abc"
+
+
+def test_the_description_answers_with_a_table(run: Run) -> None:
+    parent = projection.parent(run.meta, fill(run), {"0003": "abc"}, "#/experiments/1")
+    lines = parent.tags[projection.NOTE].splitlines()
+    assert lines[0] == (
+        f"**Best {METRIC}: 0.8000**, trial 0003 (adversarial); 6 trials: 2 finished, 1 pruned, 1 failed."
+    )
+    assert lines[4].startswith("| [0003](#/experiments/1/runs/abc) | adversarial |")
+    assert lines[-1] == f"Run `{run.name}`, study `mini`."
+
+
+def test_a_run_without_trials_has_a_description_too(run: Run) -> None:
+    note = projection.parent(run.meta, [], {}, "#")
+    assert note.tags[projection.NOTE].startswith("No trial has finished yet; 0 trials")
+    assert note.points == ()
+
+
+@pytest.mark.parametrize(("state", "shown"), [("pending", False), ("stopped", False), ("failed", True)])
+def test_a_trial_that_never_began_is_not_shown_unless_it_failed(state: State, shown: bool) -> None:
+    assert projection.has_begun(replace(searched(1), started=None, state=state)) is shown
+
+
+def test_a_trial_that_runs_again_has_no_end(run: Run) -> None:
+    again = replace(searched(1).closed("stopped", START), state="running")
+    assert projection.child(run.meta, again, "p").ended is None
+
+
+def test_long_texts_are_cut_before_mlflow_cuts_them(run: Run) -> None:
+    child = projection.child(run.meta, searched(1).closed("failed", START, "x" * 20_000), "p")
+    assert len(child.tags["xrt.reason"]) == 5000

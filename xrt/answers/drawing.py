@@ -1,0 +1,268 @@
+"""The figures of a report, drawn from their rows. It knows rows and matplotlib, no runs and no files.
+
+Nothing is told by colour alone: methods have their own marker, matrices print their numbers. Colours are those of
+Okabe & Ito (2008), and of cividis, which is even in greyscale. No state outside a figure is touched.
+"""
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
+
+from xrt.answers.figures import Costs, Gain, Importance, Matrix, Panel, Pruning, Tried
+
+STYLE: Any = {
+    "font.size": 10,
+    "font.family": "sans-serif",
+    "svg.fonttype": "none",  # text stays text: small files that can be searched
+    "svg.hashsalt": "xrt",  # the same figure is the same file
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "legend.frameon": False,
+}
+LOOKS = {  # colour (Okabe & Ito), marker
+    "plain": ("#000000", "o"),
+    "adversarial": ("#D55E00", "s"),
+    "noise": ("#0072B2", "^"),
+    "synonyms": ("#009E73", "D"),
+    "free": ("#CC79A7", "v"),
+}
+OTHERS = [("#E69F00", "P"), ("#56B4E9", "X"), ("#888888", "*")]
+
+
+def svg(draw: Callable[[], Figure]) -> str:
+    """What `draw` draws, in the house's style, as text of an SVG file."""
+    with rc_context(STYLE):
+        buffer = io.BytesIO()
+        draw().savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue().decode()
+
+
+def png(draw: Callable[[], Figure], dpi: int = 150) -> bytes:
+    """The same as a PNG, for places that do not take SVG."""
+    with rc_context(STYLE):
+        buffer = io.BytesIO()
+        draw().savefig(buffer, format="png", bbox_inches="tight", dpi=dpi)
+    return buffer.getvalue()
+
+
+def draw_matrices(matrices: Sequence[Matrix]) -> Figure:
+    """Heat maps with their numbers; beside each other while they are small."""
+    size = len(matrices[0].languages)
+    each = max(3.6, 0.55 * size + 0.8)
+    beside = size <= 9
+    rows, columns = (1, len(matrices)) if beside else (len(matrices), 1)
+    figure = _figure(each * columns * 1.08, each * rows)
+    for place, rows_of in enumerate(matrices):
+        _heat(figure, figure.add_subplot(rows, columns, place + 1), rows_of)
+    figure.tight_layout(w_pad=3)
+    return figure
+
+
+def _heat(figure: Figure, axes: Axes, matrix: Matrix) -> None:
+    values = matrix.values if matrix.signed else 100 * matrix.values
+    bound = max(1.0, float(np.nanmax(np.abs(values))))
+    low, high = (-bound, bound) if matrix.signed else (float(np.nanmin(values)), float(np.nanmax(values)))
+    high = max(high, low + 1)
+    drawn = axes.imshow(values, cmap="PuOr_r" if matrix.signed else "cividis", vmin=low, vmax=high)
+    size = len(matrix.languages)
+    for i in range(size):
+        for j in range(size):
+            if not math.isnan(values[i, j]):
+                text = f"{values[i, j]:+.1f}" if matrix.signed else f"{values[i, j]:.1f}"
+                ink = _ink(drawn.cmap(drawn.norm(values[i, j])))
+                axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8.5 if size < 10 else 7)
+    axes.set_xticks(range(size), matrix.languages)
+    axes.set_yticks(range(size), matrix.languages)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("language of sentence 2")
+    axes.set_ylabel("language of sentence 1")
+    axes.set_title(matrix.title)
+    bar = figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.03)
+    bar.outline.set_visible(False)
+    bar.set_label("points" if matrix.signed else "accuracy, %", fontsize=9)
+
+
+def _ink(background: Any) -> str:
+    """Black or white, whichever is read on that colour."""
+    red, green, blue = background[:3]
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
+
+
+def draw_gains(gains: Sequence[Gain]) -> Figure:
+    """One line per language: the difference to plain and its interval, about a line at zero."""
+    figure = _figure(6.6, 0.34 * len(gains) + 1.1)
+    axes = figure.add_subplot()
+    for place, gain in enumerate(reversed(gains)):
+        whole = gain.name.startswith("mean/")
+        if not math.isnan(gain.low):
+            axes.plot(
+                [100 * gain.low, 100 * gain.high], [place, place], color="black", lw=2 if whole else 1.2
+            )
+        axes.plot([100 * gain.mean], [place], "D" if whole else "o", color="black", ms=6)
+    axes.axvline(0, color="0.5", lw=1, ls="--")
+    axes.set_yticks(range(len(gains)), [_words(gain.name) for gain in reversed(gains)])
+    axes.set_xlabel("gain over plain fine-tuning, points (95 % interval)")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:+g}" if x else "0"))
+    axes.grid(axis="x", color="0.9")
+    axes.set_axisbelow(True)
+    return figure
+
+
+def draw_panels(panels: Sequence[Panel], metric: str) -> Figure:
+    """Accuracy against each parameter, on one scale of accuracy; the band is where plain trials lie."""
+    figure = _figure(3.5 * len(panels) + 0.4, 3.2)
+    first: Axes | None = None
+    for place, panel in enumerate(panels):
+        first_or_none = {"sharey": first} if first else {}
+        axes = figure.add_subplot(1, len(panels), place + 1, **first_or_none)
+        first = first or axes
+        if panel.plain:
+            known = [p.accuracy for p in panel.plain]
+            axes.axhspan(min(known), max(known), color="0.85", lw=0)
+            axes.axhline(max(known), color="0.4", lw=1, ls="--", label="plain")
+        _scatter(axes, panel.points)
+        _log_axis(axes, [p.x for p in panel.points])
+        axes.set_xlabel(panel.parameter)
+        axes.set_title(f"{panel.method}: {panel.parameter}")
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+        axes.grid(color="0.93")
+        axes.set_axisbelow(True)
+        if panel.plain and place == 0:
+            axes.legend(fontsize=8, loc="best")
+    if first:
+        first.set_ylabel(f"accuracy, {_words(metric)} (dev)")
+    figure.tight_layout()
+    return figure
+
+
+def draw_costs(costs: Costs) -> Figure:
+    """Accuracy against cost; the line is the Pareto front, its trials are named."""
+    figure = _figure(6.6, 3.8)
+    axes = figure.add_subplot()
+    for method in dict.fromkeys(point.method for point in costs.points):
+        _scatter(axes, [p for p in costs.points if p.method == method], label=method)
+    front = costs.front
+    axes.step(
+        [p.x for p in front] + [max(p.x for p in costs.points)],
+        [p.accuracy for p in front] + [front[-1].accuracy],
+        where="post", color="0.45", lw=1, ls="--", zorder=1,
+    )  # fmt: skip
+    for point in front:
+        axes.annotate(point.trial, (point.x, point.accuracy), (5, 5), textcoords="offset points", fontsize=8)
+    _log_axis(axes, [p.x for p in costs.points])
+    axes.set_xlabel("cost of training, plain steps")
+    axes.set_ylabel(f"accuracy, {_words(costs.metric)} (dev)")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.grid(color="0.93")
+    axes.set_axisbelow(True)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def draw_importances(rows: Sequence[Importance]) -> Figure:
+    """A bar per parameter, the most important on top."""
+    figure = _figure(6.6, 0.34 * len(rows) + 0.9)
+    axes = figure.add_subplot()
+    bars = axes.barh(
+        [row.name for row in reversed(rows)], [row.share for row in reversed(rows)], color="0.35"
+    )
+    axes.bar_label(bars, [f"{100 * row.share:.0f} %" for row in reversed(rows)], padding=3, fontsize=9)
+    axes.set_xlim(0, 1.15 * max(row.share for row in rows))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.set_xlabel("share of the explained variance")
+    return figure
+
+
+def draw_pruning(pruning: Pruning) -> Figure:
+    """Every trial from rung to rung: finished ones dark, pruned ones light with a cross where they ended."""
+    figure = _figure(6.6, 3.8)
+    axes = figure.add_subplot()
+    for course in pruning.courses:
+        colour, marker = look(course.method)
+        ended = course.state == "pruned"
+        axes.plot(
+            course.shares, course.values, color="0.7" if ended else colour, lw=1 if ended else 1.4,
+            ls="--" if ended else "-", marker=marker, ms=4, zorder=1 if ended else 2,
+        )  # fmt: skip
+        if ended:
+            axes.plot(course.shares[-1], course.values[-1], "x", color="0.2", ms=9, mew=1.6, zorder=3)
+    for method in dict.fromkeys(course.method for course in pruning.courses):
+        colour, marker = look(method)
+        axes.plot([], [], color=colour, marker=marker, ms=4, lw=1.4, label=method)
+    if any(course.state == "pruned" for course in pruning.courses):
+        axes.plot([], [], "x", color="0.2", ms=8, mew=1.6, label="pruned here")
+    axes.set_xscale("log")
+    axes.set_xticks(
+        [rung.share for rung in pruning.rungs],
+        [f"{_share(r.share)}\n{r.reached} reached\n{r.pruned} pruned" for r in pruning.rungs],
+    )
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.minorticks_off()
+    axes.set_xlabel("share of the training")
+    axes.set_ylabel(f"accuracy, {_words(pruning.metric)} (dev sample)")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.grid(color="0.93")
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+def look(method: str) -> tuple[str, str]:
+    """Colour and marker of a method; the same in every figure."""
+    return LOOKS.get(method) or OTHERS[sum(map(ord, method)) % len(OTHERS)]
+
+
+def _scatter(axes: Axes, points: Sequence[Tried], label: str | None = None) -> None:
+    for index, point in enumerate(points):
+        colour, marker = look(point.method)
+        if not math.isnan(point.low):
+            axes.plot([point.x, point.x], [point.low, point.high], color=colour, lw=1, alpha=0.7)
+        axes.plot(
+            [point.x], [point.accuracy], marker, color=colour, ms=6, label=label if index == 0 else None
+        )
+
+
+def _log_axis(axes: Axes, values: Sequence[float]) -> None:
+    """Logarithmic where the values call for it, with plain numbers as ticks."""
+    if min(values) > 0 and max(values) / min(values) >= 4:
+        axes.set_xscale("log")
+        nice = [m * 10.0**e for e in range(-6, 9) for m in (1, 2, 5)]
+        inside = [v for v in nice if 0.9 * min(values) <= v <= 1.1 * max(values)]
+        axes.set_xticks(inside[:: 1 + len(inside) // 7], [f"{v:g}" for v in inside[:: 1 + len(inside) // 7]])
+        axes.minorticks_off()
+    elif len(set(values)) <= 6 and all(float(value).is_integer() for value in values):
+        axes.set_xticks(sorted(set(values)))
+
+
+def _share(share: float) -> str:
+    """1/9 as "1/9", else in percent."""
+    whole = round(1 / share)
+    return "all" if share == 1 else f"1/{whole}" if abs(1 / share - whole) < 1e-6 else f"{100 * share:.0f} %"
+
+
+def _words(metric: str) -> str:
+    """`dev/mean/mixed` as "mixed pairs"."""
+    *_, kind, name = metric.split("/")
+    means = {
+        "mixed": "mixed pairs",
+        "targets": "target languages",
+        "languages": "all languages",
+        "all": "all pairs",
+    }
+    return means.get(name, name) if kind == "mean" else name
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
