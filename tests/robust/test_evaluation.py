@@ -9,7 +9,25 @@ from xrt.robust.evaluation import AccuracyMatrix, Predictions, predict, rung_row
 
 LANGUAGES = ("en", "de", "fr")
 TASK = Task("toy", LANGUAGES, ("no", "yes"))
-WORDS = "Anna saw the small house Peter gave Maria a red book yesterday doctor met judge before storm".split()
+WORDS = [
+    "Anna",
+    "saw",
+    "the",
+    "small",
+    "house",
+    "Peter",
+    "gave",
+    "Maria",
+    "a",
+    "red",
+    "book",
+    "yesterday",
+    "doctor",
+    "met",
+    "judge",
+    "before",
+    "storm",
+]
 
 
 def aligned(count: int = 12):

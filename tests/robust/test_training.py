@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -102,9 +103,8 @@ def test_accumulated_gradients_equal_those_of_the_whole_batch(load, name):
 def test_resuming_gives_bit_identical_weights(load, name, layer, tmp_path):
     whole, _ = trained(load("bert", layer, dropout=0.1), method(name))
     state = start(load("bert", layer, dropout=0.1), RECIPE)
-    for progress in train(state, method(name), RECIPE, stream(state.encoder), (3, 10)):
-        checkpoint.save(state, tmp_path)
-        break
+    progress = next(train(state, method(name), RECIPE, stream(state.encoder), (3, 10)))
+    checkpoint.save(state, tmp_path)
     again = start(load("bert", layer, dropout=0.1, seed=99), RECIPE)
     checkpoint.restore(again, tmp_path)
     assert again.step == progress.step == 3
@@ -173,7 +173,7 @@ def test_pgd_loss_does_not_fall_with_more_steps_and_no_random_point_beats_it(loa
         return float(np.mean(losses))
 
     curve = [loss_at(k) for k in (0, 1, 3, 10)]
-    assert all(later >= earlier - 1e-3 for earlier, later in zip(curve, curve[1:], strict=False))
+    assert all(later >= earlier - 1e-3 for earlier, later in pairwise(curve))
     generator = torch.Generator().manual_seed(9)
     with torch.no_grad():
         points = [attack(encoder, batch, states, Adversarial(0.5, 0), generator) for _ in range(1000)]

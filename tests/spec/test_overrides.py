@@ -1,5 +1,4 @@
 """`--set a.b=value`: what it replaces, and what it says when it cannot."""
-# ruff: noqa: E501  (messages in tables stand as they are printed)
 
 from pathlib import Path
 from typing import Any

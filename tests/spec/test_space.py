@@ -1,5 +1,4 @@
 """The search space: its values, its refusals, and that a sample never carries another method's parameter."""
-# ruff: noqa: E501  (messages in tables stand as they are printed)
 
 from collections.abc import Sequence
 

@@ -1,5 +1,4 @@
 """Every problem of a study file: found, reported with all others, and worded for who has to mend it."""
-# ruff: noqa: E501  (messages in tables stand as they are printed)
 
 from pathlib import Path
 

@@ -110,6 +110,13 @@ def test_saved_predictions_give_the_reported_accuracies(run, search, finished):
     assert predictions.matrix.counts["de", "fr"][1] == len(aligned.pair("de", "fr").rows) == 30
 
 
+def test_checkpoints_of_pruned_trials_are_gone_and_of_finished_ones_stay(run, search):
+    for trial in search:
+        kept = list((run.paths.tune).rglob(f"{trial.id}/checkpoint_*/weights.safetensors"))
+        assert len(kept) == (trial.state == "finished")
+        assert (trial.checkpoint is None) == (trial.state == "pruned")
+
+
 def test_every_trial_of_the_search_is_judged_on_the_same_sample(run, search):
     rows = {json.dumps(TrialConfig.from_dict(t.config).rung_rows) for t in search}
     assert rows == {"null"}  # the cost rule, which depends on task and training alone

@@ -9,6 +9,7 @@ Letters: B pairs, T tokens.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,19 +45,22 @@ class PairTemplate:
         """
         first, second = (tokenizer(w, add_special_tokens=False)["input_ids"] for w in ("one", "two"))
         encoded = tokenizer("one", "two")
-        ids, types = list(encoded["input_ids"]), encoded.get("token_type_ids")
-        for i in range(len(ids) - len(first) - len(second) + 1):
-            for j in range(i + len(first), len(ids) - len(second) + 1):
-                if ids[i : i + len(first)] == first and ids[j : j + len(second)] == second:
-                    ends = (0, i, i + len(first), j, j + len(second), len(ids))
-                    kinds = (
-                        tuple(types[a] if a < b else 0 for a, b in zip(ends, ends[1:], strict=False))
-                        if types
-                        else None
-                    )
-                    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-                    return cls(tuple(ids[:i]), tuple(ids[ends[2] : j]), tuple(ids[ends[4] :]), kinds, pad)  # type: ignore[arg-type]
-        raise ValueError("the tokenizer does not encode a sentence pair as first sentence, second sentence")
+        ids = tuple(encoded["input_ids"])
+        i = _find(ids, first, 0)
+        j = _find(ids, second, i + len(first))
+        ends = (0, i, i + len(first), j, j + len(second), len(ids))
+        kinds = None
+        if types := encoded.get("token_type_ids"):
+            before, one, between, two, after = (types[a] if a < b else 0 for a, b in pairwise(ends))
+            kinds = (before, one, between, two, after)
+        return cls(ids[:i], ids[ends[2] : j], ids[ends[4] :], kinds, tokenizer.pad_token_id or 0)
+
+
+def _find(ids: Sequence[int], part: Sequence[int], start: int) -> int:
+    for i in range(start, len(ids) - len(part) + 1):
+        if list(ids[i : i + len(part)]) == list(part):
+            return i
+    raise ValueError("the tokenizer does not encode a sentence pair as first sentence, second sentence")
 
 
 @dataclass

@@ -100,7 +100,8 @@ class Encoder:
     def site_norm(self, token_ids: np.ndarray[Any, Any], batches: list[Batch]) -> float:
         """The mean L2 norm at the site: the unit of radius and noise scale.
 
-        Word embeddings: over the vocabulary that `token_ids` uses. Layer k: over the perturbable positions of `batches`.
+        Word embeddings: over the vocabulary that `token_ids` uses. Layer k: over the perturbable positions
+        of `batches`.
         """
         if self.layer == 0:
             used = torch.from_numpy(np.unique(token_ids).astype(np.int64)).to(self.device)

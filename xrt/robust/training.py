@@ -224,7 +224,8 @@ class _Meter:
     def check(self) -> None:
         if step := int(self.bad):
             raise TrainingError(
-                f"step {step}: the loss or its gradient is not a number. Try a smaller learning rate, radius or noise scale."
+                f"step {step}: the loss or its gradient is not a number. "
+                "Try a smaller learning rate, radius or noise scale."
             )
 
     def read(self, step: int, cost: float) -> Progress:

@@ -51,7 +51,7 @@ def run_trial(config: TrialConfig, report: Callable[[RungReport], None], resume:
         XrtError: data, encoder or checkpoint cannot be used, or the training diverged.
     """
     encoder = open_encoder(config)
-    stream, values = _stream(config, encoder)
+    stream, values = training_stream(config, encoder)
     # Measured before a checkpoint is loaded: a resumed trial must find the norm of the pretrained encoder too.
     norm = encoder.site_norm(values, [batch for batch, _ in zip(stream(0), range(16), strict=False)])
     method = METHODS[config.method].build(config.parameters, norm)
@@ -120,7 +120,7 @@ def _recipe(config: TrialConfig, steps: int) -> Recipe:
     )
 
 
-def _stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStream, Any]:
+def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStream, Any]:
     """The training batches, and all token ids of the training data."""
     sentences = training_data(config.task, config.source, config.train_rows)
     digest = tokenizer_digest(encoder.tokenizer)
