@@ -40,8 +40,11 @@ class Row:
     reason: str | None
 
     def value(self, metric: str) -> float | None:
-        """The metric; None where it was not reported or is no number."""
-        value = self.metrics.get(metric)
+        """The metric, on the whole dev split where it was scored on it; None: not reported, or no number.
+
+        A rung's `dev/...` is of a sample; a finished trial has `final/...` too, and is compared by that.
+        """
+        value = self.metrics.get(metric.replace("dev/", "final/", 1), self.metrics.get(metric))
         return None if value is None or math.isnan(value) else value
 
     @property

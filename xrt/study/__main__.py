@@ -6,12 +6,15 @@ Exit codes: 0 done; 1 the run ended without a finished trial; 2 bad input; 130 i
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from xrt.errors import XrtError
+
+if TYPE_CHECKING:
+    from xrt.record.run import Run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,6 +56,7 @@ def run(
     spec = load_study(study, overrides or [])
     done = start(spec, Results.at(results), out, tracking)
     summary(done.name, results)
+    raise typer.Exit(code_of(done))
 
 
 @app.command()
@@ -61,15 +65,14 @@ def resume(run: RunArgument, results: ResultsOption = None, tracking: TrackingOp
 
     Example: `python -m xrt.study resume mini`
     """
-    from xrt.record.paths import Results
-    from xrt.record.run import Run
     from xrt.spec import load_study
     from xrt.study.running import carry_on
 
-    opened = Run.open(Results.at(results), run)
+    opened = opened_run(run, results)
     spec = load_study(str(opened.paths.spec), [])
     carry_on(opened, spec, out, tracking)
     summary(opened.name, results)
+    raise typer.Exit(code_of(opened))
 
 
 @app.command(name="list")
@@ -92,7 +95,7 @@ def list_runs(results: ResultsOption = None) -> None:
 
 @app.command()
 def best(run: RunArgument, results: ResultsOption = None) -> None:
-    """Show the best trials of a run, by its own metric on the whole dev split.
+    """Say what a run found, in one sentence, and show its best trials.
 
     Example: `python -m xrt.study best mini`
     """
@@ -106,10 +109,8 @@ def sync(run: RunArgument, results: ResultsOption = None, tracking: TrackingOpti
     Example: `python -m xrt.study sync mini`
     """
     from xrt.answers.tracking import sync as project
-    from xrt.record.paths import Results
-    from xrt.record.run import Run
 
-    opened = Run.open(Results.at(results), run)
+    opened = opened_run(run, results)
     out.print(str(project(opened, tracking or opened.paths.results.tracking_uri)))
 
 
@@ -120,12 +121,10 @@ def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id
 
     Example: `python -m xrt.study trial mini 0003`
     """
-    from xrt.record.paths import Results
-    from xrt.record.run import Run
     from xrt.search.trial import RungReport, run_trial
     from xrt.spec.trial import TrialConfig
 
-    record = Run.open(Results.at(results), run).trial(id)
+    record = opened_run(run, results).trial(id)
 
     def report(rung: RungReport) -> None:
         out.print(f"rung {rung.rung + 1}, step {rung.step}, {rung.share:.0%} of the training")
@@ -134,6 +133,85 @@ def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id
                 out.print(f"  {name:32} {value:.4f}")
 
     run_trial(TrialConfig.from_dict(record.config), report)
+
+
+@app.command()
+def plan(
+    study: Annotated[str, typer.Argument(help="A study's name or a YAML file.")], overrides: SetOption = None
+) -> None:
+    """Say what a study would do and cost here, without running it. Times a few steps of the first encoder.
+
+    Example: `python -m xrt.study plan mini --set search.trials=100`
+    """
+    from xrt.search.plan import make_plan
+    from xrt.spec import load_study
+    from xrt.study.console import plan_table
+    from xrt.study.running import check_before
+
+    spec = load_study(study, overrides or [])
+    check_before(spec)
+    out.print(plan_table(spec, make_plan(spec)))
+
+
+@app.command()
+def status(run: RunArgument, results: ResultsOption = None) -> None:
+    """Show how far a run is; from another terminal, while it runs.
+
+    Example: `python -m xrt.study status mini`
+    """
+    from xrt.study.console import holder_line
+
+    opened = opened_run(run, results)
+    summary(opened.name, results)
+    out.print(holder_line(opened))
+
+
+@app.command()
+def report(run: RunArgument, results: ResultsOption = None) -> None:
+    """Write the report of a run: one HTML file and its Markdown, in the run's folder.
+
+    Example: `python -m xrt.study report mini`
+    """
+    from xrt.answers.report import write_report
+
+    out.print(f"Written: {write_report(opened_run(run, results))}", soft_wrap=True)
+
+
+@app.command()
+def compare(
+    left: Annotated[str, typer.Argument(help="A run, or a study for its newest.")],
+    right: Annotated[str, typer.Argument(help="The run to compare it with.")],
+    results: ResultsOption = None,
+) -> None:
+    """Compare two runs: what was asked differently, and whether the outcome differs.
+
+    Example: `python -m xrt.study compare mini-20260101-120000 mini`
+    """
+    from xrt.answers.compare import compare as compared
+    from xrt.study.console import comparison_table
+
+    one, other = opened_run(left, results), opened_run(right, results)
+    out.print(comparison_table(one, other, compared(one, other)))
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+    trial: Annotated[str | None, typer.Option(help="A trial's id. [default: the winner]")] = None,
+    push_to_hub: Annotated[str | None, typer.Option(help="Also upload it under this name.")] = None,
+    results: ResultsOption = None,
+) -> None:
+    """Write a trained encoder as a transformers folder with a model card.
+
+    Example: `python -m xrt.study export mini build/winner`
+    """
+    from xrt.answers.export import export as write
+    from xrt.answers.export import push_to_hub as push
+
+    out.print(f"Written: {write(opened_run(run, results), trial, folder)}", soft_wrap=True)
+    if push_to_hub:
+        out.print(f"Uploaded: {push(folder, push_to_hub)}", soft_wrap=True)
 
 
 @app.command()
@@ -157,18 +235,32 @@ def ui(
     os.execv(sys.executable, command)
 
 
-def summary(name: str, results: Path | None) -> None:
-    """The last words of a run: its best trials, and where to look on."""
-    from xrt.answers.table import rows
+def opened_run(name: str, results: Path | None) -> "Run":
+    """The run of that name, or the newest of the study of that name."""
     from xrt.record.paths import Results
     from xrt.record.run import Run
+
+    return Run.open(Results.at(results), name)
+
+
+def code_of(run: "Run") -> int:
+    """0 when the run has an answer, 1 when no trial was trained to its end."""
+    return 0 if any(trial.state == "finished" for trial in run.trials()) else 1
+
+
+def summary(name: str, results: Path | None) -> None:
+    """The last words of a run: its best trials, and where to look on."""
+    from xrt.answers.confirmed import confirmation
+    from xrt.answers.table import rows
+    from xrt.answers.wording import answer
     from xrt.spec import load_study
     from xrt.study.console import trial_table
 
-    opened = Run.open(Results.at(results), name)
+    opened = opened_run(name, results)
     spec = load_study(str(opened.paths.spec), [])
     out.print(trial_table(rows(opened), spec, top=10))
-    out.print(f"\n{opened.name}: {opened.meta.status}. Recorded in {opened.paths.root}")
+    out.print(f"\n{answer(opened, confirmation(opened)).sentence}")
+    out.print(f"{opened.name}: {opened.meta.status}. Recorded in {opened.paths.root}", soft_wrap=True)
     out.print("Browse it with: python -m xrt.study ui" + (f" --results {results}" if results else ""))
 
 

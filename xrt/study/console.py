@@ -5,6 +5,7 @@ A listener of the search; it knows records, not Ray. It never fails: what it can
 
 import time
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,6 +15,10 @@ from rich.text import Text
 from xrt.answers.table import Row, leaderboard, row
 from xrt.record.run import Run, TrialRecord
 from xrt.spec.study import StudySpec
+
+if TYPE_CHECKING:
+    from xrt.answers.compare import Comparison
+    from xrt.search.plan import Plan
 
 MARKS = {
     "finished": "green",
@@ -131,3 +136,53 @@ def clock(seconds: float) -> str:
     if seconds < 90:
         return f"{round(seconds)} s"
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def plan_table(spec: StudySpec, plan: "Plan") -> Table:
+    """What a study would do and cost."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    pruning = spec.pruning
+    shares = ", ".join(f"{share:.0%}" for share in spec.rungs)
+    rows = [
+        ("task", f"{spec.task.name}: {len(spec.task.languages)} languages, {len(spec.task.pairs())} pairs"),
+        ("varied", ", ".join(spec.space.varying())),
+        ("trials", f"{spec.search.trials}, evaluated at {shares} of {plan.steps} steps"),
+        *((f"  {name}", f"{cost:,.0f} plain steps a trial") for name, cost in plan.cost_by_method.items()),
+        ("exhaustive", f"{plan.exhaustive:,.0f} plain steps"),
+        (
+            "search",
+            f"about {plan.search:,.0f}" + (f" (1 in {pruning.reduction} passes a rung)" if pruning else ""),
+        ),
+        ("confirmation", f"about {plan.confirmation:,.0f}" if spec.confirm else "none"),
+        ("a plain step", f"{plan.seconds_per_step * 1000:,.0f} ms here, with {spec.resources.cpu} CPU"),
+        (
+            "training time",
+            f"about {clock(plan.hours * 3600)} for one slot; divide by the trials that run at once",
+        ),
+    ]
+    for name, told in rows:
+        table.add_row(name, told)
+    return table
+
+
+def holder_line(run: Run) -> str:
+    """Who works on a run now."""
+    who = run.holder()
+    if who:
+        return f"Running: process {who.get('pid')} on {who.get('host')}."
+    if run.meta.status == "running":
+        return f"Nobody works on it; go on with: python -m xrt.study resume {run.name}"
+    return "Nobody works on it."
+
+
+def comparison_table(left: Run, right: Run, compared: "Comparison") -> RenderableType:
+    """Differences of two runs, what each says, and what follows."""
+    table = Table("", left.name, right.name, box=None, pad_edge=False)
+    for row_ in (*compared.asked, *compared.scores):
+        table.add_row(*row_)
+    return Group(
+        table,
+        Text(
+            f"\n{left.name}: {compared.answers[0]}\n{right.name}: {compared.answers[1]}\n{compared.sentence}"
+        ),
+    )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
+from xrt.answers.report import write_report
 from xrt.answers.tracking import Tracker
 from xrt.answers.tracking import check as check_tracking
 from xrt.data import Split, check, load
@@ -117,6 +118,7 @@ def _ended(run: Run, listeners: Sequence[Listener]) -> Iterator[None]:
                 run.save(trial.closed("stopped", time.time()))
         run.update_meta(status=status, ended=time.time())
         _tell_all(listeners, "run_ended", run)
+    write_report(run)
 
 
 def _tell_all(listeners: Sequence[Listener], event: str, run: Run) -> None:
