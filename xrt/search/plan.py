@@ -55,7 +55,12 @@ def make_plan(spec: StudySpec) -> Plan:
     exhaustive = spec.search.trials * usual
     confirmed = 0 if spec.confirm is None else (spec.confirm.top + 1) * spec.confirm.seeds
     return Plan(
-        steps, by_method, exhaustive, exhaustive * kept_share(spec), confirmed * usual, _timed(first, encoder, stream)
+        steps,
+        by_method,
+        exhaustive,
+        exhaustive * kept_share(spec),
+        confirmed * usual,
+        _timed(first, encoder, stream),
     )
 
 
