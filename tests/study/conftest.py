@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +115,13 @@ def write_split(folder: Path, split: str, languages: list[str], count: int) -> N
         (folder / f"{split}-{language}.tsv").write_text("\n".join(rows) + "\n")
 
 
+def spoil(file: Path, row: int, change: Callable[[str, str, str], tuple[str, str, str]]) -> None:
+    """Change one row, in the ways that PAWS-X's translations are flawed."""
+    lines = file.read_text().splitlines()
+    lines[row] = "\t".join(change(*lines[row].split("\t")))
+    file.write_text("\n".join(lines) + "\n")
+
+
 def make_toy(folder: Path) -> Toy:
     """Write data, encoder and study into `folder`."""
     data = folder / "data"
@@ -121,6 +129,8 @@ def make_toy(folder: Path) -> Toy:
     write_split(data, "train", ["en"], 96)
     for split, count in (("dev", 30), ("test", 40)):
         write_split(data, split, list(WORDS), count)
+    spoil(data / "dev-de.tsv", 3, lambda first, second, label: ("NS", second, label))
+    spoil(data / "dev-fr.tsv", 7, lambda first, second, label: (first, second, str(1 - int(label))))
     build("bert", folder / "encoder")
     (folder / "toy.yaml").write_text(STUDY.format(data="data", encoder="encoder"))
     return Toy(folder)

@@ -107,7 +107,7 @@ def test_saved_predictions_give_the_reported_accuracies(run, search, finished):
     assert predictions.matrix.metrics("final") == pytest.approx(reported)
     task = TrialConfig.from_dict(trial.config).task
     aligned = load(task, Source("folder", str(finished.folder / "data")), "dev")
-    assert predictions.matrix.counts["de", "fr"][1] == len(aligned.pair("de", "fr").rows) == 30
+    assert predictions.matrix.counts["de", "fr"][1] == len(aligned.pair("de", "fr").rows) == 28
 
 
 def test_checkpoints_of_pruned_trials_are_gone_and_of_finished_ones_stay(run, search):
@@ -126,6 +126,20 @@ def test_the_screen_tells_the_end(finished, run):
     printed = (finished.folder / "printed.txt").read_text()
     assert f"{run.name}: finished" in printed and "xrt.study ui" in printed
     assert "Traceback" not in printed
+
+
+def test_dropped_examples_are_counted_on_the_screen_in_the_record_and_in_mlflow(finished, run):
+    told = "left out of pairs with de 1 missing; fr 0 missing, 1 label conflicts with en."
+    line = f"dev: of 30 aligned examples, {told}"
+    assert line in (finished.folder / "printed.txt").read_text()
+    assert run.meta.extra["dropped"] == [line]
+    client = MlflowClient(run.paths.results.tracking_uri)
+    (parent,) = [
+        r
+        for e in client.search_experiments()
+        for r in client.search_runs([e.experiment_id], "tags.`xrt.dropped` != ''")
+    ]
+    assert parent.data.tags["xrt.dropped"] == line
 
 
 def test_a_second_sync_changes_nothing(finished):

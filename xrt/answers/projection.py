@@ -106,6 +106,7 @@ def parent(meta: Meta, trials: Sequence[TrialRecord], children: Mapping[str, str
         "xrt.metric": meta.metric,
         "xrt.task": meta.task,
         "xrt.versions": ", ".join(f"{name} {version}" for name, version in meta.versions.items()),
+        "xrt.dropped": "; ".join(meta.extra.get("dropped", ())),
         "xrt.best_trial": children.get(winner.id) if winner else None,
     }
     return Projected(
@@ -133,7 +134,7 @@ def _course(metric: str, trials: Sequence[TrialRecord]) -> list[Point]:
         time = _ms(moment)
         points += [Point(f"trials/{state}", count, step, time) for state, count in counts.items()]
         if winner := best([row(trial)], metric):
-            value = winner.metrics[metric]
+            value = winner.value(metric) or 0.0
             record = value if record is None else max(record, value)
         if record is not None:
             points.append(Point(f"best/{metric}", record, step, time))

@@ -10,7 +10,7 @@ from rich.console import Console
 from xrt.answers.report import write_report
 from xrt.answers.tracking import Tracker
 from xrt.answers.tracking import check as check_tracking
-from xrt.data import Split, check, load
+from xrt.data import Aligned, Split, check, load
 from xrt.errors import XrtError
 from xrt.record.paths import Results
 from xrt.record.run import Data, Listener, Run
@@ -59,6 +59,9 @@ def start(spec: StudySpec, results: Results, console: Console, tracking: str | N
     check_before(spec)
     if tracking != LATER:
         check_tracking(results, tracking)
+    data, dropped = survey(spec)
+    for line in dropped:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     run = Run.create(
         results,
         spec.study,
@@ -66,8 +69,8 @@ def start(spec: StudySpec, results: Results, console: Console, tracking: str | N
         metric=spec.search.metric,
         task=spec.task.name,
         languages=spec.task.languages,
-        data=fingerprints(spec),
-        extra={"tracking": tracking},
+        data=data,
+        extra={"tracking": tracking, "dropped": dropped},
     )
     carry_on(run, spec, console, tracking)
     return run
@@ -126,19 +129,32 @@ def _tell_all(listeners: Sequence[Listener], event: str, run: Run) -> None:
         getattr(listener, event)(run)
 
 
-def fingerprints(spec: StudySpec) -> tuple[Data, ...]:
-    """Digests of the splits that this run reads: the training data and dev, and test if it will be confirmed.
+def survey(spec: StudySpec) -> tuple[tuple[Data, ...], list[str]]:
+    """Fingerprints of the splits that this run reads (test only if it will be confirmed), and what they drop.
 
     Reads them whole, so that a wrong row, or too few of them, is found before anything is trained.
     """
     wanted: dict[Split, str] = {"train": "training", "dev": "evaluation"}
     if spec.confirm:
         wanted["test"] = "test"
-    place, found = spec.data.path or spec.data.source, []
+    place, found, dropped = spec.data.path or spec.data.source, [], []
     for split, context in wanted.items():
         aligned = load(spec.task, spec.data.origin, split)
         if split == "train":
             rows = min(len(aligned), spec.data.train_rows or len(aligned))
             rung_steps(spec.rungs, spec.training.epochs * math.ceil(rows / spec.training.batch_size))
         found.append(Data(spec.task.name, split, aligned.digest, len(aligned), context, place))
-    return tuple(found)
+        dropped += _dropped(aligned)
+    return tuple(found), dropped
+
+
+def _dropped(aligned: Aligned) -> list[str]:
+    """One line that says what a split leaves out, or none if it leaves out nothing."""
+    source, parts = aligned.task.source, []
+    for language in aligned.languages:
+        own, mixed = aligned.drops[language, language], aligned.drops[source, language]
+        if own.missing or mixed.conflict:
+            conflicts = f", {mixed.conflict} label conflicts with {source}" if mixed.conflict else ""
+            parts.append(f"{language} {own.missing} missing{conflicts}")
+    told = f"{aligned.split}: of {len(aligned)} aligned examples, left out of pairs with"
+    return [f"{told} {'; '.join(parts)}."] if parts else []
