@@ -172,7 +172,7 @@ LIBRARY = {"ray", "mlflow", "optuna"}
     [
         (("mini", "data", "robust"), LIBRARY),  # usable from a notebook
         (("spec", "record"), LIBRARY | {"torch", "transformers"}),
-        (("study",), LIBRARY | {"torch", "transformers"}),  # `--help` and bad input answer at once
+        (("study",), LIBRARY),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
 )
@@ -182,6 +182,10 @@ def test_floors_in_a_fresh_process_load_no_library_of_others(
     names = [name for floor in floors for name in modules(root / "xrt" / floor)]
     assert {f"xrt.{floor}" for floor in floors} < set(names)
     assert loaded(names, root) & absent == set()
+
+
+def test_the_commands_answer_before_anything_big_is_loaded(root: Path) -> None:
+    assert loaded(["xrt.study.__main__"], root) & (LIBRARY | {"torch", "transformers", "pyarrow"}) == set()
 
 
 def test_a_planted_library_is_seen_in_the_fresh_process(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ from xrt.spec.study import StudySpec, is_name
 
 FOLDER = "studies"
 MOST = 50  # problems shown: more are one mistake
-SHIPPED = Path(xrt.__file__).parent.parent / FOLDER
+_PACKAGE = Path(xrt.__file__).parent
+# In a wheel the studies are inside the package, in a checkout beside it.
+SHIPPED = _PACKAGE / FOLDER if (_PACKAGE / FOLDER).is_dir() else _PACKAGE.parent / FOLDER
 
 
 def load_study(name_or_path: str, overrides: Sequence[str] = ()) -> StudySpec:

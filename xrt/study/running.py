@@ -3,7 +3,9 @@
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from rich.console import Console
 
@@ -36,15 +38,16 @@ def check_before(spec: StudySpec) -> None:
     """
     from xrt.robust.encoder import check_encoder
 
-    problems: list[str] = []
     splits: tuple[Split, ...] = ("train", "dev", "test") if spec.confirm else ("train", "dev")
-    checks = [lambda: check(spec.task, spec.data.origin, splits)]
-    checks += [lambda name=name: check_encoder(name) for name in encoders(spec)]  # type: ignore[misc]
-    for one in checks:
-        try:
-            one()
-        except XrtError as error:
-            problems += error.problems
+    checks: list[Callable[[], None]] = [lambda: check(spec.task, spec.data.origin, splits)]
+    checks += [partial(check_encoder, name) for name in encoders(spec)]
+    problems: list[str] = []
+    with ThreadPoolExecutor(len(checks)) as pool:  # side by side: without a network each waits for its answer
+        for future in [pool.submit(one) for one in checks]:
+            try:
+                future.result()
+            except XrtError as error:
+                problems += error.problems
     if problems:
         raise XrtError(problems)
 
@@ -57,9 +60,9 @@ def encoders(spec: StudySpec) -> list[str]:
 def start(spec: StudySpec, results: Results, console: Console, tracking: str | None) -> Run:
     """Make a new run of a study and carry it through."""
     check_before(spec)
-    if tracking != LATER:
-        check_tracking(results, tracking)
     data, dropped = survey(spec)
+    if tracking != LATER:
+        check_tracking(results, tracking)  # last: it makes the results folder
     for line in dropped:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     run = Run.create(

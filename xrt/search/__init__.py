@@ -1,0 +1,1 @@
+"""Makes a study happen: the only place that knows Ray and, with `answers`, Optuna."""
