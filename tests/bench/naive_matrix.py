@@ -18,7 +18,7 @@ def read(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
-def main(model_folder: str, data: str, predictions: str, max_tokens: int = 128) -> int:
+def main(model_folder: str, data: str, predictions: str, max_tokens: int | str = 128) -> int:
     model = AutoModelForSequenceClassification.from_pretrained(model_folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     table = feather.read_table(predictions).to_pydict()
@@ -33,7 +33,7 @@ def main(model_folder: str, data: str, predictions: str, max_tokens: int = 128) 
             missing = any(sentence.strip() in ("", "NS") for sentence in (first, second))
             if missing or texts[b][i][2] != gold:
                 continue
-            encoded = tokenizer(first, second, truncation=True, max_length=max_tokens, return_tensors="pt")
+            encoded = tokenizer(first, second, truncation=True, max_length=int(max_tokens), return_tensors="pt")
             with torch.inference_mode():
                 answer = int(model(**encoded).logits.argmax())
             correct, total = correct + (model.config.id2label[answer] == gold), total + 1

@@ -47,6 +47,15 @@ def test_bad_input_is_told_in_one_clear_line(folders, name):
     assert not (folders.folder / "results").exists(), "a run folder was left behind"
 
 
+def test_without_a_network_the_hub_is_named_and_the_folder_offered(toy, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    printed = toy.xrt("run", "pawsx", code=2)
+    assert "google-research-datasets/paws-x" in printed and "source: folder" in printed
+    assert "bert-base-multilingual-cased" in printed and "Traceback" not in printed
+    assert not (toy.folder / "results").exists()
+
+
 def test_commands_on_a_run_that_is_not_there_name_it(toy):
     for command in ("resume", "best", "sync"):
         assert "nothere" in toy.xrt(command, "nothere", code=2)

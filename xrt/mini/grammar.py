@@ -24,7 +24,7 @@ from xrt.mini.meaning import KINDS, Meaning, Style, draw_meaning, draw_other_sty
 
 Split = Literal["train", "dev", "test"]
 
-SIZES: dict[Split, int] = {"train": 2000, "dev": 700, "test": 1400}
+SIZES: dict[Split, int] = {"train": 2000, "dev": 350, "test": 700}
 # Half-open ranges of `Meaning.share`; what is left, [0.5, 1), is pre-training text.
 SHARES: dict[str, tuple[float, float]] = {
     "test": (0.0, 0.15), "dev": (0.15, 0.25), "train": (0.25, 0.5), "text": (0.5, 1.0),

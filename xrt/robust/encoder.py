@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from xrt.data.batches import Batch, PairTemplate
 from xrt.data.network import within
@@ -127,8 +128,6 @@ def load_encoder(
     Raises:
         EncoderError: it cannot be found or loaded, or does not work as an encoder of sentence pairs.
     """
-    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
-
     where = str(ENCODERS.get(name, name))
     try:
         config = AutoConfig.from_pretrained(where, trust_remote_code=False)
@@ -158,8 +157,6 @@ def check_encoder(name: str) -> None:
     Raises:
         EncoderError: they cannot.
     """
-    from transformers import AutoConfig, AutoTokenizer
-
     where = str(ENCODERS.get(name, name))
 
     def read() -> None:
