@@ -33,7 +33,9 @@ def main(model_folder: str, data: str, predictions: str, max_tokens: int | str =
             missing = any(sentence.strip() in ("", "NS") for sentence in (first, second))
             if missing or texts[b][i][2] != gold:
                 continue
-            encoded = tokenizer(first, second, truncation=True, max_length=int(max_tokens), return_tensors="pt")
+            encoded = tokenizer(
+                first, second, truncation=True, max_length=int(max_tokens), return_tensors="pt"
+            )
             with torch.inference_mode():
                 answer = int(model(**encoded).logits.argmax())
             correct, total = correct + (model.config.id2label[answer] == gold), total + 1

@@ -64,7 +64,11 @@ def test_padding_does_not_change_the_logits_and_gradients_reach_the_embeddings(n
     tokenizer = AutoTokenizer.from_pretrained(ENCODERS[name])
     one = tokenizer("The doctor praised Anna.", "Anna praised the doctor.", return_tensors="pt")
     long = tokenizer(
-        "The doctor praised Anna.", "Anna praised the doctor.", return_tensors="pt", padding="max_length", max_length=48
+        "The doctor praised Anna.",
+        "Anna praised the doctor.",
+        return_tensors="pt",
+        padding="max_length",
+        max_length=48,
     )
     embeddings = model.get_input_embeddings()(one["input_ids"]).detach().requires_grad_(True)
     logits = model(inputs_embeds=embeddings, attention_mask=one["attention_mask"]).logits

@@ -68,7 +68,9 @@ def test_a_run_that_somebody_holds_is_not_resumed_by_another(tmp_path):
     process = begin(toy)
     try:
         run = wait_for_reports(toy, 1, process)
+        os.kill(process.pid, signal.SIGSTOP)  # it holds the run, and cannot come to its end meanwhile
         assert f"process {process.pid}" in toy.xrt("resume", run.name, code=2)
     finally:
+        os.kill(process.pid, signal.SIGCONT)
         os.killpg(process.pid, signal.SIGINT)
         process.communicate(timeout=90)

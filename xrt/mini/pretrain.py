@@ -116,6 +116,11 @@ class Pretrainer(nn.Module):
         return denoise, detect
 
 
+def mean(losses: torch.Tensor) -> torch.Tensor:
+    """The mean, 0 of none."""
+    return losses.sum() / max(1, len(losses))
+
+
 @dataclass(frozen=True)
 class Batch:
     ids: torch.Tensor  # (B, T) pieces, masked
@@ -186,12 +191,12 @@ def pretrain(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> ModernBertFo
         batch = next(stream)
         denoise, detect = model(batch)
         optimizer.zero_grad()
-        (denoise + recipe.detection * detect.mean()).backward()
+        (denoise + recipe.detection * mean(detect)).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         curriculum.note(batch.of_examples(detect))
-        totals += denoise.item(), detect.mean().item()
+        totals += denoise.item(), mean(detect).item()
         if step % EVERY == 0:
             means = "  ".join(f"{name} {loss:.2f}" for name, loss in curriculum.losses.items())
             print(f"{step}: {totals / EVERY} {time.process_time() - began:.0f} CPU s  {means}", flush=True)
