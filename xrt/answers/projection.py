@@ -151,9 +151,8 @@ def _note(meta: Meta, trials: Sequence[TrialRecord], children: Mapping[str, str]
     count = {state: sum(r.state == state for r in rows) for state in ("finished", "pruned", "failed")}
     outcome = f"{count['finished']} finished, {count['pruned']} pruned, {count['failed']} failed"
     if winner := best(rows, meta.metric):
-        first = (
-            f"**Best {meta.metric}: {winner.metrics[meta.metric]:.4f}**, trial {winner.id} ({winner.method})"
-        )
+        value = winner.value(meta.metric) or 0.0
+        first = f"**Best {meta.metric}: {value:.4f}**, trial {winner.id} ({winner.method})"
     else:
         first = "No trial has finished yet"
     table = markdown(rows, meta.metric, link=link) if rows else ""
