@@ -6,6 +6,7 @@ run. Knows nothing of methods, optimizers or data sets.
 Letters: B pairs, T tokens, D width, C classes.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -159,16 +160,18 @@ def check_encoder(name: str) -> None:
     """
     where = str(ENCODERS.get(name, name))
 
-    def read() -> None:
-        AutoConfig.from_pretrained(where, trust_remote_code=False)
-        PairTemplate.of(AutoTokenizer.from_pretrained(where, trust_remote_code=False))
-
-    error = within(PATIENCE, read)
+    # Its retries tell a user nothing that the one line below does not.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    error = within(PATIENCE, lambda: AutoConfig.from_pretrained(where, trust_remote_code=False))
     if error is not None:
         raise _unusable(name, error) from error
+    try:
+        PairTemplate.of(AutoTokenizer.from_pretrained(where, trust_remote_code=False))
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError) as unusable:
+        raise _unusable(name, unusable) from unusable
 
 
-PATIENCE = 12.0  # seconds for the hub to send a configuration and a tokenizer, or at least to answer
+PATIENCE = 6.0  # seconds for the hub to send a configuration, a kilobyte
 
 
 def _unusable(name: str, error: Exception) -> EncoderError:
