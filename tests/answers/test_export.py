@@ -1,5 +1,6 @@
 """An exported folder answers what the trial answered, whatever the architecture; it is whole or absent."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ from huggingface_hub import ModelCard
 
 from tests.answers import worked
 from tests.robust.conftest import build
-from xrt.answers.export import champion, export
+from xrt.answers.export import _tracking, champion, export
 from xrt.data import TASKS, Source, load
 from xrt.errors import RecordError
 from xrt.record import Report, Run, TrialRecord
@@ -187,19 +188,16 @@ def test_the_registered_model_is_served_from_mlflow_and_registered_once(run: Run
     with pytest.raises(RecordError, match="sync"):
         log_model(run)
     sync(run)
-    before, parent = mlflow.get_tracking_uri(), parent_of(run)
+    before, parent = (mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")), parent_of(run)
     address = log_model(run)
     assert log_model(run) == address == "models:/mini@champion"
-    assert mlflow.get_tracking_uri() == before
+    assert (mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")) == before
     assert not sync(run), "the parent run was changed"
     client = mlflow.MlflowClient(run.paths.results.tracking_uri)
     assert len(client.search_model_versions("name = 'mini'")) == 1
     assert client.get_model_version_by_alias("mini", "champion").run_id == parent
-    mlflow.set_tracking_uri(run.paths.results.tracking_uri)
-    try:
+    with _tracking(run.paths.results.tracking_uri):
         model = mlflow.pyfunc.load_model(address)
-    finally:
-        mlflow.set_tracking_uri(before)
     sample = load(TASK, Source("embedded"), "test").sample(12, 0)
     pairs = {"text": sample.sentences("en").first, "text_pair": sample.sentences("de").second}
     answers = [TASK.labels.index(label) for label in model.predict(pd.DataFrame(pairs))["label"]]

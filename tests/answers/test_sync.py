@@ -238,12 +238,12 @@ def test_artifacts_go_beside_the_runs(run: Run) -> None:
 def test_mlflows_global_state_is_left_alone(run: Run) -> None:
     import mlflow
 
-    before = mlflow.get_tracking_uri()
+    before, variable = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
     fill(run)
     sync(run)
     assert mlflow.active_run() is None
     assert mlflow.get_tracking_uri() == before
-    assert "MLFLOW_TRACKING_URI" not in os.environ
+    assert os.environ.get("MLFLOW_TRACKING_URI") == variable
 
 
 @pytest.mark.parametrize(

@@ -272,9 +272,13 @@ def _tracking(uri: str) -> Iterator[None]:
     """MLflow's global address for a while: its flavors look nowhere else."""
     import mlflow
 
-    before = mlflow.get_tracking_uri()
+    before, variable = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(uri)
     try:
         yield
     finally:
         mlflow.set_tracking_uri(before)
+        if variable is None:  # MLflow writes its address into the environment too
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        else:
+            os.environ["MLFLOW_TRACKING_URI"] = variable
