@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from tests.bench.worlds import World
-from xrt.answers.statistics import bootstrap_means
+from xrt.robust.bootstrap import bootstrap_means
 
 ONE = World(seeds=1, seed=0.0, whim=0.0)
 WORLDS = {

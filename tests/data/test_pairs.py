@@ -140,6 +140,31 @@ def test_a_sample_of_everything_is_everything(two: Task, count: int) -> None:
     assert aligned.sample(count, 0) is aligned
 
 
+def test_a_spread_sample_asks_all_examples_equally_often_and_balances_every_pair(two: Task) -> None:
+    aligned = align(two, list(many(40, broken=set())))
+    counts = dict.fromkeys([("en", "de"), ("de", "en"), ("de", "de"), ("en", "en")], 30)
+    spread = aligned.spread(counts, seed=3)
+    assert np.bincount(np.concatenate([one.rows for one in spread.values()])).tolist() == [3] * 40
+    for one in spread.values():
+        assert len(set(one.rows.tolist())) == 30 and one.rows.tolist() == sorted(one.rows.tolist())
+        assert one.labels.tolist() == aligned.labels[one.rows, 0].tolist()
+        assert abs(one.labels.sum() - 9) <= 1  # 30 % are of label 1
+
+
+def test_a_spread_sample_is_a_function_of_its_seed(two: Task) -> None:
+    aligned = align(two, list(many(100, broken=set())))
+    first, again, other = (aligned.spread({("en", "de"): 20}, seed)["en", "de"].rows for seed in (1, 1, 2))
+    assert first.tolist() == again.tolist() != other.tolist()
+
+
+def test_a_spread_sample_takes_what_each_pair_can_use_and_no_more(two: Task) -> None:
+    aligned = align(two, list(many(50, broken=set(range(0, 50, 2)))))
+    spread = aligned.spread({("en", "de"): 20, ("de", "de"): 60, ("de", "en"): 50}, seed=0)
+    assert len(spread["en", "de"].rows) == 20 and all(spread["en", "de"].rows % 2)
+    assert spread["de", "de"].rows.tolist() == aligned.pair("de", "de").rows.tolist()
+    assert spread["de", "en"].rows.tolist() == list(range(50))
+
+
 COUNT = r"""
 NR == FNR { first[FNR] = $1; label[FNR] = $3; next }
 first[FNR] == "NS" || $2 == "NS" { missing++; next }

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from xrt.data import Sentences, Task, align
-from xrt.robust.evaluation import AccuracyMatrix, Predictions, predict, rung_rows
+from xrt.robust.evaluation import NOT_ASKED, AccuracyMatrix, Predictions, predict
 
 LANGUAGES = ("en", "de", "fr")
 TASK = Task("toy", LANGUAGES, ("no", "yes"))
@@ -102,9 +102,25 @@ def test_progress_counts_every_example_once(load):
     assert told[-1] == (9 * 12 - 3 - 4, 9 * 12 - 3 - 4)
 
 
-@pytest.mark.parametrize(
-    ("pairs", "rungs", "epochs", "training", "available", "rows"),
-    [(49, 3, 3, 49_401, 2000, 302), (225, 3, 2, 392_702, 2490, 349), (49, 3, 4, 2000, 700, 32), (9, 1, 3, 96, 20, 20)],
-)  # fmt: skip
-def test_rungs_cost_a_tenth_of_plain_training(pairs, rungs, epochs, training, available, rows):
-    assert rung_rows(pairs, rungs, epochs, training, available) == rows
+def test_a_sample_is_the_same_whether_asked_alone_or_cut_out_of_the_whole(load):
+    encoder, split = load("bert"), aligned()
+    asked = split.spread(dict.fromkeys(TASK.pairs(), 5), seed=1)
+    alone, cut = predict(encoder, split, asked, 32), predict(encoder, split, TASK.pairs(), 32).only(asked)
+    assert np.array_equal(alone.predicted, cut.predicted[[cut.pairs.index(p) for p in alone.pairs]])
+    assert np.array_equal(alone.labels, cut.labels[[cut.pairs.index(p) for p in alone.pairs]])
+    assert (alone.labels != NOT_ASKED).sum(1).tolist() == [5] * 9
+
+
+def test_the_standard_error_respects_which_pairs_asked_which_examples():
+    """Cells with equal answers count once; cells with examples of their own count for themselves."""
+    pairs, n = (("en", "de"), ("de", "en")), 400
+    right = np.arange(n) % 2
+    alike = Predictions(
+        "en", pairs, tuple(map(str, range(n))), np.array([right, right], np.int8), np.ones((2, n), np.int8)
+    )
+    halves = np.ones((2, n), np.int8)
+    halves[0, : n // 2], halves[1, n // 2 :] = NOT_ASKED, NOT_ASKED
+    apart = Predictions("en", pairs, alike.ids, alike.predicted, halves)
+    assert alike.errors("dev", 2000)["dev/se/mixed"] == pytest.approx(0.5 / n**0.5, rel=0.1)
+    assert apart.errors("dev", 2000)["dev/se/mixed"] == pytest.approx(0.5 / n**0.5, rel=0.1)
+    assert "dev/se/targets" not in apart.errors("dev")

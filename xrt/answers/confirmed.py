@@ -183,11 +183,11 @@ class Confirmation:
 
 
 def headline(metric: str, source: str) -> str:
-    """What the answer is about, without its split: the study's metric; but accuracy in the source language says
-    nothing of transfer, so a study that selects by it is judged by its mixed pairs.
+    """What the answer is about, without its split: the study's metric; but accuracy in the source language, plain
+    or by a proxy, says nothing of transfer, so a study that selects by it is judged by its mixed pairs.
     """
     name = metric.partition("/")[2]
-    return "mean/mixed" if name == f"acc/{source}" else name
+    return "mean/mixed" if name == f"acc/{source}" or name.startswith(f"{source}_") else name
 
 
 def confirmation(run: Run) -> Confirmation | None:

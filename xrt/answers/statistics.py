@@ -8,7 +8,7 @@ have been other examples: tests/bench/type_one_error.py shows both.
 
 Cells (pairs of languages) share their examples, so an example is drawn with all its cells.
 
-Letters: S seeds, N aligned examples, P cells, D draws.
+Letters: S seeds, N aligned examples.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ import numpy.typing as npt
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from xrt.robust.bootstrap import bootstrap_means
 from xrt.robust.evaluation import MEANS, Pair, Predictions
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 LEVEL = 0.95
 LUCK = 0.2  # see `_freedom`
@@ -134,26 +134,6 @@ def contributions(predictions: Predictions, cells: Sequence[int]) -> Floats:
     accuracy = right.sum(1, keepdims=True) / total
     centred = np.where(asked, right - accuracy, 0.0) / total
     return accuracy.mean() + asked.shape[1] * centred.mean(0)
-
-
-def bootstrap_means(right: Bools, asked: Bools, rng: np.random.Generator, draws: int = 1000) -> Floats:
-    """Means over cells (D,) when the examples are drawn again, each with all its cells.
-
-    Args:
-        right: (P, N); where not asked it does not count.
-        asked: (P, N).
-    """
-    examples = right.shape[1]
-    right32, asked32 = (right & asked).T.astype(np.float32), asked.T.astype(np.float32)
-    means = np.empty(draws)
-    step = max(1, 2**22 // max(1, examples))  # weights of 16 MiB at a time
-    for start in range(0, draws, step):
-        size = min(step, draws - start)
-        weights = rng.multinomial(examples, np.full(examples, 1 / examples), size).astype(np.float32)
-        total = weights @ asked32  # (D, P)
-        with np.errstate(invalid="ignore"):
-            means[start : start + size] = np.nanmean((weights @ right32) / total, axis=1)
-    return means
 
 
 def over_examples(

@@ -7,7 +7,7 @@ Letters: n examples, L languages.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -101,6 +101,26 @@ class Aligned:
         usable = np.flatnonzero(self._usable_everywhere())
         pool = usable if len(usable) >= count else np.arange(len(self))
         return self._take(_stratified(pool, self._strata()[pool], count, np.random.default_rng(seed)))
+
+    def spread(self, counts: Mapping[tuple[str, str], int], seed: int) -> dict[tuple[str, str], PairRows]:
+        """For each pair of languages `counts[pair]` examples of its own, which together cover the split evenly.
+
+        The examples stand in a circle, shuffled by `seed`, labels alternating in proportion; each pair takes
+        the next ones that are usable in it, from where the pair before it ended. So every pair has the shares
+        of the source language's labels, no example is asked much more often than another, and a mean over
+        pairs rests on as many examples as there are. Rows keep their order; a pair that has fewer gives all.
+        """
+        circle = _alternating(self._strata(), np.random.default_rng(seed))
+        found, place = {}, 0
+        for (a, b), count in counts.items():
+            asked = self.pair(a, b)
+            label_of = dict(zip(asked.rows.tolist(), asked.labels.tolist(), strict=True))
+            turned = np.roll(circle, -place)
+            steps = np.flatnonzero(np.isin(turned, asked.rows))[:count]
+            rows = np.sort(turned[steps])
+            found[a, b] = PairRows(rows, np.array([label_of[row] for row in rows.tolist()], np.int64))
+            place += int(steps[-1]) + 1 if len(steps) else 0
+        return found
 
     def _index(self, language: str) -> int:
         if language not in self.languages:
@@ -255,3 +275,13 @@ def _stratified(pool: Ints, strata: Ints, count: int, rng: np.random.Generator) 
     quota[np.argsort(quota - exact, kind="stable")[: count - quota.sum()]] += 1
     drawn = [rng.permutation(pool[strata == value])[:size] for value, size in zip(values, quota, strict=True)]
     return np.sort(np.concatenate(drawn))
+
+
+def _alternating(strata: Ints, rng: np.random.Generator) -> Ints:
+    """All rows, shuffled, so that any stretch of them has the strata in proportion, to within one row."""
+    order = rng.permutation(len(strata))
+    share = np.empty(len(order))  # where a row stands within its stratum: 0 the first, 1 the last
+    for value in np.unique(strata):
+        places = np.flatnonzero(strata[order] == value)
+        share[places] = (np.arange(len(places)) + 0.5) / len(places)
+    return order[np.argsort(share, kind="stable")]

@@ -3,25 +3,28 @@
 All pairs of an evaluation are one stream of examples, sorted by length across pairs, in batches of equal token
 count. Knows nothing of training or of where the numbers go.
 
-Letters: P language pairs, N aligned examples.
+Letters: P language pairs, N aligned examples, Q questions (an example in a pair of languages).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import torch
 from pyarrow import feather
 
-from xrt.data.batches import collate, pair_lengths
-from xrt.data.pairs import Aligned
+from xrt.data.batches import Batch, PairTemplate, collate, pair_lengths
+from xrt.data.pairs import Aligned, PairRows
 from xrt.data.tokens import Tokens, tokenize_cached, tokenizer_digest
+from xrt.robust.bootstrap import bootstrap_means
 from xrt.robust.encoder import Encoder
 
 Pair = tuple[str, str]
+Progress = Callable[[int, int], None]  # told after each batch how many of how many questions are done
 NOT_ASKED = -1
 CPU_TOKENS, GPU_TOKENS = 2048, 32768  # tokens a batch: what keeps the device busy
 
@@ -64,7 +67,7 @@ MEANS: dict[str, Callable[[Pair, str], bool]] = {
 class Predictions:
     """What the encoder answered: one row a pair of languages, one column an aligned example.
 
-    `predicted` and `labels` are (P, N) int8; -1 where the example is not usable in that pair.
+    `predicted` and `labels` are (P, N) int8; -1 where the example was not asked in that pair.
     """
 
     source: str
@@ -80,6 +83,31 @@ class Predictions:
         return AccuracyMatrix(
             self.source, {p: (int(right[i]), int(total[i])) for i, p in enumerate(self.pairs)}
         )
+
+    def only(self, asked: Mapping[Pair, PairRows]) -> "Predictions":
+        """As if nothing but these examples had been asked."""
+        kept = np.zeros(self.labels.shape, bool)
+        for i, pair in enumerate(self.pairs):
+            kept[i, asked[pair].rows] = True
+        labels, predicted = (np.where(kept, side, NOT_ASKED) for side in (self.labels, self.predicted))
+        return replace(self, labels=labels.astype(np.int8), predicted=predicted.astype(np.int8))
+
+    def errors(self, prefix: str, draws: int = 400) -> dict[str, float]:
+        """The standard errors of the means over pairs: `dev/se/mixed`, for prefix `dev`.
+
+        By a bootstrap over the examples, each drawn with all the pairs that asked it: the pairs share their
+        examples, and a binomial formula over all answers would be too sure. A mean without pairs is left out.
+        """
+        right, asked = self.predicted == self.labels, self.labels >= 0
+        used = asked.any(0)
+        found = {}
+        for which, belongs in MEANS.items():
+            cells = [i for i, p in enumerate(self.pairs) if belongs(p, self.source) and asked[i].any()]
+            if cells:
+                rng = np.random.default_rng(0)
+                means = bootstrap_means(right[cells][:, used], asked[cells][:, used], rng, draws)
+                found[f"{prefix}/se/{which}"] = float(np.nanstd(means, ddof=1))
+        return found
 
     def save(self, path: Path) -> None:
         """Write a compressed Arrow file: per pair a column `a-b` of predictions and one of labels, and the ids."""
@@ -103,54 +131,92 @@ class Predictions:
         return cls(table.schema.metadata[b"source"].decode(), pairs, ids, predicted, labels)
 
 
+@dataclass(frozen=True)
+class Questions:
+    """Q sentence pairs to be answered: question i is row `rows[i]` in the pair of languages `pairs[cell[i]]`."""
+
+    pairs: Sequence[Pair]
+    firsts: Mapping[str, Tokens]
+    seconds: Mapping[str, Tokens]
+    cell: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    max_tokens: int
+
+    @classmethod
+    def of(
+        cls,
+        asked: Mapping[Pair, PairRows],
+        firsts: Mapping[str, Tokens],
+        seconds: Mapping[str, Tokens],
+        max_tokens: int,
+    ) -> "Questions":
+        """Every row of every pair."""
+        cell = np.repeat(np.arange(len(asked)), [len(one.rows) for one in asked.values()])
+        rows = np.concatenate([one.rows for one in asked.values()])
+        return cls(tuple(asked), firsts, seconds, cell, rows, max_tokens)
+
+    def lengths(self, template: PairTemplate) -> npt.NDArray[np.int64]:
+        """Tokens of each question (Q,), joined and truncated."""
+        found = np.zeros(len(self.rows), np.int64)
+        for i, (a, b) in enumerate(self.pairs):
+            here = self.cell == i
+            first, second = (side.lengths[self.rows[here]] for side in (self.firsts[a], self.seconds[b]))
+            found[here] = pair_lengths(template, first, second, self.max_tokens)
+        return found
+
+    def batch(self, template: PairTemplate, chosen: npt.NDArray[Any]) -> Batch:
+        """Some of them as tensors, without labels."""
+        first = [self.firsts[self.pairs[self.cell[i]][0]][self.rows[i]] for i in chosen]
+        second = [self.seconds[self.pairs[self.cell[i]][1]][self.rows[i]] for i in chosen]
+        return collate(template, first, second, np.zeros(len(chosen)), self.max_tokens)
+
+
+def answers(
+    encoder: Encoder,
+    questions: Questions,
+    ask: Callable[[Encoder, Batch], torch.Tensor] = Encoder.predict,
+    progress: Progress = lambda done, total: None,
+) -> npt.NDArray[np.int8]:
+    """The class of each question (Q,); leaves the encoder in evaluation mode."""
+    encoder.model.eval()
+    lengths = questions.lengths(encoder.template)
+    found = np.full(len(lengths), NOT_ASKED, np.int8)
+    done, budget = 0, CPU_TOKENS if encoder.device.type == "cpu" else GPU_TOKENS
+    for chosen in _by_length(lengths, budget):
+        batch = questions.batch(encoder.template, chosen).to(encoder.device)
+        found[chosen] = ask(encoder, batch).cpu().numpy()
+        done += len(chosen)
+        progress(done, len(lengths))
+    return found
+
+
 def predict(
     encoder: Encoder,
     aligned: Aligned,
-    pairs: Sequence[Pair],
+    asked: Sequence[Pair] | Mapping[Pair, PairRows],
     max_tokens: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> Predictions:
-    """Answer every usable example of every pair; leaves the encoder in evaluation mode.
+    """Answer examples in pairs of languages.
 
     Args:
-        progress: told after each batch how many of how many examples are done.
+        asked: which examples of which pairs, or pairs alone: every usable example of each.
     """
-    encoder.model.eval()
-    firsts, seconds = _tokens(encoder, aligned, pairs)
-    cells = [aligned.pair(a, b) for a, b in pairs]
-    cell = np.repeat(np.arange(len(pairs)), [len(c.rows) for c in cells])
-    rows = np.concatenate([c.rows for c in cells])
-    lengths = np.concatenate(
-        [
-            pair_lengths(encoder.template, firsts[a].lengths[c.rows], seconds[b].lengths[c.rows], max_tokens)
-            for (a, b), c in zip(pairs, cells, strict=True)
-        ]
-    )
-    labels = np.full((len(pairs), len(aligned.ids)), NOT_ASKED, np.int8)
-    labels[cell, rows] = np.concatenate([c.labels for c in cells])
+    if not isinstance(asked, Mapping):
+        asked = {(a, b): aligned.pair(a, b) for a, b in asked}
+    questions = Questions.of(asked, *_tokens(encoder, aligned, tuple(asked)), max_tokens)
+    return gathered(aligned, asked, answers(encoder, questions, progress=progress))
+
+
+def gathered(aligned: Aligned, asked: Mapping[Pair, PairRows], found: npt.NDArray[np.int8]) -> Predictions:
+    """The answers to all `asked`, in their order (Q,), by pair and example."""
+    labels = np.full((len(asked), len(aligned.ids)), NOT_ASKED, np.int8)
     predicted = np.full_like(labels, NOT_ASKED)
-    done, budget = 0, CPU_TOKENS if encoder.device.type == "cpu" else GPU_TOKENS
-    for chosen in _by_length(lengths, budget):
-        first = [firsts[pairs[cell[i]][0]][rows[i]] for i in chosen]
-        second = [seconds[pairs[cell[i]][1]][rows[i]] for i in chosen]
-        batch = collate(encoder.template, first, second, np.zeros(len(chosen)), max_tokens).to(encoder.device)
-        predicted[cell[chosen], rows[chosen]] = encoder.predict(batch).cpu().numpy()
-        done += len(chosen)
-        progress(done, len(lengths))
-    return Predictions(aligned.task.source, tuple(pairs), aligned.ids, predicted, labels)
-
-
-def rung_rows(pairs: int, rungs: int, epochs: float, training_rows: int, available: int) -> int:
-    """How many aligned examples a pair a rung may cost: all rungs together a tenth of the plain training.
-
-    A training step costs three forward passes (one forward, one backward of twice its cost). At least
-    `LEAST_ROWS`, because a smaller sample cannot order trials, whatever it costs.
-    """
-    affordable = round(0.1 * 3 * epochs * training_rows / (rungs * pairs))
-    return min(available, max(LEAST_ROWS, affordable))
-
-
-LEAST_ROWS = 32
+    ends = np.cumsum([len(one.rows) for one in asked.values()])
+    for i, (one, end) in enumerate(zip(asked.values(), ends, strict=True)):
+        labels[i, one.rows] = one.labels
+        predicted[i, one.rows] = found[end - len(one.rows) : end]
+    return Predictions(aligned.task.source, tuple(asked), aligned.ids, predicted, labels)
 
 
 def _tokens(
@@ -158,12 +224,12 @@ def _tokens(
 ) -> tuple[dict[str, Tokens], dict[str, Tokens]]:
     digest = tokenizer_digest(encoder.tokenizer)
 
-    def tokens(language: str, sentences: Sequence[str]) -> Tokens:
+    def tokens(sentences: Sequence[str]) -> Tokens:
         return tokenize_cached(encoder.tokenizer, digest, sentences)
 
     return (
-        {a: tokens(a, aligned.sentences(a).first) for a in dict.fromkeys(a for a, _ in pairs)},
-        {b: tokens(b, aligned.sentences(b).second) for b in dict.fromkeys(b for _, b in pairs)},
+        {a: tokens(aligned.sentences(a).first) for a in dict.fromkeys(a for a, _ in pairs)},
+        {b: tokens(aligned.sentences(b).second) for b in dict.fromkeys(b for _, b in pairs)},
     )
 
 

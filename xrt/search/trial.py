@@ -16,17 +16,16 @@ import numpy.typing as npt
 import torch
 
 from xrt.data.batches import FixedPairs, SynonymPairs, TrainingPairs, TrainingStream
-from xrt.data.pairs import Aligned, load
-from xrt.data.reading import Source, Split
-from xrt.data.synonyms import Neighbours, load_neighbours
+from xrt.data.pairs import load
+from xrt.data.reading import Source
+from xrt.data.synonyms import load_neighbours
 from xrt.data.tasks import Task
 from xrt.data.tokens import tokenize_cached, tokenizer_digest
-from xrt.mini import neighbours
 from xrt.robust import checkpoint
 from xrt.robust.encoder import Encoder, load_encoder
-from xrt.robust.evaluation import Predictions, predict, rung_rows
 from xrt.robust.methods import METHODS
 from xrt.robust.training import Progress, Recipe, TrainingState, start, train
+from xrt.search.scoring import Scoring, neighbours_at_hand
 from xrt.spec.trial import TrialConfig, rung_steps
 
 
@@ -54,6 +53,7 @@ def run_trial(config: TrialConfig, report: Callable[[RungReport], None], resume:
     stream, values = training_stream(config, encoder)
     # Measured before a checkpoint is loaded: a resumed trial must find the norm of the pretrained encoder too.
     norm = encoder.site_norm(values, [batch for batch, _ in zip(stream(0), range(16), strict=False)])
+    scoring = Scoring.of(config, encoder, values, norm, len(stream.pairs.labels))
     method = METHODS[config.method].build(config.parameters, norm)
     stops = rung_steps(config.rungs, config.passes * stream.steps_per_epoch)
     total = stops[-1]
@@ -63,7 +63,7 @@ def run_trial(config: TrialConfig, report: Callable[[RungReport], None], resume:
         checkpoint.restore(state, resume)
     for progress in train(state, method, recipe, stream, stops):
         rung = stops.index(progress.step)
-        report(_report(config, state, progress, rung, norm, last=progress.step == total))
+        report(_report(config, state, progress, rung, scoring))
 
 
 def open_encoder(config: TrialConfig) -> Encoder:
@@ -97,16 +97,6 @@ def training_data(task: Task, source: Source, rows: int | None) -> TrainingData:
     return TrainingData(first, second, complete.labels[:rows])
 
 
-@lru_cache(maxsize=4)
-def evaluation_data(task: Task, source: Source, split: Split, rows: int | None) -> Aligned:
-    """A split in all languages; `rows` aligned examples of it, the same in every trial."""
-    aligned = load(task, source, split)
-    return aligned if rows is None or rows >= len(aligned.ids) else aligned.sample(rows, SAMPLE_SEED)
-
-
-SAMPLE_SEED = 0  # one sample for all trials and studies: their differences are paired
-
-
 def _recipe(config: TrialConfig, steps: int) -> Recipe:
     return Recipe(
         learning_rate=config.learning_rate,
@@ -128,7 +118,7 @@ def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStre
     second = tokenize_cached(encoder.tokenizer, digest, sentences.second)
     pairs: TrainingPairs = FixedPairs(first, second, sentences.labels)
     if config.method == "synonyms":
-        table = _neighbours(config)
+        table = neighbours_at_hand(config) or load_neighbours(None)  # the published one, which may be fetched
         pairs = SynonymPairs(
             FixedPairs(first, second, sentences.labels),
             (sentences.first, sentences.second),
@@ -143,52 +133,25 @@ def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStre
     return stream, np.concatenate([first.values, second.values])
 
 
-def _neighbours(config: TrialConfig) -> Neighbours:
-    """The table that the study names, the embedded task's own, or the published one."""
-    if config.task.embedded and config.neighbours is None:
-        return Neighbours.of(neighbours())
-    return load_neighbours(config.neighbours)
-
-
 def _report(
-    config: TrialConfig, state: TrainingState, progress: Progress, rung: int, norm: float, last: bool
+    config: TrialConfig, state: TrainingState, progress: Progress, rung: int, scoring: Scoring
 ) -> RungReport:
-    encoder = state.encoder
-    found: dict[str, Predictions] = {}
+    last = rung == len(config.rungs) - 1
     metrics = {
         "train/loss": progress.loss,
         "train/examples_per_second": progress.examples_per_second,
         "train/tokens_per_second": progress.tokens_per_second,
         "train/cost": progress.cost,
-        "train/site_norm": norm,
+        "train/site_norm": scoring.site_norm,
     }
-    metrics |= _rung_predictions(config, encoder).matrix.metrics("dev")
-    if last:
-        found["dev"] = _predictions(config, encoder, "dev", config.dev_rows)
-        metrics |= found["dev"].matrix.metrics("final")
-    if last and config.test:
-        found["test"] = _predictions(config, encoder, "test", None)
-        metrics |= found["test"].matrix.metrics("test")
+    scored = scoring.whole(state.encoder) if last else scoring.sampled(state.encoder)
 
     def save(folder: Path) -> None:
         checkpoint.save(state, folder, optimizer=not last)
-        for split, predictions in found.items():
+        for split, predictions in scored.predictions.items():
             predictions.save(folder / f"predictions-{split}.arrow")
 
-    return RungReport(rung, config.rungs[rung], progress.step, metrics, save)
-
-
-def _rung_predictions(config: TrialConfig, encoder: Encoder) -> Predictions:
-    available = evaluation_data(config.task, config.source, "dev", config.dev_rows)
-    training = len(training_data(config.task, config.source, config.train_rows).first)
-    cells, rungs = len(config.task.pairs()), len(config.rungs)
-    rows = config.rung_rows or rung_rows(cells, rungs, config.epochs, training, len(available.ids))
-    return _predictions(config, encoder, "dev", rows)
-
-
-def _predictions(config: TrialConfig, encoder: Encoder, split: Split, rows: int | None) -> Predictions:
-    aligned = evaluation_data(config.task, config.source, split, rows)
-    return predict(encoder, aligned, config.task.pairs(), config.max_tokens)
+    return RungReport(rung, config.rungs[rung], progress.step, metrics | scored.metrics, save)
 
 
 def use_threads(count: int) -> None:

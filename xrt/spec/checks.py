@@ -82,10 +82,11 @@ def _path(get: Get) -> Iterator[tuple[str, str]]:
 
 def _metric(get: Get) -> Iterator[tuple[str, str]]:
     task, metric = _task(get), get("search.metric")
-    names = metric_names(task)
+    names = metric_names(task, neighbours=get("data.neighbours") is not None)
     if metric in names:
         return
     kinds = [name for name in names if name.startswith("dev/mean/")] + ["dev/acc/LANGUAGE", "dev/pair/A-B"]
+    kinds += [name for name in names if name.startswith(f"dev/{task.source}_")]
     listed = f"{', '.join(kinds)} (A and B differ) with the languages {', '.join(task.languages)}"
     same = [f"dev/acc/{a}" for a in task.languages if metric == f"dev/pair/{a}-{a}"]
     yield "search.metric", f"{show(metric)} is never reported; {listed}.{closest(metric, same or names)}"

@@ -97,11 +97,21 @@ _read = _Reader()
 TaskField = Annotated[Task, PlainValidator(_read), PlainSerializer(plain_task), _read]
 
 
-def metric_names(task: Task) -> tuple[str, ...]:
-    """What a trial reports of the dev split at a rung, means first: the names of `AccuracyMatrix`."""
+def metric_names(task: Task, neighbours: bool = False) -> tuple[str, ...]:
+    """What a trial reports of the dev split at a rung and may be selected by, means first, proxies last.
+
+    Args:
+        neighbours: whether the study names a table of synonyms; `mini` has its own.
+    """
     means = ["languages", "all"]
     if task.targets:
         means[1:1] = ["targets", "mixed"]
     diagonal = [f"dev/acc/{language}" for language in task.languages]
     mixed = [f"dev/pair/{a}-{b}" for a, b in task.pairs() if a != b]
-    return (*(f"dev/mean/{mean}" for mean in means), *diagonal, *mixed)
+    proxies = ["noise"] + ["synonyms"] * (neighbours or task.embedded)
+    return (
+        *(f"dev/mean/{mean}" for mean in means),
+        *diagonal,
+        *mixed,
+        *(f"dev/{task.source}_{proxy}" for proxy in proxies),
+    )

@@ -1,0 +1,60 @@
+"""What a rung's sample gains by giving each pair its own examples: `python -m tests.bench.spread_sample [REPEATS]`
+
+Two trials answer a dev split (cells that share examples, tests.bench.worlds); a rung asks a part of it. Printed is
+the standard error of the sampled mean over cells, and of the difference between the trials, about their values on
+the whole split: with one set of examples for all cells, and with cells that take turns in a shuffled circle
+(`Aligned.spread`). Both ask the same number of questions.
+"""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.bench.worlds import CELLS, World
+
+DEV, ROWS = 350, 16  # as `mini`: examples of its dev split, examples a rung asks of a pair
+WORLDS = {
+    "as usual": World(seeds=1, examples=DEV),
+    "cells nearly alike": World(seeds=1, examples=DEV, example=3.0),
+    "cells nearly independent": World(seeds=1, examples=DEV, example=0.1, language=0.1),
+    "each its own examples": World(seeds=1, examples=DEV, taste=0.5),
+    "93 % right": World(seeds=1, examples=DEV, accuracy=0.93),
+}
+Answers = npt.NDArray[np.bool_]  # (C, P, N)
+
+
+def shared(answers: Answers, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Sampled means (C,), all cells on the same examples."""
+    return answers[:, :, rng.permutation(DEV)[:ROWS]].mean((1, 2))
+
+
+def spread(answers: Answers, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Sampled means (C,), each cell on the next examples of a circle."""
+    circle = np.resize(rng.permutation(DEV), len(CELLS) * ROWS)
+    cells = np.repeat(np.arange(len(CELLS)), ROWS)
+    return answers[:, cells, circle].mean(1)
+
+
+def errors(world: World, repeats: int, rng: np.random.Generator) -> list[float]:
+    """Root mean square errors in points: of the mean and of the difference, shared, then spread."""
+    found = []
+    for _ in range(repeats):
+        answers = world.answers(rng, 2)[:, 0]
+        whole = answers.mean((1, 2))
+        off = [sample(answers, rng) - whole for sample in (shared, spread)]
+        found.append([off[0][0], off[0][0] - off[0][1], off[1][0], off[1][0] - off[1][1]])
+    return [100 * float(x) for x in np.sqrt(np.square(found).mean(0))]
+
+
+def main(repeats: int = 2000) -> None:
+    print(f"{len(CELLS)} cells, {ROWS} of {DEV} examples each, {repeats} repeats; points")
+    print(f"{'world':26} mean: shared  spread   difference: shared  spread")
+    for name, world in WORLDS.items():
+        row = errors(replace(world, seed=0.0), repeats, np.random.default_rng(1))
+        print(f"{name:26} {row[0]:12.2f} {row[2]:7.2f} {row[1]:20.2f} {row[3]:7.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""The scores of a trial: at a rung on a sample of the dev split, at its end on all of it; in a confirmation on test.
+
+The sample is the same in all trials of a study, at all rungs and after a resumption: trials are compared over the
+same examples.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Self
+
+import numpy as np
+
+from xrt.data.pairs import Aligned, PairRows, load
+from xrt.data.reading import Source, Split
+from xrt.data.synonyms import Neighbours, load_neighbours
+from xrt.data.tasks import Task
+from xrt.mini import neighbours
+from xrt.robust.encoder import Encoder
+from xrt.robust.evaluation import Pair, Predictions, predict
+from xrt.robust.proxies import Proxies
+from xrt.robust.rungs import rung_counts, rung_rows
+from xrt.spec.trial import TrialConfig
+
+Ids = np.ndarray[Any, Any]
+SAMPLE_SEED = 0  # one sample for all trials and studies: their differences are paired
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Metrics by name, and per split what was answered where all of it was asked."""
+
+    metrics: dict[str, float]
+    predictions: dict[str, Predictions]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How a trial is scored; `site_norm` is the unit of its radius or noise."""
+
+    config: TrialConfig
+    proxies: Proxies
+    site_norm: float
+    training_rows: int
+
+    @classmethod
+    def of(cls, config: TrialConfig, encoder: Encoder, token_ids: Ids, site_norm: float, rows: int) -> Self:
+        """Before training: `token_ids` are those of the `rows` training examples, for the norm of their words."""
+        words = Encoder(encoder.model, encoder.tokenizer)
+        proxies = Proxies(words.site_norm(token_ids, []), neighbours_at_hand(config), config.max_tokens)
+        return cls(config, proxies, site_norm, rows)
+
+    def sampled(self, encoder: Encoder) -> Scores:
+        """`dev/…`: on the sample."""
+        found = predict(encoder, self._dev, self._sample, self.config.max_tokens)
+        rows = self._sample[self._source]
+        proxies = self.proxies.predictions(encoder, self._dev, rows)
+        return Scores(_metrics("dev", found, proxies), {})
+
+    def whole(self, encoder: Encoder) -> Scores:
+        """`final/…` on the whole dev split, `dev/…` on the sample of it, `test/…` if the trial may."""
+        config, pairs = self.config, self.config.task.pairs()
+        found = {"dev": predict(encoder, self._dev, pairs, config.max_tokens)}
+        proxies = self.proxies.predictions(encoder, self._dev, self._dev.pair(*self._source))
+        sample = {self._source: self._sample[self._source]}
+        metrics = _metrics(
+            "dev", found["dev"].only(self._sample), {name: one.only(sample) for name, one in proxies.items()}
+        )
+        metrics |= _metrics("final", found["dev"], proxies)
+        if config.test:
+            test = evaluation_data(config.task, config.source, "test", None)
+            found["test"] = predict(encoder, test, pairs, config.max_tokens)
+            metrics |= _metrics("test", found["test"], {})
+        return Scores(metrics, found)
+
+    @property
+    def _source(self) -> Pair:
+        return self.config.task.source, self.config.task.source
+
+    @property
+    def _dev(self) -> Aligned:
+        return evaluation_data(self.config.task, self.config.source, "dev", self.config.dev_rows)
+
+    @cached_property
+    def _sample(self) -> dict[Pair, PairRows]:
+        config, languages = self.config, self.config.task.languages
+        rows = config.rung_rows or rung_rows(
+            len(languages), len(config.rungs), config.epochs, self.training_rows, len(self._dev)
+        )
+        return self._dev.spread(rung_counts(languages, config.task.source, rows), SAMPLE_SEED)
+
+
+def _metrics(prefix: str, found: Predictions, proxies: dict[str, Predictions]) -> dict[str, float]:
+    source = found.source
+    metrics = found.matrix.metrics(prefix) | found.errors(prefix)
+    return metrics | {
+        f"{prefix}/{source}_{name}": one.matrix.accuracy((source, source)) for name, one in proxies.items()
+    }
+
+
+def neighbours_at_hand(config: TrialConfig) -> Neighbours | None:
+    """The table that the study names, or the embedded task's own; None: only one that may have to be fetched."""
+    if config.neighbours is not None:
+        return load_neighbours(config.neighbours)
+    return Neighbours.of(neighbours()) if config.task.embedded else None
+
+
+@lru_cache(maxsize=4)
+def evaluation_data(task: Task, source: Source, split: Split, rows: int | None) -> Aligned:
+    """A split in all languages; `rows` aligned examples of it, the same in every trial."""
+    aligned = load(task, source, split)
+    return aligned if rows is None or rows >= len(aligned.ids) else aligned.sample(rows, SAMPLE_SEED)
