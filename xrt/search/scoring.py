@@ -4,12 +4,14 @@ The sample is the same in all trials of a study, at all rungs and after a resump
 same examples.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, Self
 
 import numpy as np
 
+from xrt.data.batches import TrainingStream
 from xrt.data.pairs import Aligned, PairRows, load
 from xrt.data.reading import Source, Split
 from xrt.data.synonyms import Neighbours, load_neighbours
@@ -22,6 +24,7 @@ from xrt.robust.rungs import rung_counts, rung_rows
 from xrt.spec.trial import TrialConfig
 
 Ids = np.ndarray[Any, Any]
+Watch = Callable[[str, int, int], None]  # told while it scores: which split, how many of how many questions
 SAMPLE_SEED = 0  # one sample for all trials and studies: their differences are paired
 
 
@@ -35,23 +38,31 @@ class Scores:
 
 @dataclass(frozen=True)
 class Scoring:
-    """How a trial is scored; `site_norm` is the unit of its radius or noise."""
+    """How a trial is scored; `site_norm` is the unit of its radius or noise; `watch` may show how far it is."""
 
     config: TrialConfig
     proxies: Proxies
     site_norm: float
     training_rows: int
+    watch: Watch
 
     @classmethod
-    def of(cls, config: TrialConfig, encoder: Encoder, token_ids: Ids, site_norm: float, rows: int) -> Self:
-        """Before training: `token_ids` are those of the `rows` training examples, for the norm of their words."""
-        words = Encoder(encoder.model, encoder.tokenizer)
-        proxies = Proxies(words.site_norm(token_ids, []), neighbours_at_hand(config), config.max_tokens)
-        return cls(config, proxies, site_norm, rows)
+    def of(
+        cls, config: TrialConfig, encoder: Encoder, stream: TrainingStream, ids: Ids, watch: Watch
+    ) -> Self:
+        """Before training, and before a checkpoint is loaded: norms are those of the pretrained encoder.
+
+        Args:
+            ids: all token ids of the training data.
+        """
+        norm = encoder.site_norm(ids, [batch for batch, _ in zip(stream(0), range(16), strict=False)])
+        word_norm = Encoder(encoder.model, encoder.tokenizer).site_norm(ids, [])
+        proxies = Proxies(word_norm, neighbours_at_hand(config), config.max_tokens)
+        return cls(config, proxies, norm, len(stream.pairs.labels), watch)
 
     def sampled(self, encoder: Encoder) -> Scores:
         """`dev/…`: on the sample."""
-        found = predict(encoder, self._dev, self._sample, self.config.max_tokens)
+        found = self._predict(encoder, self._dev, self._sample)
         rows = self._sample[self._source]
         proxies = self.proxies.predictions(encoder, self._dev, rows)
         return Scores(_metrics("dev", found, proxies), {})
@@ -59,7 +70,7 @@ class Scoring:
     def whole(self, encoder: Encoder) -> Scores:
         """`final/…` on the whole dev split, `dev/…` on the sample of it, `test/…` if the trial may."""
         config, pairs = self.config, self.config.task.pairs()
-        found = {"dev": predict(encoder, self._dev, pairs, config.max_tokens)}
+        found = {"dev": self._predict(encoder, self._dev, pairs)}
         proxies = self.proxies.predictions(encoder, self._dev, self._dev.pair(*self._source))
         sample = {self._source: self._sample[self._source]}
         metrics = _metrics(
@@ -68,9 +79,14 @@ class Scoring:
         metrics |= _metrics("final", found["dev"], proxies)
         if config.test:
             test = evaluation_data(config.task, config.source, "test", None)
-            found["test"] = predict(encoder, test, pairs, config.max_tokens)
+            found["test"] = self._predict(encoder, test, pairs)
             metrics |= _metrics("test", found["test"], {})
         return Scores(metrics, found)
+
+    def _predict(
+        self, encoder: Encoder, aligned: Aligned, asked: Sequence[Pair] | Mapping[Pair, PairRows]
+    ) -> Predictions:
+        return predict(encoder, aligned, asked, self.config.max_tokens, partial(self.watch, aligned.split))
 
     @property
     def _source(self) -> Pair:

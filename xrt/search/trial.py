@@ -25,7 +25,7 @@ from xrt.robust import checkpoint
 from xrt.robust.encoder import Encoder, load_encoder
 from xrt.robust.methods import METHODS
 from xrt.robust.training import Progress, Recipe, TrainingState, start, train
-from xrt.search.scoring import Scoring, neighbours_at_hand
+from xrt.search.scoring import Scoring, Watch, neighbours_at_hand
 from xrt.spec.trial import TrialConfig, rung_steps
 
 
@@ -40,21 +40,25 @@ class RungReport:
     save: Callable[[Path], None]
 
 
-def run_trial(config: TrialConfig, report: Callable[[RungReport], None], resume: Path | None = None) -> None:
+def run_trial(
+    config: TrialConfig,
+    report: Callable[[RungReport], None],
+    resume: Path | None = None,
+    watch: Watch = lambda split, done, total: None,
+) -> None:
     """Train and evaluate as `config` says, calling `report` at every rung.
 
     Args:
         resume: the checkpoint of an earlier, interrupted run of the same trial.
+        watch: told how far an evaluation is.
 
     Raises:
         XrtError: data, encoder or checkpoint cannot be used, or the training diverged.
     """
     encoder = open_encoder(config)
     stream, values = training_stream(config, encoder)
-    # Measured before a checkpoint is loaded: a resumed trial must find the norm of the pretrained encoder too.
-    norm = encoder.site_norm(values, [batch for batch, _ in zip(stream(0), range(16), strict=False)])
-    scoring = Scoring.of(config, encoder, values, norm, len(stream.pairs.labels))
-    method = METHODS[config.method].build(config.parameters, norm)
+    scoring = Scoring.of(config, encoder, stream, values, watch)
+    method = METHODS[config.method].build(config.parameters, scoring.site_norm)
     stops = rung_steps(config.rungs, config.passes * stream.steps_per_epoch)
     total = stops[-1]
     recipe = _recipe(config, total)

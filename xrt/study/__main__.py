@@ -123,6 +123,7 @@ def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id
     """
     from xrt.search.trial import RungReport, run_trial
     from xrt.spec.trial import TrialConfig
+    from xrt.study.console import evaluation_bar
 
     record = opened_run(run, results).trial(id)
 
@@ -132,7 +133,8 @@ def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id
             if "/pair/" not in name:
                 out.print(f"  {name:32} {value:.4f}")
 
-    run_trial(TrialConfig.from_dict(record.config), report)
+    with evaluation_bar(err) as watch:
+        run_trial(TrialConfig.from_dict(record.config), report, watch=watch)
 
 
 @app.command()

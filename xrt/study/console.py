@@ -5,10 +5,13 @@ A listener of the search; it knows records, not Ray. It never fails: what it can
 
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -163,6 +166,21 @@ def plan_table(spec: StudySpec, plan: "Plan") -> Table:
     for name, told in rows:
         table.add_row(name, told)
     return table
+
+
+@contextmanager
+def evaluation_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """Gives a function that is told (split, done, total) and shows it with the time left; on a terminal only."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        shown = bar.add_task("", visible=False)
+
+        def watch(split: str, done: int, total: int) -> None:
+            if bar.tasks[0].finished or bar.tasks[0].description != split:
+                bar.reset(shown)  # the next evaluation: its pace is its own
+            bar.update(shown, description=split, completed=done, total=total, visible=done < total)
+
+        yield watch
 
 
 def holder_line(run: Run) -> str:
