@@ -16,9 +16,9 @@ PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
     ("section", "problem"),
     [
         ("trials: 3", "trials: unknown field; allowed are study, task, data, space, training, search, pruning, "
-         'confirm, resources. Did you mean "search.trials"?'),
+         'confirm, resources, checkpoints. Did you mean "search.trials"?'),
         ("serach: {trials: 3}", "serach: unknown field; allowed are study, task, data, space, training, search, "
-         'pruning, confirm, resources. Did you mean "search"?'),
+         'pruning, confirm, resources, checkpoints. Did you mean "search"?'),
         ("search: {trails: 3}", "search.trails: unknown field; allowed are trials, metric, seed, concurrent. "
          'Did you mean "trials"?'),
         ("search: {trials: 0}", "search.trials: 0 is not allowed; a whole number of at least 1."),
@@ -63,7 +63,7 @@ PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
         ("study: ../evil", 'study: "../evil" is not allowed; a name of at most 64 letters, digits, ".", "_" and '
          '"-", beginning with a letter or digit.'),
         ('"a\\nb": 1', '"a\\nb": unknown field; allowed are study, task, data, space, training, search, pruning, '
-         "confirm, resources."),
+         "confirm, resources, checkpoints."),
     ],
 )  # fmt: skip
 def test_one_mistake_is_one_line_that_says_how_to_mend_it(

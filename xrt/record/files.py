@@ -9,6 +9,7 @@ Not covered: anything but a POSIX file system, local or mounted. Whoever brings 
 import errno
 import fcntl
 import json
+import logging
 import math
 import os
 import secrets
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 from xrt.errors import RecordError
 
 T = TypeVar("T")
+_log = logging.getLogger("xrt")
 
 PATIENCE = 90.0  # seconds that a write waits for space on a full disk
 LARGEST = 64 * 2**20  # bytes; no file of a record comes near, so a larger one is not ours
@@ -96,7 +98,7 @@ def plain(value: object) -> Any:
 def patiently(
     action: Callable[[], T], patience: float = PATIENCE, sleep: Callable[[float], None] = time.sleep
 ) -> T:
-    """Does it, again every second while the disk is full, for at most `patience` seconds."""
+    """Does it, again every second while the disk is full, for at most `patience` seconds; says once that it waits."""
     waited = 0.0
     while True:
         try:
@@ -104,6 +106,8 @@ def patiently(
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT) or waited >= patience:
                 raise
+            if not waited:
+                _log.warning("%s: %s; waiting for space.", error.filename or "results", error.strerror)
         sleep(1.0)
         waited += 1.0
 

@@ -6,6 +6,7 @@ any number may read it meanwhile, from other machines too.
 """
 
 import json
+import math
 import os
 import shutil
 import time
@@ -133,14 +134,17 @@ class Run:
         """Writes changed fields; `extra` is merged with what is there. Only for the one who holds the run."""
         meta = self.meta
         changes["extra"] = {**meta.extra, **environment.redacted(changes.get("extra", {}))}
-        write_json(self.paths.meta, asdict(replace(meta, **changes)))
+        write_json(self.paths.meta, asdict(replace(meta, **changes)), patience=math.inf)
         return self.meta
 
     def save(self, trial: TrialRecord) -> None:
-        """Writes the file of a trial. A reason is freed of secrets, for tracebacks carry them."""
+        """Writes the file of a trial, on a full disk as soon as there is space: no study ends for that.
+
+        A reason is freed of secrets, for tracebacks carry them.
+        """
         if trial.reason:
             trial = replace(trial, reason=environment.redact(trial.reason))
-        write_json(self.paths.trial(trial.id), asdict(trial))
+        write_json(self.paths.trial(trial.id), asdict(trial), patience=math.inf)
 
     def trial(self, id: str) -> TrialRecord:
         """One trial.

@@ -1,10 +1,14 @@
-"""A training state in a folder: safetensors and a JSON, complete or not there.
+"""A training state in a folder: safetensors, and a JSON that says what they must be. Whole, or known not to be.
 
 Together with the trial's configuration this is all that an exact resumption needs, since every random number is a
 function of (seed, step). Size: three times the trained weights in float32 (weights and AdamW's two moments).
 """
 
+import errno
 import json
+import os
+import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +23,60 @@ WEIGHTS, OPTIMIZER, PROGRESS = "weights.safetensors", "optimizer.safetensors", "
 
 
 def save(state: TrainingState, folder: Path, *, optimizer: bool = True) -> None:
-    """Write the state into `folder`; the small JSON comes last, so its existence says that the rest is whole.
+    """Write the state into `folder`; the small JSON comes last and holds length and checksum of the rest.
 
     Args:
         optimizer: leave out the optimizer of a training that has ended.
+
+    Raises:
+        OSError: the folder cannot be written; with `errno.ENOSPC` when the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = {k: v.contiguous() for k, v in state.encoder.model.state_dict().items()}
-    save_file(_unshared(weights), folder / WEIGHTS)
+    files = {WEIGHTS: _unshared(weights)}
     if optimizer:
-        save_file(_flat(state.optimizer.state_dict()["state"]), folder / OPTIMIZER)
-    (folder / PROGRESS).write_text(json.dumps({"step": state.step, "optimizer": optimizer}))
+        files[OPTIMIZER] = _flat(state.optimizer.state_dict()["state"])
+    for name, tensors in files.items():
+        _write(tensors, folder / name)
+    about = {
+        "step": state.step,
+        "optimizer": optimizer,
+        "meter": state.meter.sums(),
+        "files": {name: _fingerprint(folder / name) for name in files},
+    }
+    (folder / PROGRESS).write_text(json.dumps(about))
+
+
+def step_of(folder: Path) -> int | None:
+    """The step of a checkpoint whose files all have the length that they should have; None of any other folder."""
+    try:
+        about = json.loads((folder / PROGRESS).read_text())
+        lengths = {name: length for name, (length, _) in about["files"].items()}
+        whole = all((folder / name).stat().st_size == length for name, length in lengths.items())
+        return int(about["step"]) if whole and WEIGHTS in lengths else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def restore(state: TrainingState, folder: Path) -> None:
-    """Continue from what `save` wrote, bit for bit.
+    """Continue from what `save` wrote, bit for bit. All of it is read and checked before the state is touched.
 
     Raises:
         RecordError: the folder holds no whole checkpoint of this encoder.
     """
     try:
-        progress = json.loads((folder / PROGRESS).read_text())
+        about = json.loads((folder / PROGRESS).read_text())
+        for name, fingerprint in about["files"].items():
+            if _fingerprint(folder / name) != fingerprint:
+                raise ValueError(f"{name} is not what was written")
         load_weights(state.encoder.model, folder)
-        if progress["optimizer"]:
+        if about["optimizer"]:
             whole = state.optimizer.state_dict()
             whole["state"] = _nested(load_file(folder / OPTIMIZER))
             state.optimizer.load_state_dict(whole)
-        state.step = int(progress["step"])
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError, RuntimeError) as error:
+        state.meter.load(about["meter"])
+        state.step = int(about["step"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError, RuntimeError) as error:
         raise RecordError(
             f"{folder}: not a whole checkpoint of this trial ({error}); delete it to start over."
         ) from error
@@ -81,3 +111,22 @@ def _nested(flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]
         index, key = name.split(".", 1)
         states.setdefault(int(index), {})[key] = tensor
     return states
+
+
+def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """As `save_file`, whose own error hides the number that says what is wrong with the disk."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code), str(path)) from error
+
+
+def _fingerprint(path: Path) -> list[int]:
+    """Length and CRC-32: a file that was cut has another length, one whose pages were lost another sum."""
+    length = check = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            length, check = length + len(block), zlib.crc32(block, check)
+    return [length, check]

@@ -7,7 +7,7 @@ Letters: B pairs, T tokens, D width.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -128,12 +128,12 @@ class Progress:
 
 @dataclass
 class TrainingState:
-    """All that a checkpoint must hold: the encoder's weights, the optimizer, and how many steps are done."""
+    """All that a checkpoint must hold: weights, optimizer, how many steps are done, what was measured on the way."""
 
     encoder: Encoder
     optimizer: torch.optim.Optimizer
     step: int = 0
-    _meter: "_Meter" = field(default_factory=lambda: _Meter())
+    meter: "Meter" = field(default_factory=lambda: Meter())
 
 
 def start(encoder: Encoder, recipe: Recipe) -> TrainingState:
@@ -155,28 +155,45 @@ def train(
     recipe: Recipe,
     batches: Callable[[int], Iterator[Batch]],
     stops: Sequence[int],
+    pause: Callable[[], bool] = lambda: False,
 ) -> Iterator[Progress]:
     """Do the steps from `state.step` to the last of `stops`, yielding at each stop.
 
     Args:
         batches: from a step number, the batches from that step on.
+        pause: asked every few steps; when it says so the loop yields between stops too, so that the caller can
+            save. Neither the training nor what is measured at the next stop depends on it.
 
     Raises:
         TrainingError: the loss or the gradient became NaN or infinite.
     """
-    stream, meter = batches(state.step), state._meter
+    stream, meter = batches(state.step), state.meter
     generator = torch.Generator(state.encoder.device)
-    plain_cost = method.cost(state.encoder.layers, state.encoder.layer)
+    if state.step in stops:  # restored where it had been measured to the end
+        meter.clear()
     for stop in [s for s in stops if s > state.step]:
-        meter.start()
+        meter.go_on()
         state.encoder.model.train()
         while state.step < stop:
             batch = next(stream).to(state.encoder.device)
             loss, norm = _step(state, method, recipe, batch, generator)
             meter.add(state.step, batch, loss, norm)
-            if state.step % CHECK_EVERY == 0:
+            if state.step % CHECK_EVERY == 0 and state.step < stop:
                 meter.check()
-        yield meter.read(state.step, plain_cost)
+                if pause():
+                    yield progress(state, method)
+                    meter.go_on()
+        yield progress(state, method)
+        meter.clear()
+
+
+def progress(state: TrainingState, method: Method) -> Progress:
+    """What was measured since the last stop, up to where the state stands.
+
+    Raises:
+        TrainingError: the loss or the gradient became NaN or infinite on the way.
+    """
+    return state.meter.read(state.step, method.cost(state.encoder.layers, state.encoder.layer))
 
 
 def _step(
@@ -207,12 +224,24 @@ def _schedule(step: int, recipe: Recipe) -> float:
     return min((step + 1) / warm, (recipe.steps - step) / max(1, recipe.steps - warm))
 
 
-class _Meter:
-    """Sums on the device, read at stops; remembers the first step whose loss or gradient was not finite."""
+class Meter:
+    """Sums on the device, read at stops; remembers the first step whose loss or gradient was not finite.
 
-    def start(self) -> None:
-        self.began, self.steps, self.examples = time.perf_counter(), 0, 0
+    They are part of a checkpoint: what a stop says does not depend on where a kill fell before it.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew: a stop has been passed."""
+        self.steps, self.examples, self.seconds = 0, 0, 0.0
         self.loss = self.bad = self.tokens = torch.zeros(())
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Start the clock: what the caller did meanwhile is no training time."""
+        self.began = time.perf_counter()
 
     def add(self, step: int, batch: Batch, loss: torch.Tensor, norm: torch.Tensor) -> None:
         self.steps, self.examples = self.steps + 1, self.examples + len(batch)
@@ -230,6 +259,23 @@ class _Meter:
 
     def read(self, step: int, cost: float) -> Progress:
         self.check()
-        loss, tokens = float(self.loss) / self.steps, float(self.tokens)
-        seconds = time.perf_counter() - self.began
-        return Progress(step, loss, self.examples / seconds, tokens / seconds, cost * step)
+        loss, tokens = float(self.loss) / max(1, self.steps), float(self.tokens)
+        self.seconds += time.perf_counter() - self.began
+        self.go_on()
+        return Progress(step, loss, self.examples / self.seconds, tokens / self.seconds, cost * step)
+
+    def sums(self) -> dict[str, float]:
+        """All of it, as plain numbers."""
+        return {
+            "steps": self.steps,
+            "examples": self.examples,
+            "seconds": self.seconds,
+            "loss": float(self.loss),
+            "tokens": float(self.tokens),
+        }
+
+    def load(self, sums: Mapping[str, float]) -> None:
+        """Go on from what `sums` gave."""
+        self.clear()
+        self.steps, self.examples, self.seconds = int(sums["steps"]), int(sums["examples"]), sums["seconds"]
+        self.loss, self.tokens = torch.tensor(float(sums["loss"])), torch.tensor(float(sums["tokens"]))

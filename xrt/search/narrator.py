@@ -4,9 +4,8 @@ Tune's callback on one side; proposer, record and listeners on the other. What i
 """
 
 import os
-import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,9 @@ from ray.tune.experiment import Trial
 
 from xrt.record.run import Listener, Report, Run, TrialRecord
 from xrt.record.values import Phase
-from xrt.search.sampler import Outcome, Proposer
+from xrt.robust.checkpoint import step_of
+from xrt.search import checkpoints
+from xrt.search.sampler import Outcome, Proposal, Proposer
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import build
 
@@ -25,11 +26,19 @@ class Narrator(tune.Callback):
     """Turns what Tune does into records of trials, and tells proposer and listeners."""
 
     def __init__(
-        self, run: Run, spec: StudySpec, proposer: Proposer, listeners: Sequence[Listener], phase: Phase
+        self,
+        run: Run,
+        spec: StudySpec,
+        proposer: Proposer,
+        listeners: Sequence[Listener],
+        phase: Phase,
+        stopped: Collection[str] = (),
     ) -> None:
         self.run, self.spec, self.proposer, self.phase = run, spec, proposer, phase
-        self.listeners = list(listeners)
+        self.listeners, self.stopped = list(listeners), stopped
+        self.experiment = f"{phase}-{int(time.time())}"
         self.trials = {trial.id: trial for trial in run.trials()}
+        self._steps: dict[str, int] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune saves its callbacks, but what this one knows is in the record."""
@@ -37,13 +46,21 @@ class Narrator(tune.Callback):
 
     def next_config(self) -> dict[str, Any] | None:
         """The next proposal as Tune's configuration; its record exists before Tune knows of it."""
-        proposal = self.proposer.propose()
-        if proposal is None:
-            return None
-        known = self.trials.get(proposal.id)
-        if known and known.last and known.last.share >= 1:  # killed between its end and our word of it
-            self._end(known, "finished", None)
-            return self.next_config()
+        while proposal := self.proposer.propose():
+            known = self.trials.get(proposal.id)
+            outcome = self._outcome(known) if known else None
+            if known is None or outcome is None:
+                return self._configured(proposal, known)
+            self._end(known, outcome, known.reason)
+        return None
+
+    def _outcome(self, known: TrialRecord) -> Outcome | None:
+        """How a trial had ended that was killed between its end and our word of it; None if it had not."""
+        if known.last and known.last.share >= 1:
+            return "finished"
+        return "pruned" if known.id in self.stopped else None
+
+    def _configured(self, proposal: Proposal, known: TrialRecord | None) -> dict[str, Any]:
         config = build(self.spec, proposal.sample, proposal.seed, confirm=self.phase == "confirm")
         record = known or TrialRecord(
             id=proposal.id,
@@ -53,8 +70,14 @@ class Narrator(tune.Callback):
             seed=proposal.seed,
         )
         self._save(record)
-        resume = record.checkpoint and str(run_path(self.run, record.checkpoint))
-        return {"id": proposal.id, "trial": config.to_dict(), "resume": resume}
+        return {
+            "id": proposal.id,
+            "trial": config.to_dict(),
+            "resume": [str(folder) for folder in checkpoints.whole(self.run.paths, proposal.id)],
+            "known": len(record.reports),
+            "seconds": self.spec.checkpoints.seconds,
+            "folder": str(self.run.paths.tune.resolve() / self.experiment / proposal.id),
+        }
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         record = self.trials[trial.config["id"]]
@@ -64,7 +87,7 @@ class Narrator(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         record = self.trials[trial.config["id"]]
-        if "failed" in result or any(r.rung == result["rung"] for r in record.reports):
+        if "rung" not in result or any(r.rung == result["rung"] for r in record.reports):
             return
         metrics = {k: float(v) for k, v in result.items() if k.split("/")[0] in GROUPS}
         now = Report(result["rung"], result["share"], result["step"], time.time(), metrics)
@@ -88,14 +111,24 @@ class Narrator(tune.Callback):
         record = self.trials[trial.config["id"]]
         place = os.path.relpath(checkpoint.path, self.run.paths.root.resolve())
         self._save(replace(record, checkpoint=place))
+        checkpoints.keep_newest(self.run.paths, record.id, checkpoints.RUNNING)
+        step = step_of(Path(checkpoint.path)) or 0
+        if step > self._steps.get(record.id, -1):  # it got further than ever: it has earned its retries again
+            self._steps[record.id] = step
+            trial.run_metadata.num_failures = 0
 
     def _end(self, record: TrialRecord, outcome: Outcome, reason: str | None) -> None:
-        if outcome == "pruned" and record.checkpoint:  # nobody goes on from it, and hundreds fill a disk
-            shutil.rmtree(run_path(self.run, record.checkpoint), ignore_errors=True)
-            record = replace(record, checkpoint=None)
-        record = record.closed(outcome, time.time(), reason)
+        """Record first, clean up then: a kill in between leaves what the next start removes."""
+        left = checkpoints.whole(self.run.paths, record.id) if outcome == "finished" else []
+        if left:
+            checkpoints.flush(left[0])
+        place = os.path.relpath(left[0], self.run.paths.root.resolve()) if left else None
+        record = replace(record, checkpoint=place).closed(outcome, time.time(), reason)
         self._save(record)
         self.proposer.ended(record.id, outcome, record.metrics.get(self.spec.search.metric))
+        checkpoints.keep_newest(self.run.paths, record.id, len(left[:1]))
+        if outcome == "finished":
+            checkpoints.lighten(self.run.paths, self.spec, list(self.trials.values()), record)
         self._tell("trial_ended", record)
 
     def _save(self, record: TrialRecord, event: str | None = None) -> None:
@@ -110,8 +143,3 @@ class Narrator(tune.Callback):
 
 
 GROUPS = ("train", "dev", "final", "test")
-
-
-def run_path(run: Run, place: str) -> Path:
-    """A path of the record, which are kept relative to the run's folder so that the folder can be moved."""
-    return run.paths.root.resolve() / place

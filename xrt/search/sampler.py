@@ -1,21 +1,32 @@
 """Who proposes the next trial: Optuna, told the truth about the last ones.
 
 Ray's own OptunaSearch tells Optuna that a trial stopped by ASHA is COMPLETE with its early value, so that TPE
-compares first-rung values with full-budget ones. Here such a trial is PRUNED, with its intermediate values. The
-persistent storage is the whole memory: a resumed study asks it, and `optuna-dashboard` opens it. Knows no Ray.
+compares first-rung values with full-budget ones. Here such a trial is PRUNED, with its intermediate values.
+`optuna-dashboard` opens the storage (`journal.py`); what it lacks after a kill is filled in from the record.
+What is proposed depends on seed, trial and the outcomes so far, not on how often the study was resumed. Knows no Ray.
 """
 
+import math
 import warnings
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from xrt.errors import RecordError
+from xrt.record.values import TrialRecord
+from xrt.search.journal import Journal
 from xrt.spec.study import StudySpec
 
 Outcome = Literal["finished", "pruned", "failed"]
@@ -45,46 +56,91 @@ class OptunaProposer:
     """TPE (Bergstra et al. 2011) over the conditional space, in a storage that outlives the process.
 
     Args:
-        storage: the file of Optuna's journal, made when it is not there.
+        storage: the file of Optuna's journal, made when it is not there. This process alone writes to it.
+        known: the search's trials by the record, which is believed where the two differ.
     """
 
-    def __init__(self, spec: StudySpec, storage: Path) -> None:
+    def __init__(self, spec: StudySpec, storage: Path, known: Sequence[TrialRecord] = ()) -> None:
         self._space, self._trials, self._seed = spec.space, spec.search.trials, spec.search.seed
+        self._metric = spec.search.metric
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._storage = JournalStorage(JournalFileBackend(str(storage)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self._study = optuna.create_study(
-                storage=self._storage,
-                sampler=make_sampler(spec.search.seed + (storage.stat().st_size if storage.exists() else 0)),
-                direction="maximize",
-                study_name=spec.study,
-                load_if_exists=True,
-            )
-        if not self._study.trials and len(spec.space.method) > 1:
-            for method in spec.space.method:  # each is tried at least once, the baseline among them
-                self._study.enqueue_trial({"method": method})
+        self._storage = JournalStorage(Journal(storage))
+        self._study = optuna.create_study(
+            storage=self._storage, direction="maximize", study_name=spec.study, load_if_exists=True
+        )
+        for record in sorted(known, key=lambda record: int(record.id)):
+            self._believe(record)
+        # each method is tried at least once, the baseline among them
+        methods = list(spec.space.method) if len(spec.space.method) > 1 else []
+        for method in methods[len(self._study.trials) :]:
+            self._study.enqueue_trial({"method": method})
         self._interrupted = [t.number for t in self._study.trials if t.state == TrialState.RUNNING]
 
     def propose(self) -> Proposal | None:
         """The next trial; those that an earlier process left unfinished come first, with their own values."""
         if self._interrupted:
-            trial = self._known(self._interrupted.pop(0))
+            number = self._interrupted.pop(0)
+            self._draw_for(number)
+            trial = self._known(number)
         elif self._begun() < self._trials:
+            self._draw_for(self._next())
             trial = self._study.ask()
         else:
             return None
-        return Proposal(f"{trial.number:04d}", self._space.sample(_Suggest(trial)), self._seed)
+        suggest = _Suggest(trial, lambda name: self._draw_for(trial.number, name))
+        return Proposal(f"{trial.number:04d}", self._space.sample(suggest), self._seed)
 
     def reported(self, trial: str, rung: int, value: float) -> None:
-        """Hand an intermediate value to Optuna."""
-        self._known(int(trial)).report(value, rung)
+        """Hand an intermediate value to Optuna; the first of a rung stays."""
+        known = self._known(int(trial))
+        if rung not in self._storage.get_trial(known._trial_id).intermediate_values:
+            known.report(value, rung)
 
     def ended(self, trial: str, outcome: Outcome, value: float | None) -> None:
         """Tell Optuna how the trial went: only a trial at full budget is COMPLETE."""
-        state = STATES[outcome] if outcome != "finished" or value is not None else TrialState.FAIL
+        state = STATES[outcome]
+        if state == TrialState.COMPLETE and (value is None or math.isnan(value)):
+            state = TrialState.FAIL
         final = value if state == TrialState.COMPLETE else None
         self._study.tell(int(trial), final, state=state, skip_if_finished=True)
+
+    def _believe(self, record: TrialRecord) -> None:
+        """Give the journal what the record has of a trial: a kill fell between the two, or cut the journal's end."""
+        trial = self._begin(int(record.id))
+        if trial.state.is_finished():
+            return
+        recorded = _Recorded(record.params)
+        self._space.sample(recorded)
+        for name, distribution in recorded.distributions.items():
+            if name not in trial.params:
+                value = distribution.to_internal_repr(record.params[name])
+                self._storage.set_trial_param(trial._trial_id, name, value, distribution)
+        for report in record.reports:
+            self.reported(record.id, report.rung, report.metrics[self._metric])
+        if record.state == "finished" or record.state == "pruned" or record.state == "failed":
+            self.ended(record.id, record.state, record.metrics.get(self._metric))
+
+    def _begin(self, number: int) -> optuna.trial.FrozenTrial:
+        """The trial of that number, begun if the journal did not know that it had."""
+        trials = self._study.get_trials(deepcopy=False)
+        if number > len(trials):
+            raise RecordError(
+                f"trials/{len(trials):04d}.json: is missing, but later trials are there; restore it."
+            )
+        if number == len(trials):
+            self._storage.create_new_trial(self._study._study_id)
+        elif trials[number].state == TrialState.WAITING:
+            self._storage.set_trial_state_values(trials[number]._trial_id, TrialState.RUNNING)
+        return self._study.get_trials(deepcopy=False)[number]
+
+    def _draw_for(self, number: int, name: str = "") -> None:
+        """Draws are a function of seed, trial and parameter, so that a kill does not change those that follow."""
+        self._study.sampler = make_sampler(zlib.crc32(f"{self._seed} {number} {name}".encode()))
+
+    def _next(self) -> int:
+        """The number that Optuna will give to the next trial."""
+        trials = self._study.get_trials(deepcopy=False)
+        return next((t.number for t in trials if t.state == TrialState.WAITING), len(trials))
 
     def _begun(self) -> int:
         trials = self._study.get_trials(deepcopy=False)
@@ -99,25 +155,51 @@ class OptunaProposer:
 
 def make_sampler(seed: int) -> optuna.samplers.BaseSampler:
     """TPE for a conditional space and several trials at once, with its draws from `seed`."""
-    return optuna.samplers.TPESampler(
-        seed=seed % 2**32, multivariate=True, group=True, constant_liar=True, n_startup_trials=STARTUP
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.samplers.TPESampler(
+            seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=STARTUP
+        )
 
 
 STARTUP = 10  # random trials before TPE has something to go by
 
 
 class _Suggest:
-    """An Optuna trial in the words of `xrt.spec.space.Suggest`."""
+    """An Optuna trial in the words of `xrt.spec.space.Suggest`; `before` is told the name of what is asked next."""
 
-    def __init__(self, trial: optuna.Trial) -> None:
-        self._trial = trial
+    def __init__(self, trial: optuna.Trial, before: Callable[[str], None]) -> None:
+        self._trial, self._before = trial, before
 
     def categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        self._before(name)
         return self._trial.suggest_categorical(name, list(choices))
 
     def floating(self, name: str, low: float, high: float, log: bool) -> float:
+        self._before(name)
         return self._trial.suggest_float(name, low, high, log=log)
 
     def integer(self, name: str, low: int, high: int) -> int:
+        self._before(name)
         return self._trial.suggest_int(name, low, high)
+
+
+class _Recorded:
+    """A recorded sample as one that is asked: answers what it holds, and remembers the distributions."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self._params = params
+        self.distributions: dict[str, BaseDistribution] = {}
+
+    def categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._is(name, CategoricalDistribution(list(choices)))
+
+    def floating(self, name: str, low: float, high: float, log: bool) -> float:
+        return float(self._is(name, FloatDistribution(low, high, log=log)))
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        return int(self._is(name, IntDistribution(low, high)))
+
+    def _is(self, name: str, distribution: BaseDistribution) -> Any:
+        self.distributions[name] = distribution
+        return self._params[name]

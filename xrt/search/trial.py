@@ -4,10 +4,12 @@ Whoever runs it is told at every rung, and decides to go on by coming back. Test
 configuration asks for it (the confirmation of a finished search).
 """
 
+import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,15 @@ from xrt.data.reading import Source
 from xrt.data.synonyms import load_neighbours
 from xrt.data.tasks import Task
 from xrt.data.tokens import tokenize_cached, tokenizer_digest
+from xrt.errors import RecordError
 from xrt.robust import checkpoint
 from xrt.robust.encoder import Encoder, load_encoder
 from xrt.robust.methods import METHODS
-from xrt.robust.training import Progress, Recipe, TrainingState, start, train
+from xrt.robust.training import Progress, Recipe, TrainingState, progress, start, train
 from xrt.search.scoring import Scoring, Watch, neighbours_at_hand
 from xrt.spec.trial import TrialConfig, rung_steps
+
+_log = logging.getLogger("xrt")
 
 
 @dataclass(frozen=True)
@@ -40,34 +45,76 @@ class RungReport:
     save: Callable[[Path], None]
 
 
+@dataclass
+class Between:
+    """Checkpoints between rungs: a kill costs no more than the training of so many `seconds`.
+
+    `keep` is given the step and what writes the checkpoint into a folder.
+    """
+
+    seconds: float
+    keep: Callable[[int, Callable[[Path], None]], None]
+    _last: float = field(default_factory=time.monotonic)
+
+    def due(self) -> bool:
+        """Whether it is time for one; from then on the next is waited for."""
+        now = time.monotonic()
+        if now - self._last < self.seconds:
+            return False
+        self._last = now
+        return True
+
+
 def run_trial(
     config: TrialConfig,
     report: Callable[[RungReport], None],
-    resume: Path | None = None,
+    resume: Sequence[Path] = (),
+    known: int = 0,
+    between: Between | None = None,
     watch: Watch = lambda split, done, total: None,
 ) -> None:
     """Train and evaluate as `config` says, calling `report` at every rung.
 
     Args:
-        resume: the checkpoint of an earlier, interrupted run of the same trial.
+        resume: checkpoints of an earlier, interrupted run of the same trial, best first: one that is torn is
+            passed over for the next.
+        known: rungs whose reports are known to have arrived. A checkpoint that stands at a later one is
+            evaluated again: it was saved, and then its report was lost.
+        between: also save between rungs.
         watch: told how far an evaluation is.
 
     Raises:
-        XrtError: data, encoder or checkpoint cannot be used, or the training diverged.
+        XrtError: data or encoder cannot be used, or the training diverged.
     """
     encoder = open_encoder(config)
     stream, values = training_stream(config, encoder)
     scoring = Scoring.of(config, encoder, stream, values, watch)
     method = METHODS[config.method].build(config.parameters, scoring.site_norm)
     stops = rung_steps(config.rungs, config.passes * stream.steps_per_epoch)
-    total = stops[-1]
-    recipe = _recipe(config, total)
+    recipe = _recipe(config, stops[-1])
     state = start(encoder, recipe)
-    if resume is not None:
-        checkpoint.restore(state, resume)
-    for progress in train(state, method, recipe, stream, stops):
-        rung = stops.index(progress.step)
-        report(_report(config, state, progress, rung, scoring))
+    _restore_first(state, resume)
+
+    def tell(reached: Progress) -> None:
+        report(_report(config, state, reached, stops.index(reached.step), scoring))
+
+    if state.step in stops[known:]:
+        tell(progress(state, method))
+    for reached in train(state, method, recipe, stream, stops, between.due if between else lambda: False):
+        if reached.step in stops:
+            tell(reached)
+        elif between:
+            between.keep(reached.step, partial(checkpoint.save, state))
+
+
+def _restore_first(state: TrainingState, folders: Sequence[Path]) -> None:
+    """Continue from the first of the checkpoints that is whole; from the start if none is."""
+    for folder in folders:
+        try:
+            checkpoint.restore(state, folder)
+            return
+        except RecordError as error:
+            _log.warning("%s", error)
 
 
 def open_encoder(config: TrialConfig) -> Encoder:
@@ -138,24 +185,24 @@ def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStre
 
 
 def _report(
-    config: TrialConfig, state: TrainingState, progress: Progress, rung: int, scoring: Scoring
+    config: TrialConfig, state: TrainingState, reached: Progress, rung: int, scoring: Scoring
 ) -> RungReport:
     last = rung == len(config.rungs) - 1
     metrics = {
-        "train/loss": progress.loss,
-        "train/examples_per_second": progress.examples_per_second,
-        "train/tokens_per_second": progress.tokens_per_second,
-        "train/cost": progress.cost,
+        "train/loss": reached.loss,
+        "train/examples_per_second": reached.examples_per_second,
+        "train/tokens_per_second": reached.tokens_per_second,
+        "train/cost": reached.cost,
         "train/site_norm": scoring.site_norm,
     }
     scored = scoring.whole(state.encoder) if last else scoring.sampled(state.encoder)
 
     def save(folder: Path) -> None:
-        checkpoint.save(state, folder, optimizer=not last)
         for split, predictions in scored.predictions.items():
             predictions.save(folder / f"predictions-{split}.arrow")
+        checkpoint.save(state, folder, optimizer=not last)
 
-    return RungReport(rung, config.rungs[rung], progress.step, metrics | scored.metrics, save)
+    return RungReport(rung, config.rungs[rung], reached.step, metrics | scored.metrics, save)
 
 
 def use_threads(count: int) -> None:

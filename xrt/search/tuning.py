@@ -1,43 +1,48 @@
 """The study on Ray: a Tuner that asks a proposer for trials, ASHA that prunes them, and a narrator that tells.
 
 What Ray runs is a few lines around `run_trial`. The record of the run is the truth: a resumed study replays its
-reports into a new scheduler and starts unfinished trials from their recorded checkpoints, so that nothing depends
-on Ray's own experiment state.
+reports into a new scheduler and starts unfinished trials from their newest whole checkpoints, so that nothing depends
+on Ray's own experiment state, which is not even written.
 """
 
 import logging
 import os
 import socket
 import tempfile
-import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from xrt.errors import XrtError
+from xrt.record.files import patiently
 from xrt.record.run import Listener, Run
 from xrt.record.values import Phase
+from xrt.search import checkpoints
 from xrt.search.narrator import Narrator
+from xrt.search.pruning import Asha
 from xrt.search.sampler import Proposer
-from xrt.search.trial import RungReport, run_trial, use_threads
+from xrt.search.trial import Between, RungReport, run_trial, use_threads
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import TrialConfig
 
-RETRIES = 3  # of a trial whose process or machine died; a trial that says what is wrong is not tried again
-
+RETRIES = (
+    3  # of a trial whose process or machine died before it got further; one that says what is wrong has none
+)
+DISK_PATIENCE = 600.0  # seconds that a trial waits for space for a checkpoint, then it fails
 
 ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the folder it was started in
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own tables: ours is shown instead
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: it ends a run that can be resumed
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial reports its reason instead of the metric
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record has it all, and these would end the study on a full disk
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # the same of snapshots that nobody reads
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 
@@ -61,7 +66,9 @@ def run_trials(
     Args:
         phase: as written into the records; only in the search may ASHA stop trials early.
     """
-    narrator = Narrator(run, spec, proposer, listeners, phase)
+    scheduler, stopped = _scheduler(spec, run, phase)
+    checkpoints.sweep(run.paths, run.trials())
+    narrator = Narrator(run, spec, proposer, listeners, phase, stopped)
     resources = _resources(spec, connect())
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
@@ -69,15 +76,14 @@ def run_trials(
             num_samples=-1,
             max_concurrent_trials=spec.search.concurrent or 0,
             search_alg=_Asking(narrator),
-            scheduler=_scheduler(spec, run, phase),
+            scheduler=scheduler,
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.config["id"]),
         ),
         run_config=tune.RunConfig(
-            name=f"{phase}-{int(time.time())}",
+            name=narrator.experiment,
             storage_path=str(run.paths.tune.resolve()),
             callbacks=[narrator],
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=1),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             verbose=0,
         ),
@@ -90,30 +96,51 @@ def trainable(config: dict[str, Any]) -> None:
     context = tune.get_context()
     use_threads(int((context.get_trial_resources().required_resources or {}).get("CPU", 1)))
     trial, loaded = TrialConfig.from_dict(config["trial"]), tune.get_checkpoint()
+    node = socket.gethostname()
 
     def report(rung: RungReport) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            rung.save(Path(folder))
-            about = {
-                "rung": rung.rung,
-                "share": rung.share,
-                "step": rung.step,
-                "budget": budget(trial, rung.rung),
-            }
-            checkpoint = tune.Checkpoint.from_directory(folder)
-            tune.report({**rung.metrics, **about, "node": socket.gethostname()}, checkpoint=checkpoint)
+        place = {
+            "rung": rung.rung,
+            "share": rung.share,
+            "step": rung.step,
+            "budget": budget(trial, rung.rung),
+        }
+        _tell({**rung.metrics, **place, "node": node}, rung.save, Path(config["folder"]))
+
+    def keep(step: int, save: Callable[[Path], None]) -> None:
+        _tell({"saved": step, "node": node}, save, Path(config["folder"]))
 
     try:
-        if loaded is not None:
-            with loaded.as_directory() as folder:
-                run_trial(trial, report, Path(folder))
-        else:
-            run_trial(trial, report, Path(config["resume"]) if config.get("resume") else None)
+        resume = [Path(loaded.path)] if loaded else []
+        resume += [Path(place) for place in config["resume"]]
+        run_trial(trial, report, resume, config["known"], Between(config["seconds"], keep))
     except Exception as error:  # said once, by name; only a process that dies is tried again
         reason = str(error) if isinstance(error, XrtError) else f"{type(error).__name__}: {error}"
         if not isinstance(error, XrtError):
             traceback.print_exc()
         tune.report({"failed": reason, "budget": 0})
+
+
+def _tell(metrics: dict[str, Any], save: Callable[[Path], None], folder: Path) -> None:
+    """Hand metrics and a checkpoint to Tune; on a full disk again, until there is space.
+
+    Raises:
+        OSError: there was none for `DISK_PATIENCE` seconds.
+    """
+
+    def once() -> None:
+        before = set(folder.glob("checkpoint_*"))
+        try:
+            with tempfile.TemporaryDirectory() as written:
+                save(Path(written))
+                tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(written))
+        except OSError:
+            checkpoints.remove(
+                set(folder.glob("checkpoint_*")) - before
+            )  # half a copy takes space from the next
+            raise
+
+    patiently(once, DISK_PATIENCE)
 
 
 def budget(trial: TrialConfig, rung: int) -> int:
@@ -127,27 +154,12 @@ def _resources(spec: StudySpec, cluster: Mapping[str, float]) -> dict[str, float
     return {"cpu": min(spec.resources.cpu, int(cluster.get("CPU", 1))), "gpu": wanted}
 
 
-def _scheduler(spec: StudySpec, run: Run, phase: Phase) -> TrialScheduler:
-    """ASHA (Li et al. 2020) on the share of training done, told again what the record already knows."""
+def _scheduler(spec: StudySpec, run: Run, phase: Phase) -> tuple[TrialScheduler, set[str]]:
+    """What decides who goes on, and the ids of those that it had not let go on when the run was interrupted."""
     if phase == "confirm" or len(spec.rungs) < 2 or spec.pruning is None:
-        return FIFOScheduler()
-    asha = AsyncHyperBandScheduler(
-        metric=spec.search.metric,
-        mode="max",
-        time_attr="budget",
-        max_t=round(spec.rungs[-1] / spec.rungs[0]),
-        grace_period=1,
-        reduction_factor=spec.pruning.reduction,
-    )
-    nobody: Any = None
-    for trial in run.trials():
-        if trial.phase == "search" and trial.reports:
-            known: Any = SimpleNamespace(trial_id=trial.id)  # all that ASHA looks at
-            asha.on_trial_add(nobody, known)
-            for report in trial.reports:
-                share = round(report.share / spec.rungs[0])
-                asha.on_trial_result(nobody, known, {"budget": share, **report.metrics})
-    return asha
+        return FIFOScheduler(), set()
+    asha = Asha(spec)
+    return asha, asha.replay(run.trials())
 
 
 class _Asking(Searcher):

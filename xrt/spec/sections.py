@@ -98,3 +98,18 @@ class Resources(Section):
     gpu: Literal["auto"] | Annotated[float, Field(ge=0, le=LARGEST_WHOLE)] = Field(
         default="auto", description="GPUs of a trial, or a share of one; auto: one where there are any."
     )
+
+
+class Checkpoints(Section):
+    """What is kept on disk to go on from, and of trials that have ended."""
+
+    seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=LARGEST_WHOLE,
+        description="Between two checkpoints of a trial; rungs save too.",
+    )
+    keep: Count = Field(
+        default=3,
+        description="Finished trials of the search whose weights are kept: the best; of others, the answers.",
+    )

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from xrt.spec.checks import together
 from xrt.spec.document import dump
 from xrt.spec.problems import Problem, Refused, refuse
-from xrt.spec.sections import Confirm, Data, Pruning, Resources, Search, Section, Training
+from xrt.spec.sections import Checkpoints, Confirm, Data, Pruning, Resources, Search, Section, Training
 from xrt.spec.space import Space
 from xrt.spec.tasks import TaskField
 
@@ -50,6 +50,7 @@ class StudySpec(Section):
     pruning: Pruning | None = Field(default_factory=Pruning, description=Pruning.__doc__)
     confirm: Confirm | None = Field(default_factory=Confirm, description=Confirm.__doc__)
     resources: Resources = Field(default_factory=Resources, description=Resources.__doc__)
+    checkpoints: Checkpoints = Field(default_factory=Checkpoints, description=Checkpoints.__doc__)
 
     @model_validator(mode="after")
     def _together(self) -> Self:

@@ -97,7 +97,8 @@ def _search_and_confirm(run: Run, spec: StudySpec, listeners: Sequence[Listener]
     from xrt.search.sampler import OptunaProposer
     from xrt.search.tuning import run_trials
 
-    run_trials(run, spec, OptunaProposer(spec, run.paths.optuna), listeners, phase="search")
+    searched = [t for t in run.trials() if t.phase == "search"]
+    run_trials(run, spec, OptunaProposer(spec, run.paths.optuna, searched), listeners, phase="search")
     if spec.confirm is None:
         return
     samples = candidates(spec, run.trials())

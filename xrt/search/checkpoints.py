@@ -1,0 +1,93 @@
+"""What a run keeps of its trials on disk, and what it finds there again.
+
+Tune writes them: `tune/<experiment>/<trial>/checkpoint_000001`. Nothing is taken on trust: a folder that a kill left
+half-written is not a checkpoint, and the newest whole one is found by looking, whatever the record names.
+
+    a running trial       its two newest: the older one for the case that the newer did not reach the disk
+    a finished trial      its predictions; the best (`checkpoints.keep`) and the best seed of each confirmed
+                          configuration their weights too
+    any other             nothing
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from xrt.record.files import sync_folder
+from xrt.record.paths import RunPaths
+from xrt.record.values import TrialRecord
+from xrt.robust.checkpoint import WEIGHTS, step_of
+from xrt.search.confirm import ZERO_SHOT, ranked, whole_dev
+from xrt.spec.study import StudySpec
+
+RUNNING = 2  # checkpoints of a trial that is not over
+
+
+def whole(paths: RunPaths, trial: str) -> list[Path]:
+    """The whole checkpoints of a trial, from whichever start of the run, newest first."""
+    steps = {folder: step_of(folder) for folder in _folders(paths, trial)}
+    found = [folder for folder, step in steps.items() if step is not None]
+    return sorted(found, key=lambda f: (steps[f] or 0, f.stat().st_mtime), reverse=True)
+
+
+def keep_newest(paths: RunPaths, trial: str, count: int) -> None:
+    """Remove all but the newest `count` whole checkpoints of a trial, torn ones too."""
+    kept = whole(paths, trial)[:count]
+    remove(folder for folder in _folders(paths, trial) if folder not in kept)
+
+
+def remove(folders: Iterable[Path]) -> None:
+    """Remove checkpoints, whatever is left of them."""
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
+    """Remove what a killed run left of trials that are over."""
+    ended = {t.id: t.checkpoint for t in trials if t.state in ("finished", "pruned", "failed")}
+    kept = {paths.root.resolve() / place for place in ended.values() if place}
+    found = paths.tune.resolve().glob("*/*/checkpoint_*")
+    remove(folder for folder in found if folder.parent.name in ended and folder not in kept)
+
+
+def lighten(paths: RunPaths, spec: StudySpec, trials: Sequence[TrialRecord], newest: TrialRecord) -> None:
+    """Leave only the predictions of a trial whose weights nobody will ask for, now that `newest` has finished."""
+    before = weights_kept(spec, [t for t in trials if t.id != newest.id]) | {newest.id}
+    fallen = before - weights_kept(spec, trials)
+    for trial in trials:
+        if trial.id in fallen and trial.checkpoint:
+            with suppress(OSError):
+                (paths.root / trial.checkpoint / WEIGHTS).unlink()
+
+
+def weights_kept(spec: StudySpec, trials: Sequence[TrialRecord]) -> set[str]:
+    """The best of the search under its metric, the best under English dev alone, the best seed of each confirmed."""
+    metric = spec.search.metric
+    strict = ranked(trials, ZERO_SHOT.format(source=spec.task.source))[:1]
+    kept = {t.id for t in [*ranked(trials, metric)[: spec.checkpoints.keep], *strict]}
+    seeds: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        if trial.phase == "confirm" and trial.state == "finished":
+            seeds.setdefault(trial.id.rpartition("-s")[0], []).append(trial)
+    best = (
+        max(some, key=lambda t: (t.metrics.get(whole_dev(metric), 0.0), -t.seed)) for some in seeds.values()
+    )
+    return kept | {trial.id for trial in best}
+
+
+def flush(folder: Path) -> None:
+    """Make a checkpoint survive a power loss: before a trial is called over and what came before is removed."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_folder(folder)
+
+
+def _folders(paths: RunPaths, trial: str) -> list[Path]:
+    return sorted(paths.tune.resolve().glob(f"*/{trial}/checkpoint_*"))
