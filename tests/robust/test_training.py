@@ -112,12 +112,46 @@ def test_resuming_gives_bit_identical_weights(load, name, layer, tmp_path):
     assert equal(whole, again.encoder.model.state_dict())
 
 
-@pytest.mark.parametrize("harm", ["cut weights", "no optimizer", "other encoder", "empty progress"])
+@pytest.mark.parametrize("at", [20, 40])
+def test_a_kill_between_stops_changes_neither_weights_nor_what_the_stop_says(load, at, tmp_path):
+    recipe, stops = replace(RECIPE, steps=50), (10, 50)
+    whole, reports = trained(load("bert", dropout=0.1), method("noise"), recipe, stops)
+    state = start(load("bert", dropout=0.1), recipe)
+    walk = train(state, method("noise"), recipe, stream(state.encoder), stops, pause=lambda: True)
+    while next(walk).step < at:
+        pass
+    assert state.step == at
+    checkpoint.save(state, tmp_path)
+    again = start(load("bert", dropout=0.1, seed=99), recipe)
+    checkpoint.restore(again, tmp_path)
+    (last,) = train(again, method("noise"), recipe, stream(again.encoder), stops)
+    assert equal(whole, again.encoder.model.state_dict())
+    assert (last.step, last.loss, last.cost) == (50, reports[-1].loss, reports[-1].cost)
+
+
+def test_pauses_change_neither_weights_nor_losses(load):
+    recipe, stops = replace(RECIPE, steps=50), (10, 50)
+    whole, reports = trained(load("bert", dropout=0.1), method("plain"), recipe, stops)
+    state = start(load("bert", dropout=0.1), recipe)
+    found = list(train(state, method("plain"), recipe, stream(state.encoder), stops, pause=lambda: True))
+    assert [p.step for p in found] == [10, 20, 40, 50]
+    assert equal(whole, state.encoder.model.state_dict())
+    assert [p.loss for p in found if p.step in stops] == [p.loss for p in reports]
+
+
+@pytest.mark.parametrize(
+    "harm", ["cut weights", "lost pages", "no optimizer", "other encoder", "empty progress", "list"]
+)
 def test_a_damaged_checkpoint_is_refused_with_its_name(load, tmp_path, harm):
     checkpoint.save(start(load("bert"), RECIPE), tmp_path)
     if harm == "cut weights":
         weights = tmp_path / checkpoint.WEIGHTS
         weights.write_bytes(weights.read_bytes()[:1000])
+    if harm == "lost pages":  # as after a power loss: the right length, and zeros
+        weights = tmp_path / checkpoint.WEIGHTS
+        weights.write_bytes(weights.read_bytes()[:-4096] + bytes(4096))
+    if harm == "list":
+        (tmp_path / checkpoint.PROGRESS).write_text("[]")
     if harm == "no optimizer":
         (tmp_path / checkpoint.OPTIMIZER).unlink()
     if harm == "empty progress":
@@ -125,6 +159,8 @@ def test_a_damaged_checkpoint_is_refused_with_its_name(load, tmp_path, harm):
     target = start(load("xlmr" if harm == "other encoder" else "bert"), RECIPE)
     with pytest.raises(RecordError, match="not a whole checkpoint"):
         checkpoint.restore(target, tmp_path)
+    known_by_length = harm not in ("lost pages", "other encoder")
+    assert checkpoint.step_of(tmp_path) == (None if known_by_length else 0)
 
 
 def test_a_loss_that_is_not_a_number_ends_the_trial_with_its_step(load):

@@ -1,6 +1,8 @@
 import optuna
 import pytest
 
+from xrt.errors import RecordError
+from xrt.record.values import Report, TrialRecord
 from xrt.search.sampler import OptunaProposer
 from xrt.spec import load_study
 
@@ -90,3 +92,82 @@ def test_optuna_can_be_opened_by_its_own_tools(spec, tmp_path):
         optuna.storages.journal.JournalFileBackend(str(tmp_path / "log"))
     )
     assert optuna.get_all_study_names(storage) == ["toy"]
+
+
+def recorded(proposal, state="running", values=()):
+    reports = tuple(
+        Report(rung, (rung + 1) / 3, 10 * rung, 1000.0 + rung, {"dev/mean/mixed": v})
+        for rung, v in enumerate(values)
+    )
+    return TrialRecord(proposal.id, proposal.sample, {}, proposal.seed, state=state, reports=reports)
+
+
+def end(proposer, count):
+    """Propose and end that many, with values that depend on the sample alone; returns proposals and records."""
+    proposals, records = [], []
+    for _ in range(count):
+        proposal = proposer.propose()
+        value = -abs(proposal.sample["learning_rate"] - 1e-3)
+        proposer.reported(proposal.id, 0, value)
+        proposer.ended(proposal.id, "finished", value)
+        proposals.append(proposal)
+        records.append(recorded(proposal, "finished", [value]))
+    return proposals, records
+
+
+def test_a_search_that_is_resumed_at_every_trial_proposes_what_an_undisturbed_one_does(spec, tmp_path):
+    whole, _ = end(OptunaProposer(spec, tmp_path / "whole"), 16)  # six of them by TPE
+    cut = [end(OptunaProposer(spec, tmp_path / "cut"), 1)[0][0] for _ in range(16)]
+    assert cut == whole
+
+
+def test_what_the_journal_lacks_of_the_record_is_filled_in(spec, tmp_path):
+    first = OptunaProposer(spec, tmp_path / "log")
+    proposals = [first.propose() for _ in range(4)]
+    states = {"finished": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "running": "RUNNING"}
+    records = [recorded(p, state, [0.1, 0.2]) for p, state in zip(proposals, states, strict=True)]
+    second = OptunaProposer(spec, tmp_path / "log", records)
+    told = second._study.trials
+    assert [t.state.name for t in told] == list(states.values())
+    assert [t.intermediate_values for t in told] == [{0: 0.1, 1: 0.2}] * 4
+    assert told[0].value == 0.2
+    assert second.propose() == proposals[3]
+
+
+@pytest.mark.parametrize("lost", ["all", "half a line", "zeros", "two thirds"])
+def test_a_journal_that_lost_its_end_is_rebuilt_and_the_search_goes_on_as_before(spec, tmp_path, lost):
+    whole, _ = end(OptunaProposer(spec, tmp_path / "whole"), 14)
+    file = tmp_path / "log"
+    _, records = end(OptunaProposer(spec, file), 12)
+    content = file.read_bytes()
+    file.write_bytes(
+        {
+            "all": b"",
+            "half a line": content[:-7],
+            "zeros": content[:-300] + bytes(300),
+            "two thirds": content[: len(content) * 2 // 3],
+        }[lost]
+    )
+    for _ in range(2):  # twice: what was mended must be readable
+        again = OptunaProposer(spec, file, records)
+    proposals, _ = end(again, 2)
+    assert proposals == whole[12:]
+    assert {t.state.name for t in OptunaProposer(spec, file, records)._study.trials} == {"COMPLETE"}
+
+
+def test_the_lock_of_a_killed_writer_is_not_waited_for(spec, tmp_path):
+    OptunaProposer(spec, tmp_path / "log").propose()
+    (tmp_path / "log.lock").symlink_to("nowhere")  # the run's folder was moved meanwhile
+    assert OptunaProposer(spec, tmp_path / "log").propose().id == "0000"
+
+
+def test_a_value_that_is_not_a_number_is_no_result(spec, tmp_path):
+    proposer = OptunaProposer(spec, tmp_path / "log")
+    proposer.ended(proposer.propose().id, "finished", float("nan"))
+    assert states(proposer)[0] == "FAIL"
+
+
+def test_a_record_with_a_hole_is_refused(spec, tmp_path):
+    _, records = end(OptunaProposer(spec, tmp_path / "other"), 3)
+    with pytest.raises(RecordError, match=r"trials/0001\.json: is missing"):
+        OptunaProposer(spec, tmp_path / "log", [records[0], records[2]])
