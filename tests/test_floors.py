@@ -27,7 +27,7 @@ FLOORS = {
 ROOMS = {
     "ray": ("search/",),
     "optuna": ("search/", "answers/"),
-    "mlflow": ("answers/store.py", "answers/export.py"),
+    "mlflow": ("answers/store.py", "answers/registry.py"),
 }
 
 

@@ -1,9 +1,15 @@
 """A toy study: three languages, a tiny encoder, real files, real Ray, real MLflow; run once for all tests here."""
 
+import contextlib
+import os
 import random
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,6 +140,35 @@ def make_toy(folder: Path) -> Toy:
     build("bert", folder / "encoder")
     (folder / "toy.yaml").write_text(STUDY.format(data="data", encoder="encoder"))
     return Toy(folder)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def served(command: list[str], folder: Path, address: str) -> Iterator[str]:
+    """A server while the block runs, from its first answer on; it and all its processes end with the block."""
+    with open(os.devnull, "wb") as nowhere:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=nowhere, stderr=nowhere, start_new_session=True
+        )
+    try:
+        end = time.monotonic() + 90
+        while True:
+            try:
+                urllib.request.urlopen(address, timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None and time.monotonic() < end, f"{command} does not answer"
+                time.sleep(0.3)
+        yield address
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def compare(left: Run, right: Run) -> Comparison:
     answers = answer(left, found[0]).sentence, answer(right, found[1]).sentence
     return Comparison(
         answers,
-        tuple(_asked(left, right)),
+        tuple(asked(left, right)),
         tuple(_scores(left, right, *found)),
         gain,
         _sentence(left, right, gain),
@@ -93,8 +93,8 @@ def _score(run: Run, found: Confirmation | None, name: str) -> Estimate:
     return over_seeds([number(best[0], whole_dev(f"dev/{name}"))] if best else [])
 
 
-def _asked(left: Run, right: Run) -> Iterator[tuple[str, str, str]]:
-    """What differs in the study, in the libraries, in the data."""
+def asked(left: Run, right: Run) -> Iterator[tuple[str, str, str]]:
+    """What differs in the study, in the libraries, in the data: name, left, right."""
     for kind, ours, theirs in (
         ("", _fields(left), _fields(right)),
         ("version of ", left.meta.versions, right.meta.versions),

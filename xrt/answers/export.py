@@ -1,4 +1,4 @@
-"""A trained encoder for use elsewhere: a transformers folder with a model card, or a model in MLflow's registry.
+"""A trained encoder for use elsewhere: a transformers folder with a model card, which can go to the hub.
 
 The folder is made beside its place under another name and then moved: it is whole or absent. What it answers is
 what the trial answered, when it is asked as the card says (`truncation=True`, for pairs longer than the training's).
@@ -7,10 +7,8 @@ what the trial answered, when it is asked as the card says (`truncation=True`, f
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -25,10 +23,6 @@ from xrt.robust.checkpoint import WEIGHTS, load_weights
 from xrt.robust.encoder import Encoder, load_encoder
 from xrt.spec.trial import TrialConfig
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-CHAMPION = "champion"  # the alias of a study's newest winner in MLflow's registry
 EXAMPLE = {
     "text": "Anna gave Peter a book yesterday.",
     "text_pair": "Gestern gab Anna Peter ein Buch.",
@@ -188,97 +182,3 @@ def push_to_hub(folder: str | Path, name: str, private: bool = True) -> str:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise RecordError(f"--push-to-hub {name}: {first} Log in with: hf auth login") from error
     return str(place)
-
-
-def log_model(run: Run, trial_id: str | None = None, uri: str | None = None) -> str:
-    """Log a trial's encoder into the run's MLflow parent run and register it under the study's name as `champion`.
-
-    Doing it again for the same trial only moves the alias.
-
-    Returns:
-        The model's address: `models:/mini@champion`.
-
-    Raises:
-        RecordError: as `export`; or MLflow cannot be reached or has not seen the run.
-    """
-    from xrt.answers.store import Store
-
-    trial = run.trial(trial_id) if trial_id else champion(run)
-    store = Store(run.paths.results, run.study, uri)
-    parent = store.runs(run.meta.uid).get("")
-    if parent is None:
-        raise RecordError(
-            f"{run.name}: MLflow does not know the run; first: python -m xrt.study sync {run.name}"
-        )
-    import mlflow
-
-    with _tracking(uri or run.paths.results.tracking_uri):
-        client = mlflow.MlflowClient()
-        version = _registered(client, run, trial) or _register(
-            client, run, trial, store.experiment, parent.id
-        )
-        client.set_registered_model_alias(run.study, CHAMPION, version)
-    return f"models:/{run.study}@{CHAMPION}"
-
-
-def _registered(client: "MlflowClient", run: Run, trial: TrialRecord) -> str | None:
-    """The version that this very trial has already."""
-    for found in client.search_model_versions(f"name = '{run.study}'"):
-        if (found.tags.get("xrt.uid"), found.tags.get("xrt.trial")) == (run.meta.uid, trial.id):
-            return str(found.version)
-    return None
-
-
-def _register(client: "MlflowClient", run: Run, trial: TrialRecord, experiment: str, parent: str) -> str:
-    import mlflow.transformers
-    import pandas as pd
-    from mlflow.models import Model, infer_signature
-    from transformers import pipeline
-
-    encoder, config = trained(run, trial)
-    classify = pipeline("text-classification", model=encoder.model, tokenizer=encoder.tokenizer, device="cpu")
-    answers = pd.DataFrame(classify([EXAMPLE], truncation=True))
-    tags = {"xrt.run": run.name, "xrt.uid": run.meta.uid, "xrt.trial": trial.id}
-    logged = client.create_logged_model(
-        experiment, name="winner", source_run_id=parent, model_type="classifier", tags=tags
-    )
-    # Model.log and not transformers.log_model, which would make the parent run active and so change its times
-    found = Model.log(
-        None,
-        mlflow.transformers,
-        registered_model_name=run.study,
-        run_id=parent,
-        model_id=logged.model_id,
-        transformers_model=classify,
-        signature=infer_signature(pd.DataFrame([EXAMPLE]), answers),
-        input_example=pd.DataFrame([EXAMPLE]),
-        model_config={"truncation": True},
-        model_card=None,
-        pip_requirements=[
-            f"{name}=={run.meta.versions[name]}"
-            for name in ("torch", "transformers")
-            if name in run.meta.versions
-        ],
-    )
-    version = str(found.registered_model_version)
-    for name, value in tags.items():
-        client.set_model_version_tag(run.study, version, name, value)
-    client.update_model_version(run.study, version, card(run, trial, config))
-    return version
-
-
-@contextmanager
-def _tracking(uri: str) -> Iterator[None]:
-    """MLflow's global address for a while: its flavors look nowhere else."""
-    import mlflow
-
-    before, variable = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before)
-        if variable is None:  # MLflow writes its address into the environment too
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
-        else:
-            os.environ["MLFLOW_TRACKING_URI"] = variable

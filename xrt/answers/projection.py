@@ -8,6 +8,7 @@ has its step and its time from the record, sending it again changes nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from xrt.answers.outcome import Outcome
 from xrt.answers.table import best, leaderboard, markdown, row
 from xrt.record.values import Data, Meta, TrialRecord
 
@@ -88,18 +89,25 @@ def has_begun(trial: TrialRecord) -> bool:
     return trial.started is not None or trial.state in ("running", "finished", "pruned", "failed")
 
 
-def parent(meta: Meta, trials: Sequence[TrialRecord], children: Mapping[str, str], place: str) -> Projected:
+def parent(
+    meta: Meta,
+    trials: Sequence[TrialRecord],
+    children: Mapping[str, str],
+    place: str,
+    outcome: Outcome | None = None,
+) -> Projected:
     """The MLflow run of the run itself.
 
     Args:
         trials: All of them.
         children: Their MLflow run ids, by trial id.
         place: The address of the experiment in MLflow's pages, for links.
+        outcome: What the run says, when it has ended.
     """
     winner = best([row(trial) for trial in trials], meta.metric)
     tags = {
         **_common(meta),
-        NOTE: _note(meta, trials, children, place),
+        NOTE: _note(meta, trials, children, place, outcome),
         "mlflow.source.name": meta.command,
         "mlflow.source.type": "LOCAL",
         "xrt.outcome": meta.status,
@@ -115,7 +123,7 @@ def parent(meta: Meta, trials: Sequence[TrialRecord], children: Mapping[str, str
         started=_ms(meta.started),
         ended=None if meta.ended is None else _ms(meta.ended),
         tags=_present(tags),
-        points=tuple(_course(meta.metric, trials)),
+        points=(*_course(meta.metric, trials), *_result(meta, trials, outcome)),
         data=meta.data,
     )
 
@@ -141,22 +149,45 @@ def _course(metric: str, trials: Sequence[TrialRecord]) -> list[Point]:
     return points
 
 
-def _note(meta: Meta, trials: Sequence[TrialRecord], children: Mapping[str, str], place: str) -> str:
-    """The page's description: what is best so far, out of how many, and the first rows of the table."""
+def _result(meta: Meta, trials: Sequence[TrialRecord], outcome: Outcome | None) -> list[Point]:
+    """The numbers of the outcome, once; again only when a resumed run has more trials."""
+    if outcome is None or meta.ended is None:
+        return []
+    step = sum(trial.ended is not None for trial in trials)
+    return [Point(key, value, step, _ms(meta.ended)) for key, value in outcome.metrics.items()]
+
+
+def _note(
+    meta: Meta,
+    trials: Sequence[TrialRecord],
+    children: Mapping[str, str],
+    place: str,
+    outcome: Outcome | None,
+) -> str:
+    """The page's description: the outcome if there is one, how the search went, its first trials as a table.
+
+    As many of these as MLflow keeps: it would cut a longer text in the middle of a line.
+    """
     rows = leaderboard([row(trial) for trial in trials if trial.phase == "search"], meta.metric)
 
     def link(id: str) -> str | None:
         return f"{place}/runs/{children[id]}" if id in children else None
 
     count = {state: sum(r.state == state for r in rows) for state in ("finished", "pruned", "failed")}
-    outcome = f"{count['finished']} finished, {count['pruned']} pruned, {count['failed']} failed"
+    fates = f"{count['finished']} finished, {count['pruned']} pruned, {count['failed']} failed"
     if winner := best(rows, meta.metric):
         value = winner.value(meta.metric) or 0.0
         first = f"**Best {meta.metric}: {value:.4f}**, trial {winner.id} ({winner.method})"
     else:
         first = "No trial has finished yet"
-    table = markdown(rows, meta.metric, link=link) if rows else ""
-    return f"{first}; {len(rows)} trials: {outcome}.\n\n{table}\n\nRun `{meta.name}`, study `{meta.study}`."
+    said = [outcome.note, "Search:"] if outcome else []
+    said.append(f"{first}; {len(rows)} trials: {fates}.")
+    last = f"Run `{meta.name}`, study `{meta.study}`."
+    for top in range(min(10, len(rows)), 0, -1):
+        text = "\n\n".join([*said, markdown(rows, meta.metric, top, link), last])
+        if len(text) <= LONGEST:
+            return text
+    return "\n\n".join([*said, last])
 
 
 def _common(meta: Meta) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """An MLflow store as this house sees it: what it has of a run, and how to add to it. Nothing of records here.
 
-Only `MlflowClient` is used, never MLflow's active run or global address. MLflow is imported when a store is
-opened: it takes two seconds, which the tracker's thread can spare and a command like `list` cannot.
+Only `MlflowClient` is used, never MLflow's active run or global address (`registry.py` needs the latter). MLflow is
+imported when a store is opened: it takes two seconds, which the tracker's thread can spare and `list` cannot.
 Not covered: stores of plain files, which keep a metric twice when it is sent twice.
 """
 
@@ -32,6 +32,7 @@ SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 BATCH = 1000  # metrics a request may hold
 SMALL_BATCH = 100  # parameters, or tags
 DIGEST = 36  # characters of a data set's digest that MLflow keeps
+FILES = "xrt.files"  # the tag that says which files a run has
 # MLflow waits for minutes, and sends again what may have arrived: whoever calls here has patience of his own.
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
@@ -115,7 +116,7 @@ class Store:
         for some in _chunks(new, SMALL_BATCH):
             self._client.log_batch(stored.id, tags=[RunTag(*item) for item in some])
             stored.tags.update(some)
-        gone = [key for key in stored.tags if key.startswith("xrt.") and key not in tags]
+        gone = [key for key in stored.tags if key.startswith("xrt.") and key not in (*tags, FILES)]
         for key in gone:
             self._client.delete_tag(stored.id, key)
             del stored.tags[key]
@@ -127,6 +128,16 @@ class Store:
             self._client.log_inputs(stored.id, [_dataset_input(d) for d in new])
             stored.data.update(_data_key(d) for d in new)
         return len(new)
+
+    def add_files(self, stored: Stored, files: Sequence[tuple[Path, str | None]], digest: str) -> int:
+        """Sends files, each into a folder of the run's artifacts, unless those of that digest are there."""
+        if stored.tags.get(FILES) == digest:
+            return 0
+        for path, folder in files:
+            self._client.log_artifact(stored.id, str(path), folder)
+        self._client.set_tag(stored.id, FILES, digest)  # last: all of them are there
+        stored.tags[FILES] = digest
+        return len(files)
 
     def set_status(self, stored: Stored, status: str, ended: int | None) -> int:
         """MLflow cannot forget an end: a run that goes on keeps its old one until it ends again."""

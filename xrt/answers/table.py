@@ -5,10 +5,11 @@ metrics of selection are accuracies: more is better.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xrt.answers.confirmed import show
 from xrt.record.run import Run
 from xrt.record.values import Phase, State, TrialRecord
 
@@ -113,22 +114,23 @@ def markdown(
     """The first `top` rows as a table. `link` gives the address of a trial."""
     shown = list(rows)[:top]
     names = [name for name in settings(rows) if any(name in r.params for r in shown)]
-    lines = [["trial", *names, metric, "state"], ["---"] * len(names) + ["---", "---:", "---"]]
+    lines = []
     for r in shown:
         address = link(r.id)
         value = r.value(metric)
-        lines.append(
-            [
-                f"[{r.id}]({address})" if address else r.id,
-                *(_cell(r.params.get(name)) for name in names),
-                "" if value is None else f"{value:.4f}",
-                r.state,
-            ]
-        )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        name = f"[{r.id}]({address})" if address else r.id
+        settings_of = (show(r.params[name]) if name in r.params else "" for name in names)
+        lines.append([name, *settings_of, "" if value is None else f"{value:.4f}", r.state])
+    return grid(["trial", *names, metric, "state"], lines, numbers=(len(names) + 1,))
 
 
-def _cell(value: object) -> str:
-    """A parameter as a reader wants it: numbers short, nothing that ends the cell."""
-    text = "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+def grid(head: Sequence[str], lines: Sequence[Sequence[str]], numbers: Collection[int]) -> str:
+    """A Markdown table; the columns of `numbers` are aligned to the right."""
+    rule = ["---:" if i in numbers else "---" for i in range(len(head))]
+    shown = [rule if line is rule else [_cell(cell) for cell in line] for line in (head, rule, *lines)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in shown)
+
+
+def _cell(text: str) -> str:
+    """Nothing that ends the cell."""
     return text.replace("|", "\\|").replace("\n", " ")

@@ -3,7 +3,7 @@
 There is one mechanism. Compare what the record says (`projection.py`) with what the store has (`store.py`),
 send the difference; a store that was half filled, or emptied, or away ends up the same. Runs are found by
 their tags, so nothing is sent twice and no id needs to be remembered. Only the driver does this; trials never
-talk to MLflow. Not its business: models and figures, which `export.py` and the report log.
+talk to MLflow. Not its business: files and models, which `registry.py` sends.
 """
 
 import logging
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xrt.answers import projection
+from xrt.answers.outcome import outcome
 from xrt.answers.projection import Projected
 from xrt.answers.store import Store, Stored, client
 from xrt.errors import RecordError, XrtError
@@ -220,10 +221,11 @@ class _Projector:
     def _push(self) -> Synced:
         meta, trials = self._run.meta, self._run.trials()
         stored = self._stored = self._store.runs(meta.uid) if self._stored is None else self._stored
+        said = outcome(self._run)
 
         def parent() -> Projected:
             ids = {key: known.id for key, known in stored.items() if key}
-            return projection.parent(meta, trials, ids, f"#/experiments/{self._store.experiment}")
+            return projection.parent(meta, trials, ids, f"#/experiments/{self._store.experiment}", said)
 
         # children name the parent, so it is made first; it counts and links them, so it is completed last
         done = self._make(stored, "", parent())

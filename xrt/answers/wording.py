@@ -92,6 +92,20 @@ def answer(run: Run, confirmed: Confirmation | None) -> Answer:
     return Answer(tone.get(line.verdict, "none"), _compared(confirmed, line), _evidence(run, confirmed, line))
 
 
+def in_short(run: Run, confirmed: Confirmation | None) -> str:
+    """The answer as one cell of a table: `adversarial (radius 0.1): 76.2 % on mixed pairs, +4.1 points (better)`."""
+    line = confirmed.winner if confirmed else None
+    if confirmed is None or line is None:
+        best = ranked(run.trials(), run.meta.metric)
+        if not best:
+            return NOTHING
+        name = headline(run.meta.metric, source_language(run.trials()))
+        return f"{describe(best[0].params)}: {_dev(best[0], name)} on {words(name)} of dev, not confirmed"
+    text = f"{line.configuration.label}: {percent(line.accuracy.mean)} on {words(confirmed.metric)}"
+    gain = f", {points(line.gain.mean)} points" if line.gain else ""
+    return f"{text}{gain} ({line.verdict})"
+
+
 def _compared(confirmed: Confirmation, line: Line) -> str:
     assert line.gain is not None
     where = f"on {words(confirmed.metric)} of the {confirmed.split} split"
@@ -121,6 +135,8 @@ def _plain_won(confirmed: Confirmation, line: Line) -> str:
             f"{other.configuration.label} ({points(other.gain.mean)})" for other in others if other.gain
         )
         return f"Plain fine-tuning won the search ({where}), but {names} is reliably better when confirmed."
+    if len(confirmed.lines) == 1:
+        return f"Plain fine-tuning won the search: {where}. No robust configuration was confirmed beside it."
     return f"Plain fine-tuning won the search: {where}. No robust configuration is reliably better."
 
 

@@ -14,7 +14,14 @@ from rich.console import Console
 from xrt.errors import XrtError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from xrt.record.run import Run
+
+QUIET = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+}  # what they tell, the trials record
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,10 +32,30 @@ app = typer.Typer(
 )
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
+
+def study_names(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from xrt.spec.loading import known_studies
+
+    return [name for name in known_studies() if name.startswith(incomplete)]
+
+
+def run_names(incomplete: str) -> list[str]:
+    """For the shell's completion: studies that have a run, and runs, newest first."""
+    from xrt.record.paths import Results
+
+    at = Results.at()
+    names = [*at.studies(), *(paths.name for paths in reversed(at.runs()))]
+    return [name for name in names if name.startswith(incomplete)]
+
+
 ResultsOption = Annotated[
     Path | None, typer.Option("--results", help="Folder of all runs. [default: ./results, or XRT_RESULTS]")
 ]
-RunArgument = Annotated[str, typer.Argument(help="A run's name; a study's name means its newest run.")]
+RunArgument = Annotated[
+    str,
+    typer.Argument(help="A run's name; a study's name means its newest run.", autocompletion=run_names),
+]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Override a field: --set search.trials=8. Repeatable.")
 ]
@@ -40,22 +67,36 @@ TrackingOption = Annotated[
 
 @app.command()
 def run(
-    study: Annotated[str, typer.Argument(help="A study's name (pawsx, xnli, mini) or a YAML file.")],
+    study: Annotated[
+        str | None,
+        typer.Argument(help="A study's name (pawsx, xnli, mini) or a YAML file.", autocompletion=study_names),
+    ] = None,
     overrides: SetOption = None,
     results: ResultsOption = None,
     tracking: TrackingOption = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Repeat this run from its record, in place of STUDY.", autocompletion=run_names
+        ),
+    ] = None,
 ) -> None:
     """Run a study: search, prune, confirm, and record all of it.
 
     Example: `python -m xrt.study run mini --set search.trials=8`
+
+    Or again, as a run was: `python -m xrt.study run --from mini-20260101-120000`
     """
     from xrt.record.paths import Results
     from xrt.spec import load_study
     from xrt.study.running import start
 
-    spec = load_study(study, overrides or [])
-    done = start(spec, Results.at(results), out, tracking)
-    summary(done.name, results)
+    if (study is None) == (origin is None):
+        raise XrtError("run: give either a study (run mini) or a run to repeat (run --from RUN).")
+    before = opened_run(origin, results) if origin else None
+    spec = load_study(study or str(before and before.paths.spec), overrides or [])
+    done = start(spec, Results.at(results), out, tracking, before)
+    summary(done, results)
     raise typer.Exit(code_of(done))
 
 
@@ -71,47 +112,48 @@ def resume(run: RunArgument, results: ResultsOption = None, tracking: TrackingOp
     opened = opened_run(run, results)
     spec = load_study(str(opened.paths.spec), [])
     carry_on(opened, spec, out, tracking)
-    summary(opened.name, results)
+    summary(opened, results)
     raise typer.Exit(code_of(opened))
 
 
 @app.command(name="list")
 def list_runs(results: ResultsOption = None) -> None:
-    """List the runs in the results folder.
+    """List the runs in the results folder, each with its answer in short.
 
     Example: `python -m xrt.study list`
     """
-    from rich.table import Table
-
     from xrt.record.paths import Results
     from xrt.record.run import Run
+    from xrt.study.tables import runs_table
 
-    table = Table("run", "status", "trials", "task", box=None, pad_edge=False)
-    for paths in Results.at(results).runs():
-        opened = Run(paths)
-        table.add_row(opened.name, opened.meta.status, str(len(opened.trials())), opened.meta.task)
-    out.print(table)
+    at = Results.at(results)
+    if not (runs := [Run(paths) for paths in at.runs()]):
+        out.print(f"No run in {at.root} yet; start one: python -m xrt.study run mini", soft_wrap=True)
+    else:
+        out.print(runs_table(runs))
 
 
 @app.command()
 def best(run: RunArgument, results: ResultsOption = None) -> None:
-    """Say what a run found, in one sentence, and show its best trials.
+    """Say what a run found: its best trials, the accuracy of the best in every pair, the answer in one sentence.
 
     Example: `python -m xrt.study best mini`
     """
-    summary(run, results)
+    summary(opened_run(run, results), results)
 
 
 @app.command()
 def sync(run: RunArgument, results: ResultsOption = None, tracking: TrackingOption = None) -> None:
-    """Write a run into MLflow again, from its record alone. What is already there stays; nothing is doubled.
+    """Write a run into MLflow again, from its record alone: its numbers, report and winner. Nothing is doubled.
 
     Example: `python -m xrt.study sync mini`
     """
+    from xrt.answers.registry import deliver
+    from xrt.answers.tracking import Synced
     from xrt.answers.tracking import sync as project
 
     opened = opened_run(run, results)
-    out.print(str(project(opened, tracking or opened.paths.results.tracking_uri)))
+    out.print(str(project(opened, tracking) + Synced(changes=deliver(opened, tracking))))
 
 
 @app.command()
@@ -139,7 +181,8 @@ def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id
 
 @app.command()
 def plan(
-    study: Annotated[str, typer.Argument(help="A study's name or a YAML file.")], overrides: SetOption = None
+    study: Annotated[str, typer.Argument(help="A study's name or a YAML file.", autocompletion=study_names)],
+    overrides: SetOption = None,
 ) -> None:
     """Say what a study would do and cost here, without running it. Times a few steps of the first encoder.
 
@@ -147,8 +190,8 @@ def plan(
     """
     from xrt.search.plan import make_plan
     from xrt.spec import load_study
-    from xrt.study.console import plan_table
     from xrt.study.running import check_before
+    from xrt.study.tables import plan_table
 
     spec = load_study(study, overrides or [])
     check_before(spec)
@@ -161,11 +204,13 @@ def status(run: RunArgument, results: ResultsOption = None) -> None:
 
     Example: `python -m xrt.study status mini`
     """
-    from xrt.study.console import holder_line
+    from xrt.answers.confirmed import confirmation
+    from xrt.answers.wording import answer
+    from xrt.study.tables import holder_line
 
     opened = opened_run(run, results)
-    summary(opened.name, results)
-    out.print(holder_line(opened))
+    out.print(trials_of(opened))
+    out.print(f"\n{answer(opened, confirmation(opened)).sentence}\n{holder_line(opened)}", soft_wrap=True)
 
 
 @app.command()
@@ -181,8 +226,8 @@ def report(run: RunArgument, results: ResultsOption = None) -> None:
 
 @app.command()
 def compare(
-    left: Annotated[str, typer.Argument(help="A run, or a study for its newest.")],
-    right: Annotated[str, typer.Argument(help="The run to compare it with.")],
+    left: RunArgument,
+    right: RunArgument,
     results: ResultsOption = None,
 ) -> None:
     """Compare two runs: what was asked differently, and whether the outcome differs.
@@ -190,7 +235,7 @@ def compare(
     Example: `python -m xrt.study compare mini-20260101-120000 mini`
     """
     from xrt.answers.compare import compare as compared
-    from xrt.study.console import comparison_table
+    from xrt.study.tables import comparison_table
 
     one, other = opened_run(left, results), opened_run(right, results)
     out.print(comparison_table(one, other, compared(one, other)))
@@ -250,26 +295,31 @@ def code_of(run: "Run") -> int:
     return 0 if any(trial.state == "finished" for trial in run.trials()) else 1
 
 
-def summary(name: str, results: Path | None) -> None:
-    """The last words of a run: its best trials, and where to look on."""
-    from xrt.answers.confirmed import confirmation
+def trials_of(run: "Run") -> "Table":
+    """The best trials of a run."""
     from xrt.answers.table import rows
-    from xrt.answers.wording import answer
     from xrt.spec import load_study
-    from xrt.study.console import trial_table
+    from xrt.study.tables import trial_table
 
-    opened = opened_run(name, results)
-    spec = load_study(str(opened.paths.spec), [])
-    out.print(trial_table(rows(opened), spec, top=10))
-    out.print(f"\n{answer(opened, confirmation(opened)).sentence}")
-    out.print(f"{opened.name}: {opened.meta.status}. Recorded in {opened.paths.root}", soft_wrap=True)
-    out.print("Browse it with: python -m xrt.study ui" + (f" --results {results}" if results else ""))
+    return trial_table(rows(run), load_study(str(run.paths.spec), []), top=10)
+
+
+def summary(run: "Run", results: Path | None) -> None:
+    """The last words of a run: its best trials, what they say, where to look on."""
+    from xrt.study.tables import last_words
+
+    out.print(trials_of(run))
+    out.print(last_words(run, f" --results {results}" if results else ""), soft_wrap=True)
 
 
 def main() -> None:
     """Run a command; a user's mistake becomes a few lines and exit code 2."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    # a shell completes by the first word of a line, so there it is the installed script, however it was asked for
+    completing = any(word.endswith("-completion") for word in sys.argv[1:2])
     try:
-        app()
+        app(prog_name="xrt" if completing else None)
     except XrtError as error:
         for problem in error.problems:
             err.print(problem, style="red", soft_wrap=True, markup=False)

@@ -9,11 +9,14 @@ from functools import partial
 
 from rich.console import Console
 
+from xrt.answers.compare import asked
+from xrt.answers.registry import deliver
 from xrt.answers.report import write_report
 from xrt.answers.tracking import Tracker
 from xrt.answers.tracking import check as check_tracking
 from xrt.data import Aligned, Split, check, load
 from xrt.errors import XrtError
+from xrt.record.environment import redact
 from xrt.record.paths import Results
 from xrt.record.run import Data, Listener, Run
 from xrt.spec.study import StudySpec
@@ -57,8 +60,14 @@ def encoders(spec: StudySpec) -> list[str]:
     return [str(option) for option in getattr(spec.space.encoder, "options", ())]
 
 
-def start(spec: StudySpec, results: Results, console: Console, tracking: str | None) -> Run:
-    """Make a new run of a study and carry it through."""
+def start(
+    spec: StudySpec, results: Results, console: Console, tracking: str | None, origin: Run | None = None
+) -> Run:
+    """Make a new run of a study and carry it through.
+
+    Args:
+        origin: The run that it repeats, if it does; what has changed since is said.
+    """
     check_before(spec)
     data, dropped = survey(spec)
     if tracking != LATER:
@@ -73,23 +82,44 @@ def start(spec: StudySpec, results: Results, console: Console, tracking: str | N
         task=spec.task.name,
         languages=spec.task.languages,
         data=data,
-        extra={"tracking": tracking, "dropped": dropped},
+        extra={"tracking": tracking, "dropped": dropped} | ({"repeats": origin.name} if origin else {}),
     )
+    if origin:
+        for name, then, now in asked(origin, run):
+            console.print(
+                f"Not as in {origin.name}: {name}: {then}, now {now}.", markup=False, soft_wrap=True
+            )
     carry_on(run, spec, console, tracking)
     return run
 
 
 def carry_on(run: Run, spec: StudySpec, console: Console, tracking: str | None) -> None:
     """Search what is left to search, confirm what is left to confirm; Ctrl-C leaves a run that can be resumed."""
-    with run.hold(), Screen(spec, console, spec.search.trials) as screen:
-        listeners: list[Listener] = [screen]
-        if tracking != LATER:
-            warn = lambda text: console.print(text, style="yellow", markup=False)  # noqa: E731
-            listeners.append(Tracker(run, tracking, warn=warn))
+
+    def warn(text: str) -> None:
+        console.print(text, style="yellow", markup=False, soft_wrap=True)
+
+    tracker = None if tracking == LATER else Tracker(run, tracking, warn=warn)
+    with run.hold(), Screen(spec, console) as screen:
+        listeners: list[Listener] = [screen, *([tracker] if tracker else [])]
         run.update_meta(status="running", ended=None)
         _tell_all(listeners, "run_started", run)
         with _ended(run, listeners):
             _search_and_confirm(run, spec, listeners, screen)
+        with console.status("Writing the report; registering the winner in MLflow"):
+            write_report(run)
+            if tracker and tracker.remedy is None:  # else MLflow is away, and that has been said
+                _deliver(run, tracking, warn)
+
+
+def _deliver(run: Run, tracking: str | None, warn: Callable[[str], None]) -> None:
+    """Report and winner into MLflow; the run has its answer whatever becomes of that."""
+    try:
+        deliver(run, tracking)
+    except Exception as error:  # whatever a store, a network or a full disk raise
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        again = f"python -m xrt.study sync {run.name}" + (f" --tracking {tracking}" if tracking else "")
+        warn(redact(f"MLflow lacks the report or the winner's model ({first[:200]}); `{again}` sends them."))
 
 
 def _search_and_confirm(run: Run, spec: StudySpec, listeners: Sequence[Listener], screen: Screen) -> None:
@@ -103,7 +133,7 @@ def _search_and_confirm(run: Run, spec: StudySpec, listeners: Sequence[Listener]
         return
     samples = candidates(spec, run.trials())
     over = frozenset(t.id for t in run.trials() if t.state in ("finished", "failed"))
-    screen.expected += len(samples) * spec.confirm.seeds
+    screen.confirming = len(samples) * spec.confirm.seeds
     run_trials(run, spec, ConfirmProposer(spec, samples, over), listeners, phase="confirm")
 
 
@@ -125,7 +155,6 @@ def _ended(run: Run, listeners: Sequence[Listener]) -> Iterator[None]:
                 run.save(trial.closed("stopped", time.time()))
         run.update_meta(status=status, ended=time.time())
         _tell_all(listeners, "run_ended", run)
-    write_report(run)
 
 
 def _tell_all(listeners: Sequence[Listener], event: str, run: Run) -> None:

@@ -1,0 +1,58 @@
+"""A trial whose checkpoint and predictions are real, but for the training: for what hands encoders on."""
+
+from pathlib import Path
+
+import torch
+
+from tests.answers import worked
+from xrt.data import TASKS, Source, load
+from xrt.record import Report, Run, TrialRecord
+from xrt.robust import checkpoint
+from xrt.robust.encoder import Encoder, load_encoder
+from xrt.robust.evaluation import Predictions, predict
+from xrt.robust.training import Recipe, start
+from xrt.spec.trial import TrialConfig
+
+TASK = TASKS["mini"]
+PAIRS = (("en", "en"), ("en", "de"), ("de", "fr"))
+MAX_TOKENS = 24  # so short that most pairs are cut
+
+
+def config_for(encoder: Path) -> TrialConfig:
+    return TrialConfig(
+        study="mini", task=TASK, source=Source("embedded"), train_rows=None, dev_rows=None, neighbours=None,
+        encoder=str(encoder), learning_rate=1e-3, method="adversarial", params=(("radius", 0.1), ("steps", 1)),
+        site="word", epochs=1.0, batch_size=8, max_tokens=MAX_TOKENS, warmup=0.1, weight_decay=0.0, clip=1.0,
+        freeze_word_embeddings=False, dropout=None, micro_batch=None, seed=5, rungs=(1.0,), rung_rows=None, test=True,
+    )  # fmt: skip
+
+
+def trained_trial(run: Run, encoder: Path) -> tuple[TrialRecord, Predictions]:
+    """A trial whose checkpoint and predictions are real, but for the training."""
+    config = config_for(encoder)
+    opened = load_encoder(config.encoder, TASK.labels, seed=77)  # another head than an export would draw
+    balance(opened)
+    place = Path("tune") / "0000" / "checkpoint_000000"
+    recipe = Recipe(1e-3, 1, 0, 0.1, 0.0, 1.0, False, None)
+    checkpoint.save(start(opened, recipe), run.paths.root / place, optimizer=False)
+    found = predict(opened, load(TASK, Source("embedded"), "test").sample(12, 0), PAIRS, MAX_TOKENS)
+    found.save(run.paths.root / place / "predictions-test.arrow")
+    params = {"encoder": str(encoder), "method": "adversarial", "adversarial.radius": 0.1}
+    trial = TrialRecord("0000", params, config.to_dict(), seed=5, checkpoint=str(place)).begun(worked.START)
+    metrics = found.matrix.metrics("final") | found.matrix.metrics("test")
+    trial = trial.reported(Report(0, 1.0, 10, worked.START + 5, metrics)).closed("finished", worked.START + 6)
+    run.save(trial)
+    return trial, found
+
+
+@torch.no_grad()
+def balance(encoder: Encoder) -> None:
+    """Move the head's bias so that a fresh encoder answers half of the pairs with each label."""
+    sample = load(TASK, Source("embedded"), "test").sample(12, 0)
+    first = [text for a, _ in PAIRS for text in sample.sentences(a).first]
+    second = [text for _, b in PAIRS for text in sample.sentences(b).second]
+    words = {"truncation": True, "max_length": MAX_TOKENS, "padding": True, "return_tensors": "pt"}
+    kinds = {"return_token_type_ids": getattr(encoder.model.config, "type_vocab_size", 0) > 1}
+    logits = encoder.model.eval()(**encoder.tokenizer(first, second, **words, **kinds)).logits
+    head = [m for m in encoder.model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == 2][-1]
+    head.bias[0] -= (logits[:, 0] - logits[:, 1]).median() + 1e-4  # no pair stands right on the fence
