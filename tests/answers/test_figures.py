@@ -118,6 +118,35 @@ def test_a_proxy_that_trials_report_becomes_a_rule(run: Run, tmp_path: Path) -> 
     assert (rule.name, rule.trial, math.isnan(rule.regret)) == ("dev/en_noise", "0000", True)
 
 
+PROBED = {
+    "mini-a": {
+        site: {
+            "distance": {a: i / 10 for i, a in enumerate(worked.TASK.targets, 1)},
+            "unrelated": 0.5,
+            "norm": 2.0,
+        }
+        for site in ("words", "states")
+    }
+}
+
+
+def test_gaps_put_each_targets_gain_beside_its_distance_under_the_winners_encoder(tmp_path: Path) -> None:
+    other = worked.make(tmp_path)
+    worked.search(other)
+    assert figures.gaps(other, None) is None
+    worked.confirm(other, seeds=2)
+    confirmed = confirmation(other)
+    assert figures.gaps(other, confirmed) is None, "nothing was probed"
+    other.update_meta(extra={"misalignment": PROBED})
+    words, states = figures.gaps(other, confirmed) or ()
+    assert (words.site, states.site, words.encoder, words.unrelated) == ("words", "states", "mini-a", 0.5)
+    assert [point.language for point in words.points] == list(worked.TASK.targets)
+    gained = {gain.name: gain for gain in figures.gains(confirmed, other.meta.languages) or ()}
+    assert words.points[2].gain == gained["acc/fr"] and words.points[2].distance == pytest.approx(0.3)
+    text = drawing.svg(lambda: drawing.draw_gaps((words, states)))
+    assert "word embeddings" in text and ">zh<" in text
+
+
 def everything(run: Run) -> dict[str, object]:
     confirmed = confirmation(run)
     assert confirmed is not None and confirmed.winner is not None

@@ -87,3 +87,15 @@ def test_a_trial_that_runs_again_has_no_end(run: Run) -> None:
 def test_long_texts_are_cut_before_mlflow_cuts_them(run: Run) -> None:
     child = projection.child(run.meta, searched(1).closed("failed", START, "x" * 20_000), "p")
     assert len(child.tags["xrt.reason"]) == 5000
+
+
+def test_the_parent_holds_each_encoders_misalignment_once(run: Run) -> None:
+    sites = {"words": {"distance": {"de": 0.4, "zh": 0.7}, "unrelated": 0.5, "norm": 2.0}}
+    run.update_meta(extra={"misalignment": {"models/my encoder": sites}, "warnings": ["zh: unknown"]})
+    said = projection.parent(run.meta, [], {}, "")
+    assert {(p.key, p.value, p.step) for p in said.points} == {
+        ("misalignment/words/my encoder/de", 0.4, 0),
+        ("misalignment/words/my encoder/zh", 0.7, 0),
+        ("misalignment/words/my encoder/unrelated", 0.5, 0),
+    }
+    assert said.tags["xrt.warnings"] == "zh: unknown"

@@ -157,3 +157,11 @@ def test_one_trial_runs_alone_and_repeats_its_numbers(finished, search):
     trial = next(t for t in search if t.state == "finished")
     printed = finished.xrt("trial", "toy", trial.id)
     assert f"{'final/mean/mixed':32} {trial.metrics['final/mean/mixed']:.4f}" in printed
+
+
+def test_the_record_holds_how_far_the_encoder_puts_translations_apart(run):
+    ((encoder, sites),) = run.meta.extra["misalignment"].items()
+    assert encoder == "encoder" and set(sites) == {"words", "states"}
+    for probed in sites.values():
+        assert set(probed["distance"]) == {"de", "fr"}
+        assert min(*probed["distance"].values(), probed["unrelated"], probed["norm"]) > 0

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
-from xrt.answers.figures import Costs, Gain, Importance, Matrix, Panel, Pruning, Tried
+from xrt.answers.figures import Costs, Gain, Gaps, Importance, Matrix, Panel, Pruning, Tried
 
 STYLE: Any = {
     "font.size": 10,
@@ -116,6 +116,34 @@ def draw_gains(gains: Sequence[Gain]) -> Figure:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:+g}" if x else "0"))
     axes.grid(axis="x", color="0.9")
     axes.set_axisbelow(True)
+    return figure
+
+
+def draw_gaps(rows: Sequence[Gaps]) -> Figure:
+    """Gain over plain against misalignment, one point a language, one panel a site."""
+    figure = _figure(3.9 * len(rows) + 0.4, 3.4)
+    first: Axes | None = None
+    for place, row in enumerate(rows):
+        first_or_none = {"sharey": first} if first else {}
+        axes = figure.add_subplot(1, len(rows), place + 1, **first_or_none)
+        first = first or axes
+        for language, x, gain in row.points:
+            if not math.isnan(gain.low):
+                axes.plot([x, x], [100 * gain.low, 100 * gain.high], color="0.6", lw=1.2, zorder=1)
+            axes.plot([x], [100 * gain.mean], "o", color="black", ms=5)
+            axes.annotate(
+                language, (x, 100 * gain.mean), xytext=(5, 4), textcoords="offset points", fontsize=9
+            )
+        axes.axhline(0, color="0.5", lw=1, ls="--")
+        axes.axvline(row.unrelated, color="0.5", lw=1, ls=":")
+        axes.set_xlabel("distance to the source language, mean norms")
+        axes.set_title({"words": "word embeddings", "states": "last layer"}.get(row.site, row.site))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:+g}" if y else "0"))
+        axes.grid(color="0.93")
+        axes.set_axisbelow(True)
+    if first:
+        first.set_ylabel("gain over plain, points")
+    figure.tight_layout()
     return figure
 
 

@@ -140,6 +140,37 @@ def gains(confirmed: Confirmation | None, languages: Sequence[str]) -> tuple[Gai
     return tuple(rows) or None
 
 
+class Gap(NamedTuple):
+    """A language: how far the encoder puts it from the source before fine-tuning, and what the method gains there."""
+
+    language: str
+    distance: float  # in mean norms at the site, as a radius
+    gain: Gain
+
+
+class Gaps(NamedTuple):
+    """One site of the encoder, `words` or `states`; `unrelated`: the distance of unrelated source sentences."""
+
+    site: str
+    encoder: str
+    points: tuple[Gap, ...]
+    unrelated: float
+
+
+def gaps(run: Run, confirmed: Confirmation | None) -> tuple[Gaps, ...] | None:
+    """The winner's gain over plain by target language against the misalignment of its encoder."""
+    found = gains(confirmed, run.meta.languages)
+    if confirmed is None or confirmed.winner is None or found is None:
+        return None
+    encoder = str(confirmed.winner.configuration.params.get("encoder"))
+    gain = {one.name.removeprefix("acc/"): one for one in found}
+    rows = []
+    for site, probed in run.meta.extra.get("misalignment", {}).get(encoder, {}).items():
+        points = tuple(Gap(a, d, gain[a]) for a, d in probed["distance"].items() if a in gain)
+        rows.append(Gaps(site, encoder, points, probed["unrelated"]))
+    return tuple(row for row in rows if len(row.points) > 1) or None
+
+
 def tried(root: Path, trial: TrialRecord, metric: str, x: float) -> Tried:
     """The accuracy of a trial on the whole dev split; its interval is NaN where its predictions are gone."""
     low = high = math.nan

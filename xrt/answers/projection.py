@@ -5,8 +5,10 @@ nor what a store already has; `tracking.py` compares the two and sends what is m
 has its step and its time from the record, sending it again changes nothing.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from xrt.answers.outcome import Outcome
 from xrt.answers.table import best, leaderboard, markdown, row
@@ -18,6 +20,7 @@ TRIAL = "xrt.trial"  # only children have it
 UID = "xrt.uid"
 # tells MLflow's pages that these are training runs, not traces of a language model
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+_FORBIDDEN = re.compile(r"[^\w .:-]")  # in the name of a metric, where a slash would make a group of its own
 LONGEST = 5000  # characters of a tag or parameter; MLflow cuts at 8,000 and 6,000
 SETTINGS = (
     *("encoder", "learning_rate", "method", "seed", "epochs", "batch_size", "max_tokens", "warmup"),
@@ -115,6 +118,7 @@ def parent(
         "xrt.task": meta.task,
         "xrt.versions": ", ".join(f"{name} {version}" for name, version in meta.versions.items()),
         "xrt.dropped": "; ".join(meta.extra.get("dropped", ())),
+        "xrt.warnings": "; ".join(meta.extra.get("warnings", ())),
         "xrt.best_trial": children.get(winner.id) if winner else None,
     }
     return Projected(
@@ -123,7 +127,7 @@ def parent(
         started=_ms(meta.started),
         ended=None if meta.ended is None else _ms(meta.ended),
         tags=_present(tags),
-        points=(*_course(meta.metric, trials), *_result(meta, trials, outcome)),
+        points=(*_course(meta.metric, trials), *_result(meta, trials, outcome), *_misalignment(meta)),
         data=meta.data,
     )
 
@@ -147,6 +151,21 @@ def _course(metric: str, trials: Sequence[TrialRecord]) -> list[Point]:
         if record is not None:
             points.append(Point(f"best/{metric}", record, step, time))
     return points
+
+
+def _misalignment(meta: Meta) -> list[Point]:
+    """`misalignment/words/mini-a/de`: what the probe of each encoder found, once."""
+    return [
+        Point(
+            f"misalignment/{site}/{_FORBIDDEN.sub('_', Path(encoder).name)}/{name}",
+            value,
+            0,
+            _ms(meta.started),
+        )
+        for encoder, sites in meta.extra.get("misalignment", {}).items()
+        for site, found in sites.items()
+        for name, value in {**found["distance"], "unrelated": found["unrelated"]}.items()
+    ]
 
 
 def _result(meta: Meta, trials: Sequence[TrialRecord], outcome: Outcome | None) -> list[Point]:

@@ -163,6 +163,8 @@ def _languages(run: Run, confirmed: Confirmation | None) -> Iterator[Block]:
         rows = figures.gains(confirmed, languages)
         caption = "Gain over plain by language, each with its own interval (not corrected for their number)."
         yield from _drawn("gains", caption, rows and (lambda: drawing.draw_gains(rows)))
+        apart = figures.gaps(run, confirmed)
+        yield from _drawn("misalignment", _apart(apart), apart and (lambda: drawing.draw_gaps(apart)))
         split = "test" if confirmed.split == "test" else "final"
         ours = confirmed.winner.configuration.trials
         theirs = confirmed.baseline.trials if confirmed.baseline else ()
@@ -174,6 +176,15 @@ def _languages(run: Run, confirmed: Confirmation | None) -> Iterator[Block]:
         if ours:
             yield Heading("Where it helps")
     yield from _matrices(ours, theirs if theirs != ours else (), languages, split, what)
+
+
+def _apart(rows: tuple[figures.Gaps, ...] | None) -> str:
+    encoder = rows[0].encoder if rows else ""
+    return (
+        f"Gain over plain against the misalignment of {encoder} before fine-tuning: the mean distance of a translation "
+        "from its source sentence (means of word pieces), in mean norms of a word piece there, the unit of a radius. "
+        "Dotted: the distance of unrelated source sentences."
+    )
 
 
 def _matrices(

@@ -74,6 +74,13 @@ def _mapped(path: Path) -> Tokens:
     return Tokens(chunk.values.to_numpy(), chunk.offsets.to_numpy())
 
 
+def unknown_share(tokenizer: Any, sentences: Sequence[str]) -> float:
+    """The share of pieces that the tokenizer does not know; 0 where it knows everything or there are none."""
+    pieces = tokenize(tokenizer, sentences).values
+    unknown = tokenizer.unk_token_id
+    return float(np.mean(pieces == unknown)) if unknown is not None and len(pieces) else 0.0
+
+
 def tokenizer_digest(tokenizer: Any) -> str:
     """Changes whenever the tokenizer would cut a sentence differently."""
     backend = getattr(tokenizer, "backend_tokenizer", None)

@@ -165,10 +165,21 @@ def check_encoder(name: str) -> None:
     error = within(PATIENCE, lambda: AutoConfig.from_pretrained(where, trust_remote_code=False))
     if error is not None:
         raise _unusable(name, error) from error
+    load_tokenizer(name)
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer alone, which must keep the two sentences of a pair in order.
+
+    Raises:
+        EncoderError: it cannot be read, or does not.
+    """
     try:
-        PairTemplate.of(AutoTokenizer.from_pretrained(where, trust_remote_code=False))
+        tokenizer = AutoTokenizer.from_pretrained(str(ENCODERS.get(name, name)), trust_remote_code=False)
+        PairTemplate.of(tokenizer)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError) as unusable:
         raise _unusable(name, unusable) from unusable
+    return tokenizer
 
 
 PATIENCE = 6.0  # seconds for the hub to send a configuration, a kilobyte

@@ -69,7 +69,7 @@ def run_trials(
     scheduler, stopped = _scheduler(spec, run, phase)
     checkpoints.sweep(run.paths, run.trials())
     narrator = Narrator(run, spec, proposer, listeners, phase, stopped)
-    resources = _resources(spec, connect())
+    resources = resources_of(spec, connect())
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
@@ -148,7 +148,8 @@ def budget(trial: TrialConfig, rung: int) -> int:
     return round(trial.rungs[rung] / trial.rungs[0])
 
 
-def _resources(spec: StudySpec, cluster: Mapping[str, float]) -> dict[str, float]:
+def resources_of(spec: StudySpec, cluster: Mapping[str, float]) -> dict[str, float]:
+    """What one trial occupies, on a cluster that has these resources."""
     gpu = spec.resources.gpu
     wanted = (1.0 if cluster.get("GPU", 0) else 0.0) if gpu == "auto" else float(gpu)
     return {"cpu": min(spec.resources.cpu, int(cluster.get("CPU", 1))), "gpu": wanted}

@@ -15,6 +15,7 @@ from xrt.answers.report import write_report
 from xrt.answers.tracking import Tracker
 from xrt.answers.tracking import check as check_tracking
 from xrt.data import Aligned, Split, check, load
+from xrt.data.tokens import unknown_share
 from xrt.errors import XrtError
 from xrt.record.environment import redact
 from xrt.record.paths import Results
@@ -30,6 +31,7 @@ class Interrupted(XrtError):
     exit_code = 130
 
 
+MOST_UNKNOWN, SENTENCES_LOOKED_AT = 0.05, 500
 LATER = "later"  # as an address of MLflow: write nothing there now; `sync` does it from the record
 
 
@@ -69,11 +71,13 @@ def start(
         origin: The run that it repeats, if it does; what has changed since is said.
     """
     check_before(spec)
-    data, dropped = survey(spec)
+    data, dropped, warnings = survey(spec)
     if tracking != LATER:
         check_tracking(results, tracking)  # last: it makes the results folder
     for line in dropped:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in warnings:
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     run = Run.create(
         results,
         spec.study,
@@ -82,7 +86,8 @@ def start(
         task=spec.task.name,
         languages=spec.task.languages,
         data=data,
-        extra={"tracking": tracking, "dropped": dropped} | ({"repeats": origin.name} if origin else {}),
+        extra={"tracking": tracking, "dropped": dropped, "warnings": warnings}
+        | ({"repeats": origin.name} if origin else {}),
     )
     if origin:
         for name, then, now in asked(origin, run):
@@ -105,7 +110,8 @@ def carry_on(run: Run, spec: StudySpec, console: Console, tracking: str | None) 
         run.update_meta(status="running", ended=None)
         _tell_all(listeners, "run_started", run)
         with _ended(run, listeners):
-            _search_and_confirm(run, spec, listeners, screen)
+            for problem in _search_and_confirm(run, spec, listeners, screen):
+                warn(problem)
         with console.status("Writing the report; registering the winner in MLflow"):
             write_report(run)
             if tracker and tracker.remedy is None:  # else MLflow is away, and that has been said
@@ -122,19 +128,26 @@ def _deliver(run: Run, tracking: str | None, warn: Callable[[str], None]) -> Non
         warn(redact(f"MLflow lacks the report or the winner's model ({first[:200]}); `{again}` sends them."))
 
 
-def _search_and_confirm(run: Run, spec: StudySpec, listeners: Sequence[Listener], screen: Screen) -> None:
+def _search_and_confirm(
+    run: Run, spec: StudySpec, listeners: Sequence[Listener], screen: Screen
+) -> list[str]:
+    """Returns what went wrong beside the trials."""
     from xrt.search.confirm import ConfirmProposer, candidates
+    from xrt.search.probing import Probing
     from xrt.search.sampler import OptunaProposer
     from xrt.search.tuning import run_trials
 
+    probing = Probing.begin(run, spec, encoders(spec))
     searched = [t for t in run.trials() if t.phase == "search"]
     run_trials(run, spec, OptunaProposer(spec, run.paths.optuna, searched), listeners, phase="search")
+    problems = probing.collect()
     if spec.confirm is None:
-        return
+        return problems
     samples = candidates(spec, run.trials())
     over = frozenset(t.id for t in run.trials() if t.state in ("finished", "failed"))
     screen.confirming = len(samples) * spec.confirm.seeds
     run_trials(run, spec, ConfirmProposer(spec, samples, over), listeners, phase="confirm")
+    return problems
 
 
 @contextlib.contextmanager
@@ -162,8 +175,8 @@ def _tell_all(listeners: Sequence[Listener], event: str, run: Run) -> None:
         getattr(listener, event)(run)
 
 
-def survey(spec: StudySpec) -> tuple[tuple[Data, ...], list[str]]:
-    """Fingerprints of the splits that this run reads (test only if it will be confirmed), and what they drop.
+def survey(spec: StudySpec) -> tuple[tuple[Data, ...], list[str], list[str]]:
+    """Fingerprints of the splits that this run reads (test only if it will be confirmed), what they drop, warnings.
 
     Reads them whole, so that a wrong row, or too few of them, is found before anything is trained.
     """
@@ -171,14 +184,31 @@ def survey(spec: StudySpec) -> tuple[tuple[Data, ...], list[str]]:
     if spec.confirm:
         wanted["test"] = "test"
     place, found, dropped = spec.data.path or spec.data.source, [], []
+    warnings: list[str] = []
     for split, context in wanted.items():
         aligned = load(spec.task, spec.data.origin, split)
         if split == "train":
             rows = min(len(aligned), spec.data.train_rows or len(aligned))
             rung_steps(spec.rungs, spec.training.epochs * math.ceil(rows / spec.training.batch_size))
+        if split == "dev":
+            warnings = [line for name in encoders(spec) for line in _unknown(name, aligned)]
         found.append(Data(spec.task.name, split, aligned.digest, len(aligned), context, place))
         dropped += _dropped(aligned)
-    return tuple(found), dropped
+    return tuple(found), dropped, warnings
+
+
+def _unknown(encoder: str, aligned: Aligned) -> Iterator[str]:
+    """A line for each language of which the encoder's tokenizer does not know a good part."""
+    from xrt.robust.encoder import load_tokenizer
+
+    tokenizer = load_tokenizer(encoder)
+    for language in aligned.languages:
+        share = unknown_share(tokenizer, aligned.sentences(language).first[:SENTENCES_LOOKED_AT])
+        if share > MOST_UNKNOWN:
+            yield (
+                f'Warning: the tokenizer of {encoder} maps {share:.0%} of the pieces of "{language}" to unknown; '
+                "scores in that language say little about this encoder."
+            )
 
 
 def _dropped(aligned: Aligned) -> list[str]:

@@ -1,0 +1,64 @@
+"""The probe of each encoder, beside the search: a Ray task with a trial's resources, its result in the record.
+
+The driver may be a small machine without the encoders' weights: so the probe runs where trials run. A study does not
+depend on it: what goes wrong is said and left out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+
+from xrt.errors import XrtError
+from xrt.record.run import Run
+from xrt.robust.encoder import load_encoder
+from xrt.robust.probe import as_plain, misalignment
+from xrt.search.scoring import evaluation_data
+from xrt.search.trial import use_threads
+from xrt.search.tuning import connect, resources_of
+from xrt.spec.study import StudySpec
+
+FIELD = "misalignment"  # of the record's `extra`: encoder -> site -> distances
+
+
+@dataclass(frozen=True)
+class Probing:
+    """Probes under way; `collect` waits for them."""
+
+    run: Run
+    tasks: dict[str, Any]  # encoder -> what Ray will return
+
+    @classmethod
+    def begin(cls, run: Run, spec: StudySpec, encoders: Sequence[str]) -> "Probing":
+        """Probe the encoders that the record does not know yet."""
+        wanted = [name for name in encoders if name not in run.meta.extra.get(FIELD, {})]
+        resources = resources_of(spec, connect())
+        remote = ray.remote(_probe).options(
+            num_cpus=resources["cpu"], num_gpus=resources["gpu"], max_retries=1
+        )
+        return cls(run, {name: remote.remote(spec, name, int(resources["cpu"])) for name in wanted})
+
+    def collect(self) -> list[str]:
+        """Write what was measured into the record; returns what could not be, one line each."""
+        known, problems = dict(self.run.meta.extra.get(FIELD, {})), []
+        for name, task in self.tasks.items():
+            try:
+                known[name] = ray.get(task)
+            except (ray.exceptions.RayError, XrtError) as error:
+                problems.append(
+                    f"{name}: its misalignment was not measured ({str(error).strip().splitlines()[-1]})"
+                )
+        self.run.update_meta(extra={FIELD: known})
+        return problems
+
+
+def _probe(spec: StudySpec, name: str, threads: int) -> dict[str, Any]:
+    """What a Ray worker does."""
+    use_threads(threads)
+    aligned = evaluation_data(spec.task, spec.data.origin, "dev", spec.data.dev_rows)
+    encoder = load_encoder(name, spec.task.labels)
+    if torch.cuda.is_available():
+        encoder.model.to("cuda")
+    return as_plain(misalignment(encoder, aligned, spec.training.max_tokens))
