@@ -13,7 +13,8 @@ from xrt.record.run import TrialRecord
 from xrt.search.sampler import Outcome, Proposal
 from xrt.spec.study import StudySpec
 
-ZERO_SHOT = ("dev/acc/{source}", "dev/{source}_noise", "dev/{source}_synonyms")
+ZERO_SHOT = "dev/acc/{source}"
+PROXIES = ("dev/{source}_noise", "dev/{source}_synonyms")
 
 
 def whole_dev(metric: str) -> str:
@@ -39,7 +40,7 @@ def candidates(spec: StudySpec, trials: Sequence[TrialRecord]) -> dict[str, dict
     best = ranked(trials, spec.search.metric)
     if not best:
         return {}
-    rules = [rule.format(source=spec.task.source) for rule in ZERO_SHOT]
+    rules = [rule.format(source=spec.task.source) for rule in (ZERO_SHOT, *PROXIES)]
     strict = [trial for rule in rules for trial in ranked(trials, rule)[:1]]
     chosen = {t.id: t.params for t in [*best[: spec.confirm.top], *strict]}
     baseline = _baseline(spec.search.metric, best, trials)
