@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from xrt.answers.projection import EXPERIMENT_TAGS, TRIAL, UID, Point, Projected
 from xrt.errors import RecordError
 from xrt.record.environment import redact
+from xrt.record.files import locked
 from xrt.record.paths import Results
 from xrt.record.values import Data
 
@@ -180,8 +181,24 @@ def client(results: Results, uri: str | None) -> MlflowClient:
     for name in ("mlflow", "alembic"):  # they talk about every table that they make
         logging.getLogger(name).setLevel(logging.WARNING)
     if uri is None:
-        results.root.mkdir(parents=True, exist_ok=True)
+        _make_store(results)
     return mlflow.MlflowClient(uri or results.tracking_uri)
+
+
+def _make_store(results: Results) -> None:
+    """Makes the local store unless it is there, whole or not at all: it takes MLflow seconds, and two runs that do
+    it at the same time, or a kill in between, would leave one that nobody can open.
+    """
+    import mlflow
+
+    results.root.mkdir(parents=True, exist_ok=True)
+    with locked(results.root / ".mlflow.lock", patience=120.0):
+        if results.mlflow_db.exists():
+            return
+        part = results.root / ".mlflow.db.tmp"
+        part.unlink(missing_ok=True)
+        mlflow.MlflowClient(f"sqlite:///{part}").search_experiments(max_results=1)
+        os.replace(part, results.mlflow_db)
 
 
 def _experiment(client: MlflowClient, study: str, artifacts: Path | None) -> str:

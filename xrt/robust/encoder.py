@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from xrt.data.batches import Batch, PairTemplate
 from xrt.data.network import within
 from xrt.errors import EncoderError, closest
 from xrt.mini import ENCODERS
+from xrt.robust.weights import check_weights
 
 
 @dataclass
@@ -138,11 +140,13 @@ def load_encoder(
         config.label2id = {label: i for i, label in enumerate(labels)}
         torch.manual_seed(seed)
         model = AutoModelForSequenceClassification.from_pretrained(
-            where, config=config, trust_remote_code=False, dtype=torch.float32
+            where, config=config, trust_remote_code=False, weights_only=True, dtype=torch.float32
         )
         tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False)
         encoder = Encoder(model, tokenizer, layer)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except EncoderError:
+        raise
+    except Exception as error:  # a foreign file makes these libraries raise whatever they like
         raise _unusable(name, error) from error
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
         raise EncoderError(
@@ -153,7 +157,7 @@ def load_encoder(
 
 
 def check_encoder(name: str) -> None:
-    """Whether an encoder's configuration and tokenizer can be read: cheap, loads no weights.
+    """Whether an encoder's configuration and tokenizer can be read, and a folder's weights are whole; loads none.
 
     Raises:
         EncoderError: they cannot.
@@ -166,6 +170,8 @@ def check_encoder(name: str) -> None:
     if error is not None:
         raise _unusable(name, error) from error
     load_tokenizer(name)
+    if Path(where).is_dir():
+        check_weights(Path(where))
 
 
 def load_tokenizer(name: str) -> Any:
@@ -177,7 +183,7 @@ def load_tokenizer(name: str) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(ENCODERS.get(name, name)), trust_remote_code=False)
         PairTemplate.of(tokenizer)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, TypeError) as unusable:
+    except Exception as unusable:  # a foreign file makes these libraries raise whatever they like
         raise _unusable(name, unusable) from unusable
     return tokenizer
 

@@ -7,6 +7,7 @@ on Ray's own experiment state, which is not even written.
 
 import logging
 import os
+import signal
 import socket
 import tempfile
 import traceback
@@ -27,6 +28,7 @@ from xrt.search import checkpoints
 from xrt.search.narrator import Narrator
 from xrt.search.pruning import Asha
 from xrt.search.sampler import Proposer
+from xrt.search.token import keep_token
 from xrt.search.trial import Between, RungReport, run_trial, use_threads
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import TrialConfig
@@ -37,6 +39,7 @@ RETRIES = (
 DISK_PATIENCE = 600.0  # seconds that a trial waits for space for a checkpoint, then it fails
 
 ENVIRONMENT = {
+    "RAY_AUTH_MODE": "token",  # nobody without the token gets in, on a shared machine neither
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the folder it was started in
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own tables: ours is shown instead
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: it ends a run that can be resumed
@@ -51,10 +54,14 @@ def connect() -> Mapping[str, float]:
     """Join the cluster that RAY_ADDRESS or this machine names, or start one here; returns its resources."""
     if not ray.is_initialized():
         os.environ.update(ENVIRONMENT)
+        keep_token()
+        on_term = signal.getsignal(signal.SIGTERM)
         workers = {"env_vars": ENVIRONMENT}
         ray.init(
             log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False, runtime_env=workers
         )
+        if callable(on_term):  # Ray has taken SIGTERM for itself: it would end the run without a word
+            signal.signal(signal.SIGTERM, on_term)
     return ray.cluster_resources()
 
 

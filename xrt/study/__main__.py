@@ -277,7 +277,13 @@ def ui(
     if not at.mlflow_db.exists():
         raise XrtError(f"{at.mlflow_db}: there is no MLflow store yet; run a study or `sync` a run first.")
     out.print(f"MLflow at http://{host}:{port} (Ctrl-C ends it)")
+    # MLflow answers only to these names, so that a page elsewhere cannot reach it through the browser
+    known = dict.fromkeys(("localhost", "127.0.0.1", host))
+    names = ",".join(
+        name + port_ for name in known for port_ in ("", ":*")
+    )  # a tunnel may end at another port
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
+    command += ["--allowed-hosts", names]
     command += ["--backend-store-uri", at.tracking_uri, "--default-artifact-root", at.mlartifacts.as_uri()]
     os.execv(sys.executable, command)
 

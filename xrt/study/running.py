@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -70,11 +71,16 @@ def start(
     Args:
         origin: The run that it repeats, if it does; what has changed since is said.
     """
+    from xrt.robust.weights import size_of
+    from xrt.search.disk import check_disk
+
     check_before(spec)
     data, dropped, warnings = survey(spec)
+    rows = {part.split: part.rows for part in data}
+    room = check_disk(spec, results.root, max(size_of(name) for name in encoders(spec)), rows)
     if tracking != LATER:
         check_tracking(results, tracking)  # last: it makes the results folder
-    for line in dropped:
+    for line in [room, *dropped]:
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in warnings:
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -105,7 +111,7 @@ def carry_on(run: Run, spec: StudySpec, console: Console, tracking: str | None) 
         console.print(text, style="yellow", markup=False, soft_wrap=True)
 
     tracker = None if tracking == LATER else Tracker(run, tracking, warn=warn)
-    with run.hold(), Screen(spec, console) as screen:
+    with run.hold(), _terminable(), Screen(spec, console) as screen:
         listeners: list[Listener] = [screen, *([tracker] if tracker else [])]
         run.update_meta(status="running", ended=None)
         _tell_all(listeners, "run_started", run)
@@ -126,6 +132,18 @@ def _deliver(run: Run, tracking: str | None, warn: Callable[[str], None]) -> Non
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         again = f"python -m xrt.study sync {run.name}" + (f" --tracking {tracking}" if tracking else "")
         warn(redact(f"MLflow lacks the report or the winner's model ({first[:200]}); `{again}` sends them."))
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM (a batch system, a machine that is taken away) and a closed terminal end a run as Ctrl-C does."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _search_and_confirm(

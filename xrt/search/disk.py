@@ -1,0 +1,69 @@
+"""How much disk a study can take at most, and whether that is there, before it starts. Knows no Ray.
+
+each trial at once    its two newest checkpoints and the one being written: weights and AdamW's two moments
+kept to the end       weights of the best, of the best under English dev, of each confirmed configuration
+every finished trial  its answers to the whole dev split; in a confirmation to test too
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from xrt.errors import RecordError
+from xrt.search.checkpoints import RUNNING
+from xrt.spec.study import StudySpec
+
+SPARE = 64 * 2**20  # bytes for records, Optuna, MLflow's store and the report
+ANSWER = 2  # bytes of a prediction and its label
+
+
+def slots(spec: StudySpec) -> int:
+    """How many trials this machine runs at once, at most."""
+    at_once = max(1, (os.cpu_count() or 1) // spec.resources.cpu)
+    gpus, share = torch.cuda.device_count(), spec.resources.gpu
+    if gpus and share != 0:
+        at_once = min(at_once, max(1, int(gpus / (1.0 if share == "auto" else share))))
+    return min(at_once, spec.search.concurrent or at_once)
+
+
+def most(spec: StudySpec, weights: int, rows: Mapping[str, int], at_once: int) -> int:
+    """The bound, in bytes, for encoders of so many bytes of `weights`, and `rows` of each split."""
+    confirmed = spec.confirm.top + 2 if spec.confirm else 0
+    trainings = confirmed * (spec.confirm.seeds if spec.confirm else 0)
+    running = at_once * (RUNNING + 1) * 3 * weights
+    kept = (min(spec.checkpoints.keep, spec.search.trials) + 1 + confirmed + 1) * weights
+    cells = len(spec.task.pairs()) * ANSWER
+    answers = cells * (spec.search.trials * rows["dev"] + trainings * (rows["dev"] + rows.get("test", 0)))
+    return running + kept + answers + SPARE
+
+
+def check_disk(spec: StudySpec, root: Path, weights: int, rows: Mapping[str, int]) -> str:
+    """One line that says the bound and what is free.
+
+    Raises:
+        RecordError: less is free than the bound.
+    """
+    bound, free = most(spec, weights, rows, slots(spec)), shutil.disk_usage(_existing(root)).free
+    scratch, place = slots(spec) * 3 * weights, Path(tempfile.gettempdir())
+    told = f"Disk: at most {_gib(bound)} in {root}, {_gib(free)} free"
+    if bound > free:
+        raise RecordError(
+            f"{told}; free some, give --results FOLDER, or lower checkpoints.keep or search.concurrent."
+        )
+    if scratch > (there := shutil.disk_usage(place).free):
+        raise RecordError(
+            f"Disk: {_gib(scratch)} for checkpoints in {place}, {_gib(there)} free; set TMPDIR."
+        )
+    return f"{told}."
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
