@@ -39,7 +39,6 @@ RETRIES = (
 DISK_PATIENCE = 600.0  # seconds that a trial waits for space for a checkpoint, then it fails
 
 ENVIRONMENT = {
-    "RAY_AUTH_MODE": "token",  # nobody without the token gets in, on a shared machine neither
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the folder it was started in
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own tables: ours is shown instead
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: it ends a run that can be resumed
@@ -51,15 +50,27 @@ ENVIRONMENT = {
 
 
 def connect() -> Mapping[str, float]:
-    """Join the cluster that RAY_ADDRESS or this machine names, or start one here; returns its resources."""
+    """Join the cluster that RAY_ADDRESS or this machine names, or start one here; returns its resources.
+
+    One that is started here asks for a token (Ray's default), unless RAY_AUTH_MODE says otherwise.
+
+    Raises:
+        XrtError: there is a cluster that cannot be joined, or none can be started.
+    """
     if not ray.is_initialized():
         os.environ.update(ENVIRONMENT)
         keep_token()
         on_term = signal.getsignal(signal.SIGTERM)
         workers = {"env_vars": ENVIRONMENT}
-        ray.init(
-            log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False, runtime_env=workers
-        )
+        try:
+            ray.init(
+                log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False, runtime_env=workers
+            )
+        except Exception as error:  # of a dozen kinds; a cluster that is gone, a token that is not its own
+            raise XrtError(
+                f"Ray: {str(error).strip().splitlines()[0]} RAY_ADDRESS=HOST:PORT names a cluster, "
+                "RAY_ADDRESS=local starts one here."
+            ) from error
         if callable(on_term):  # Ray has taken SIGTERM for itself: it would end the run without a word
             signal.signal(signal.SIGTERM, on_term)
     return ray.cluster_resources()
