@@ -157,6 +157,9 @@ def test_a_planted_link_is_found_broken(tmp_path: Path) -> None:
 def commands(text: str) -> Iterator[list[str]]:
     """The words of every `python -m xrt.study …` in a page, continued lines joined, comments left out."""
     text = re.sub(r"\\\n\s*", " ", text)
+    text = re.sub(
+        r'"([^"\n]*python -m xrt\.study [^"\n]*)"', r"\1", text
+    )  # handed to another machine, in quotes
     for command in re.findall(r"python -m xrt\.study ([a-z][^`\n]*)", text):
         yield shlex.split(command, comments=True)
 

@@ -80,7 +80,7 @@ def champion(run: Run) -> TrialRecord:
 
 def trained(run: Run, trial: TrialRecord) -> tuple[Encoder, TrialConfig]:
     """The encoder of a trial with its trained weights, its tokenizer set to what the trial used."""
-    if not trial.checkpoint or not (run.paths.root / trial.checkpoint / WEIGHTS).exists():
+    if not trial.checkpoint or not (run.fetch(trial.checkpoint) / WEIGHTS).exists():
         raise RecordError(
             f"{run.name}: trial {trial.id} ({trial.state}) has no weights at "
             f"{run.paths.root / (trial.checkpoint or 'tune')}; name another with --trial, or resume the run."

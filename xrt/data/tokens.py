@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from filelock import FileLock
 
 from xrt.data.cache import cache_folder, written_atomically
 
@@ -54,16 +55,22 @@ def tokenize_cached(tokenizer: Any, digest: str, sentences: Sequence[str]) -> To
     key = hashlib.sha256("\0".join([digest, *sentences]).encode()).hexdigest()[:32]
     path = cache_folder() / "tokens" / f"{key}.arrow"
     if not path.exists():
-        tokens = tokenize(tokenizer, sentences)
-        column = pa.LargeListArray.from_arrays(pa.array(tokens.offsets), pa.array(tokens.values))
-        table = pa.table({"ids": column})
-        with (
-            written_atomically(path) as part,
-            pa.OSFile(str(part), "wb") as sink,
-            pa.ipc.new_file(sink, table.schema) as writer,
-        ):
-            writer.write_table(table, max_chunksize=None)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock"):  # of trials that start together one cuts, the others wait for it
+            if not path.exists():
+                _write(tokenize(tokenizer, sentences), path)
     return _mapped(path)
+
+
+def _write(tokens: Tokens, path: Path) -> None:
+    column = pa.LargeListArray.from_arrays(pa.array(tokens.offsets), pa.array(tokens.values))
+    table = pa.table({"ids": column})
+    with (
+        written_atomically(path) as part,
+        pa.OSFile(str(part), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as writer,
+    ):
+        writer.write_table(table, max_chunksize=None)
 
 
 def _mapped(path: Path) -> Tokens:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from xrt.errors import RecordError, closest
+from xrt.record.remote import Remote
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RUN = re.compile(r".*-(\d{8}-\d{6})(?:-(\d+))?")
@@ -72,16 +73,23 @@ class Results:
     """The folder that holds the runs of all studies, and the MLflow store beside them."""
 
     root: Path
+    remote: Remote | None = None
 
     @staticmethod
     def at(folder: str | Path | None = None) -> "Results":
         """The folder given, else `XRT_RESULTS`, else ./results. It need not exist.
 
+        `s3://bucket/path` is mirrored by a folder in the cache, which is brought up to date here.
+
         Raises:
-            RecordError: the path cannot be written as an SQLite URI.
+            RecordError: the path cannot be written as an SQLite URI, or the bucket cannot be read.
         """
-        given = Path(folder or os.environ.get("XRT_RESULTS") or "results")
-        root = Path(os.path.abspath(given.expanduser()))
+        given = str(folder or os.environ.get("XRT_RESULTS") or "results")
+        if "://" in given:
+            remote = Remote(given)
+            remote.pull()
+            return Results(remote.here, remote)
+        root = Path(os.path.abspath(Path(given).expanduser()))
         if bad := {"?", "%"} & set(str(root)):
             raise RecordError(
                 f"results: {root}: {' and '.join(sorted(bad))} cannot stand in an SQLite address; "

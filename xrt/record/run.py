@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from xrt.errors import RecordError
 from xrt.record import environment
 from xrt.record.files import is_locked, locked, plain, read_json, sweep, sync_folder, write_json, write_text
 from xrt.record.paths import Results, RunPaths
+from xrt.record.remote import records
 from xrt.record.values import FORMAT, Data, Meta, Report, TrialRecord, decode
 
 __all__ = ["Data", "Listener", "Meta", "Report", "Run", "TrialRecord"]
@@ -93,6 +94,8 @@ class Run:
             write_json(paths.meta, asdict(meta))  # last: a run exists when this file does
             for folder in (paths.root.parent, results.root):
                 sync_folder(folder)
+            if results.remote:
+                results.remote.push(paths.spec, paths.meta)
         except BaseException:
             shutil.rmtree(paths.root, ignore_errors=True)
             raise
@@ -135,6 +138,7 @@ class Run:
         meta = self.meta
         changes["extra"] = {**meta.extra, **environment.redacted(changes.get("extra", {}))}
         write_json(self.paths.meta, asdict(replace(meta, **changes)), patience=math.inf)
+        self._publish(self.paths.meta)
         return self.meta
 
     def save(self, trial: TrialRecord) -> None:
@@ -145,6 +149,8 @@ class Run:
         if trial.reason:
             trial = replace(trial, reason=environment.redact(trial.reason))
         write_json(self.paths.trial(trial.id), asdict(trial), patience=math.inf)
+        # Optuna's memory first: a trial that it does not know would be proposed again under the same id
+        self._publish(self.paths.optuna, self.paths.trial(trial.id))
 
     def trial(self, id: str) -> TrialRecord:
         """One trial.
@@ -176,6 +182,26 @@ class Run:
             raise RecordError(problems)
         return found
 
+    def stored(self, place: str) -> tuple[str, Any]:
+        """A path of the record (they are kept relative, so that a run can be moved), as workers must name it.
+
+        Returns:
+            The path, and pyarrow's file system that it is of; None: the machines' own.
+        """
+        if remote := self.paths.results.remote:
+            return f"{remote.place(self.paths.root)}/{place}", remote.fs
+        return str(self.paths.root.resolve() / place), None
+
+    def fetch(self, place: str) -> Path:
+        """The same folder on this machine, brought from the bucket if that is where it is."""
+        if remote := self.paths.results.remote:
+            remote.fetch(self.paths.root / place)
+        return self.paths.root / place
+
+    def _publish(self, *paths: Path) -> None:
+        if remote := self.paths.results.remote:
+            remote.push(*paths)
+
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Makes this process the only one that works on the run, until the block or the process ends.
@@ -185,19 +211,36 @@ class Run:
         """
         with locked(self.paths.holder) as descriptor:
             if descriptor is None:
-                raise RecordError(
-                    f"{self.name}: is held by {self._holder_text()}; wait for it, or end it first."
-                )
+                raise self._held(self.holder())
             who = {"pid": os.getpid(), "host": environment.host(), "since": time.time()}
             # in place, not moved over: the lock is on this very file
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(plain(who)).encode(), 0)
             sweep(self.paths.root)
             sweep(self.paths.trials)
+            with self._leased(who):
+                yield
+
+    @contextmanager
+    def _leased(self, who: dict[str, Any]) -> Iterator[None]:
+        """Holds the run against other machines too, where it is in a bucket; sends all of the record at the end."""
+        remote = self.paths.results.remote
+        if remote is None:
             yield
+            return
+        with remote.lease(self.paths.root, who) as other:
+            if other is not None:
+                raise self._held(other)
+            try:
+                yield
+            finally:
+                remote.push(*records(self.paths.root))
+                remote.flush()
 
     def holder(self) -> dict[str, Any] | None:
         """Who works on the run now (`pid`, `host`, `since`); None if nobody does."""
+        if remote := self.paths.results.remote:
+            return remote.holder(self.paths.root)
         if not is_locked(self.paths.holder):
             return None
         try:
@@ -205,12 +248,12 @@ class Run:
         except RecordError:  # it has the lock and not yet written its name
             return {}
 
-    def _holder_text(self) -> str:
-        who = self.holder() or {}
-        if not {"pid", "host", "since"} <= who.keys():
-            return "another process"
-        since = datetime.fromtimestamp(float(who["since"]), UTC)
-        return f"process {who['pid']} on {who['host']} since {since:%Y-%m-%d %H:%M:%S} UTC"
+    def _held(self, who: Mapping[str, Any] | None) -> RecordError:
+        by = "another process"
+        if who and {"pid", "host", "since"} <= who.keys():
+            since = datetime.fromtimestamp(float(who["since"]), UTC)
+            by = f"process {who['pid']} on {who['host']} since {since:%Y-%m-%d %H:%M:%S} UTC"
+        return RecordError(f"{self.name}: is held by {by}; wait for it, or end it first.")
 
     def _read(self, path: Path, decoded: Callable[[Path], T]) -> T:
         try:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +51,20 @@ def save(state: TrainingState, folder: Path, *, optimizer: bool = True) -> None:
 def step_of(folder: Path) -> int | None:
     """The step of a checkpoint whose files all have the length that they should have; None of any other folder."""
     try:
-        about = json.loads((folder / PROGRESS).read_text())
-        lengths = {name: length for name, (length, _) in about["files"].items()}
-        whole = all((folder / name).stat().st_size == length for name, length in lengths.items())
-        return int(about["step"]) if whole and WEIGHTS in lengths else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        lengths = {path.name: path.stat().st_size for path in folder.iterdir()}
+        return step_in((folder / PROGRESS).read_bytes(), lengths)
+    except OSError:
+        return None
+
+
+def step_in(progress: bytes, lengths: Mapping[str, int]) -> int | None:
+    """The same of a folder that is elsewhere: what its JSON says, and the lengths of the files that are there."""
+    try:
+        about = json.loads(progress)
+        wanted = {name: length for name, (length, _) in about["files"].items()}
+        whole = all(lengths.get(name) == length for name, length in wanted.items())
+        return int(about["step"]) if whole and WEIGHTS in wanted else None
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from xrt.record.files import sync_folder
 from xrt.record.paths import RunPaths
+from xrt.record.remote import Remote
 from xrt.record.values import TrialRecord
-from xrt.robust.checkpoint import WEIGHTS, step_of
+from xrt.robust.checkpoint import PROGRESS, WEIGHTS, step_in, step_of
 from xrt.search.confirm import ZERO_SHOT, ranked, whole_dev
 from xrt.spec.study import StudySpec
 
@@ -27,15 +28,33 @@ RUNNING = 2  # checkpoints of a trial that is not over
 
 def whole(paths: RunPaths, trial: str) -> list[Path]:
     """The whole checkpoints of a trial, from whichever start of the run, newest first."""
-    steps = {folder: step_of(folder) for folder in _folders(paths, trial)}
+    steps = {folder: step(paths, folder) for folder in _folders(paths, trial)}
     found = [folder for folder, step in steps.items() if step is not None]
-    return sorted(found, key=lambda f: (steps[f] or 0, f.stat().st_mtime), reverse=True)
+    # of two at the same step the later start of the run, whose folder has the later time in its name
+    return sorted(found, key=lambda f: (steps[f] or 0, f.parts), reverse=True)
+
+
+def step(paths: RunPaths, folder: Path) -> int | None:
+    """The step of a whole checkpoint, None of a torn one."""
+    remote = paths.results.remote
+    if remote is None:
+        return step_of(folder)
+    content = remote.read(folder / PROGRESS)
+    lengths = {path.name: size for path, size in remote.sizes(folder).items()}
+    return None if content is None else step_in(content, lengths)
 
 
 def keep_newest(paths: RunPaths, trial: str, count: int) -> None:
     """Remove all but the newest `count` whole checkpoints of a trial, torn ones too."""
     kept = whole(paths, trial)[:count]
-    remove(folder for folder in _folders(paths, trial) if folder not in kept)
+    _discard(paths, [folder for folder in _folders(paths, trial) if folder not in kept])
+
+
+def _discard(paths: RunPaths, folders: Iterable[Path]) -> None:
+    folders = list(folders)
+    if remote := paths.results.remote:
+        remote.remove(*folders)
+    remove(folders)
 
 
 def remove(folders: Iterable[Path]) -> None:
@@ -47,9 +66,9 @@ def remove(folders: Iterable[Path]) -> None:
 def sweep(paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
     """Remove what a killed run left of trials that are over."""
     ended = {t.id: t.checkpoint for t in trials if t.state in ("finished", "pruned", "failed")}
-    kept = {paths.root.resolve() / place for place in ended.values() if place}
-    found = paths.tune.resolve().glob("*/*/checkpoint_*")
-    remove(folder for folder in found if folder.parent.name in ended and folder not in kept)
+    kept = {_root(paths) / place for place in ended.values() if place}
+    found = _folders(paths, "*")
+    _discard(paths, [folder for folder in found if folder.parent.name in ended and folder not in kept])
 
 
 def lighten(paths: RunPaths, spec: StudySpec, trials: Sequence[TrialRecord], newest: TrialRecord) -> None:
@@ -59,7 +78,9 @@ def lighten(paths: RunPaths, spec: StudySpec, trials: Sequence[TrialRecord], new
     for trial in trials:
         if trial.id in fallen and trial.checkpoint:
             with suppress(OSError):
-                (paths.root / trial.checkpoint / WEIGHTS).unlink()
+                if remote := paths.results.remote:
+                    remote.delete(paths.root / trial.checkpoint / WEIGHTS)
+                (paths.root / trial.checkpoint / WEIGHTS).unlink(missing_ok=True)
 
 
 def weights_kept(spec: StudySpec, trials: Sequence[TrialRecord]) -> set[str]:
@@ -90,4 +111,18 @@ def flush(folder: Path) -> None:
 
 
 def _folders(paths: RunPaths, trial: str) -> list[Path]:
-    return sorted(paths.tune.resolve().glob(f"*/{trial}/checkpoint_*"))
+    """Of a trial, or of all ("*")."""
+    if remote := paths.results.remote:
+        experiments = remote.folders(paths.tune)
+        trials = [e / trial for e in experiments] if trial != "*" else _inside(remote, experiments)
+        return sorted(f for f in _inside(remote, trials) if f.name.startswith("checkpoint_"))
+    return sorted(_root(paths).glob(f"tune/*/{trial}/checkpoint_*"))
+
+
+def _inside(remote: Remote, folders: Iterable[Path]) -> list[Path]:
+    return [inner for folder in folders for inner in remote.folders(folder)]
+
+
+def _root(paths: RunPaths) -> Path:
+    """As Tune names it; of a bucket, the folder here that mirrors it."""
+    return paths.root if paths.results.remote else paths.root.resolve()

@@ -15,8 +15,8 @@ from ray.tune.experiment import Trial
 
 from xrt.record.run import Listener, Report, Run, TrialRecord
 from xrt.record.values import Phase
-from xrt.robust.checkpoint import step_of
 from xrt.search import checkpoints
+from xrt.search.home import home_of
 from xrt.search.sampler import Outcome, Proposal, Proposer
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import build
@@ -73,8 +73,11 @@ class Narrator(tune.Callback):
         return {
             "id": proposal.id,
             "trial": config.to_dict(),
-            "resume": [str(folder) for folder in checkpoints.whole(self.run.paths, proposal.id)],
+            "resume": [
+                self.run.stored(self._place(f)) for f in checkpoints.whole(self.run.paths, proposal.id)
+            ],
             "known": len(record.reports),
+            "home": home_of(self.run, config),
             "seconds": self.spec.checkpoints.seconds,
             "folder": str(self.run.paths.tune.resolve() / self.experiment / proposal.id),
         }
@@ -109,10 +112,10 @@ class Narrator(tune.Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, checkpoint: Any, **info: Any
     ) -> None:
         record = self.trials[trial.config["id"]]
-        place = os.path.relpath(checkpoint.path, self.run.paths.root.resolve())
+        place = os.path.relpath(checkpoint.path, self.run.stored("")[0])
         self._save(replace(record, checkpoint=place))
         checkpoints.keep_newest(self.run.paths, record.id, checkpoints.RUNNING)
-        step = step_of(Path(checkpoint.path)) or 0
+        step = checkpoints.step(self.run.paths, self.run.paths.root / place) or 0
         if step > self._steps.get(record.id, -1):  # it got further than ever: it has earned its retries again
             self._steps[record.id] = step
             trial.run_metadata.num_failures = 0
@@ -122,7 +125,7 @@ class Narrator(tune.Callback):
         left = checkpoints.whole(self.run.paths, record.id) if outcome == "finished" else []
         if left:
             checkpoints.flush(left[0])
-        place = os.path.relpath(left[0], self.run.paths.root.resolve()) if left else None
+        place = self._place(left[0]) if left else None
         record = replace(record, checkpoint=place).closed(outcome, time.time(), reason)
         self._save(record)
         self.proposer.ended(record.id, outcome, record.metrics.get(self.spec.search.metric))
@@ -130,6 +133,11 @@ class Narrator(tune.Callback):
         if outcome == "finished":
             checkpoints.lighten(self.run.paths, self.spec, list(self.trials.values()), record)
         self._tell("trial_ended", record)
+
+    def _place(self, folder: Path) -> str:
+        """A folder as the record names it: relative to that of the run, so that the run can be moved."""
+        root = self.run.paths.root
+        return os.path.relpath(folder, root if self.run.paths.results.remote else root.resolve())
 
     def _save(self, record: TrialRecord, event: str | None = None) -> None:
         self.trials[record.id] = record

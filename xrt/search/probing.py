@@ -15,9 +15,10 @@ from xrt.errors import XrtError
 from xrt.record.run import Run
 from xrt.robust.encoder import load_encoder
 from xrt.robust.probe import as_plain, misalignment
+from xrt.search.packing import trial_resources
 from xrt.search.scoring import evaluation_data
 from xrt.search.trial import use_threads
-from xrt.search.tuning import connect, resources_of
+from xrt.search.tuning import connect
 from xrt.spec.study import StudySpec
 
 FIELD = "misalignment"  # of the record's `extra`: encoder -> site -> distances
@@ -34,11 +35,12 @@ class Probing:
     def begin(cls, run: Run, spec: StudySpec, encoders: Sequence[str]) -> "Probing":
         """Probe the encoders that the record does not know yet."""
         wanted = [name for name in encoders if name not in run.meta.extra.get(FIELD, {})]
-        resources = resources_of(spec, connect())
-        remote = ray.remote(_probe).options(
-            num_cpus=resources["cpu"], num_gpus=resources["gpu"], max_retries=1
-        )
-        return cls(run, {name: remote.remote(spec, name, int(resources["cpu"])) for name in wanted})
+        workers, tasks = connect(), {}
+        for name in wanted:
+            given = trial_resources(spec, workers, name)
+            probe = ray.remote(_probe).options(num_cpus=given["CPU"], num_gpus=given["GPU"], max_retries=1)
+            tasks[name] = probe.remote(spec, name, int(given["CPU"]))
+        return cls(run, tasks)
 
     def collect(self) -> list[str]:
         """Write what was measured into the record; returns what could not be, one line each."""

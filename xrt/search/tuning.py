@@ -11,11 +11,13 @@ import signal
 import socket
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
+from pyarrow.fs import LocalFileSystem
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -25,7 +27,9 @@ from xrt.record.files import patiently
 from xrt.record.run import Listener, Run
 from xrt.record.values import Phase
 from xrt.search import checkpoints
+from xrt.search.home import enter
 from xrt.search.narrator import Narrator
+from xrt.search.packing import WORKERS, Workers, described, present, trial_resources
 from xrt.search.pruning import Asha
 from xrt.search.sampler import Proposer
 from xrt.search.token import keep_token
@@ -49,8 +53,8 @@ ENVIRONMENT = {
 }
 
 
-def connect() -> Mapping[str, float]:
-    """Join the cluster that RAY_ADDRESS or this machine names, or start one here; returns its resources.
+def connect() -> Workers:
+    """Join the cluster that RAY_ADDRESS or this machine names, or start one here; says what its machines have.
 
     One that is started here asks for a token (Ray's default), unless RAY_AUTH_MODE says otherwise.
 
@@ -73,7 +77,9 @@ def connect() -> Mapping[str, float]:
             ) from error
         if callable(on_term):  # Ray has taken SIGTERM for itself: it would end the run without a word
             signal.signal(signal.SIGTERM, on_term)
-    return ray.cluster_resources()
+    if told := os.environ.get(WORKERS):
+        return described(told)
+    return present([node["Resources"] for node in ray.nodes() if node["Alive"]])
 
 
 def run_trials(
@@ -87,12 +93,20 @@ def run_trials(
     scheduler, stopped = _scheduler(spec, run, phase)
     checkpoints.sweep(run.paths, run.trials())
     narrator = Narrator(run, spec, proposer, listeners, phase, stopped)
-    resources = resources_of(spec, connect())
+    place, file_system = run.stored("tune")
+    workers = connect()
+    resources = {name: trial_resources(spec, workers, name) for name in spec.space.encoders}
+    slots = max(workers.slots(each) for each in resources.values())
+
+    def of(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([resources[config["trial"]["encoder"]]])
+
     tuner = tune.Tuner(
-        tune.with_resources(trainable, resources),
+        tune.with_resources(trainable, of),
         tune_config=tune.TuneConfig(
             num_samples=-1,
-            max_concurrent_trials=spec.search.concurrent or 0,
+            # where it is known how many will fit, Tune asks for all of them at once: an autoscaler acts on what waits
+            max_concurrent_trials=spec.search.concurrent or slots,
             search_alg=_Asking(narrator),
             scheduler=scheduler,
             reuse_actors=True,
@@ -100,7 +114,8 @@ def run_trials(
         ),
         run_config=tune.RunConfig(
             name=narrator.experiment,
-            storage_path=str(run.paths.tune.resolve()),
+            storage_path=place,
+            storage_filesystem=file_system,
             callbacks=[narrator],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             verbose=0,
@@ -129,14 +144,23 @@ def trainable(config: dict[str, Any]) -> None:
         _tell({"saved": step, "node": node}, save, Path(config["folder"]))
 
     try:
-        resume = [Path(loaded.path)] if loaded else []
-        resume += [Path(place) for place in config["resume"]]
-        run_trial(trial, report, resume, config["known"], Between(config["seconds"], keep))
+        enter(config["home"])
+        with _at_hand([loaded] if loaded else [], config["resume"]) as resume:
+            run_trial(trial, report, resume, config["known"], Between(config["seconds"], keep))
     except Exception as error:  # said once, by name; only a process that dies is tried again
         reason = str(error) if isinstance(error, XrtError) else f"{type(error).__name__}: {error}"
         if not isinstance(error, XrtError):
             traceback.print_exc()
         tune.report({"failed": reason, "budget": 0})
+
+
+@contextmanager
+def _at_hand(newest: list[tune.Checkpoint], places: Sequence[tuple[str, Any]]) -> Iterator[list[Path]]:
+    """Checkpoints as folders of this machine, best first; of those in a bucket only the best is brought here."""
+    found = newest + [tune.Checkpoint(path, file_system) for path, file_system in places]
+    remote = [c for c in found if not isinstance(c.filesystem, LocalFileSystem)]
+    with ExitStack() as stack:
+        yield [Path(stack.enter_context(c.as_directory())) for c in (found[:1] if remote else found)]
 
 
 def _tell(metrics: dict[str, Any], save: Callable[[Path], None], folder: Path) -> None:
@@ -164,13 +188,6 @@ def _tell(metrics: dict[str, Any], save: Callable[[Path], None], folder: Path) -
 def budget(trial: TrialConfig, rung: int) -> int:
     """The share of training at a rung as a whole number, in units of the first rung's: what ASHA counts in."""
     return round(trial.rungs[rung] / trial.rungs[0])
-
-
-def resources_of(spec: StudySpec, cluster: Mapping[str, float]) -> dict[str, float]:
-    """What one trial occupies, on a cluster that has these resources."""
-    gpu = spec.resources.gpu
-    wanted = (1.0 if cluster.get("GPU", 0) else 0.0) if gpu == "auto" else float(gpu)
-    return {"cpu": min(spec.resources.cpu, int(cluster.get("CPU", 1))), "gpu": wanted}
 
 
 def _scheduler(spec: StudySpec, run: Run, phase: Phase) -> tuple[TrialScheduler, set[str]]:

@@ -99,6 +99,12 @@ class Space(BaseModel):
         Methods, PlainValidator(_read_methods), PlainSerializer(_plain_methods), _read_methods
     ] = Field(description="Methods of robust training; each opens its own parameters, and only those.")
 
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """Those that trials may have."""
+        assert isinstance(self.encoder, Choice), "a range of encoders is refused when the study is read"
+        return tuple(str(option) for option in self.encoder.options)
+
     def names(self) -> tuple[str, ...]:
         """Every flat name that a sample may carry, in order: encoder, ..., method, noise.scale, ..."""
         opened = (f"{m}.{p}" for m, parameters in self.method.items() for p in parameters)

@@ -6,7 +6,7 @@ Exit codes: 0 done; 1 the run ended without a finished trial; 2 bad input; 130 i
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -50,7 +50,10 @@ def run_names(incomplete: str) -> list[str]:
 
 
 ResultsOption = Annotated[
-    Path | None, typer.Option("--results", help="Folder of all runs. [default: ./results, or XRT_RESULTS]")
+    str | None,
+    typer.Option(
+        "--results", help="Folder of all runs, or s3://bucket/path. [default: ./results, or XRT_RESULTS]"
+    ),
 ]
 RunArgument = Annotated[
     str,
@@ -61,7 +64,10 @@ SetOption = Annotated[
 ]
 TrackingOption = Annotated[
     str | None,
-    typer.Option(help="Address of MLflow, or `later`. [default: an SQLite store in the results folder]"),
+    typer.Option(
+        envvar="XRT_TRACKING",
+        help="Address of MLflow, or `later`. [default: an SQLite store in the results folder]",
+    ),
 ]
 
 
@@ -266,6 +272,9 @@ def ui(
     results: ResultsOption = None,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    cluster: Annotated[
+        str | None, typer.Option(help="Of a cluster: the file that `ray up` was given.")
+    ] = None,
 ) -> None:
     """Open MLflow's pages on the results folder, for this machine only unless asked.
 
@@ -273,6 +282,8 @@ def ui(
     """
     from xrt.record.paths import Results
 
+    if cluster:
+        tunnel(cluster)
     at = Results.at(results)
     if not at.mlflow_db.exists():
         raise XrtError(f"{at.mlflow_db}: there is no MLflow store yet; run a study or `sync` a run first.")
@@ -288,7 +299,16 @@ def ui(
     os.execv(sys.executable, command)
 
 
-def opened_run(name: str, results: Path | None) -> "Run":
+def tunnel(cluster: str) -> NoReturn:
+    """Become Ray's own ssh tunnel to MLflow on a cluster's head, which listens there on loopback."""
+    if not Path(cluster).is_file():
+        raise XrtError(f"--cluster: {cluster}: there is no such file; the one that `ray up` was given.")
+    out.print("MLflow of the cluster at http://127.0.0.1:5000 (Ctrl-C ends it)")
+    ray = str(Path(sys.executable).with_name("ray"))
+    os.execv(ray, [ray, "exec", cluster, "--port-forward", "5000", "sleep infinity"])
+
+
+def opened_run(name: str, results: str | None) -> "Run":
     """The run of that name, or the newest of the study of that name."""
     from xrt.record.paths import Results
     from xrt.record.run import Run
@@ -310,7 +330,7 @@ def trials_of(run: "Run") -> "Table":
     return trial_table(rows(run), load_study(str(run.paths.spec), []), top=10)
 
 
-def summary(run: "Run", results: Path | None) -> None:
+def summary(run: "Run", results: str | None) -> None:
     """The last words of a run: its best trials, what they say, where to look on."""
     from xrt.study.tables import last_words
 

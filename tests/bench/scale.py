@@ -1,0 +1,153 @@
+"""What a big study costs its driver: many trials that only sleep, on 16 logical slots.
+
+    python -m tests.bench.scale [TRIALS]
+
+Everything but the training is real: Ray Tune, ASHA, Optuna, the record, MLflow on SQLite. Each trial has 4 rungs of 60
+metrics and a small checkpoint; none is pruned, for each is better than those before it. Printed: the driver's time a
+report (its main thread's processor time, and the wall time in our own part of it), the share of time in which slots
+sleep, how far MLflow is behind, and the driver's memory, by quarters of the study.
+"""
+
+import sqlite3
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from xrt.answers.tracking import Tracker
+from xrt.record.paths import Results
+from xrt.record.run import Run, TrialRecord
+from xrt.search import narrator, tuning
+from xrt.search.sampler import OptunaProposer
+from xrt.spec import load_study
+
+SLOTS, RUNGS, METRICS, SLEEP = 16, 4, 60, 1.0  # seconds of a rung
+
+
+def sleeping(config: dict[str, Any]) -> None:
+    """A trial that trains nothing and reports as much as a real one."""
+    value = int(config["id"]) / 1e4
+    for rung in range(RUNGS):
+        time.sleep(SLEEP)
+        metrics = {f"dev/pair/x{i}-y": value for i in range(METRICS - 1)} | {"dev/mean/mixed": value}
+        about = {"rung": rung, "share": 3.0 ** (rung + 1 - RUNGS), "step": 10 * (rung + 1), "budget": 3**rung}
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "state").write_bytes(bytes(1000))
+            tune.report({**metrics, **about}, checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+class Watch:
+    """Counts reports and looks at the driver every few seconds; a listener."""
+
+    def __init__(self, run: Run, trials: int) -> None:
+        self.run, self.trials = run, trials
+        self.reports = self.ended = 0
+        self.own = 0.0  # seconds in our callbacks
+        self.behind: list[int] = []
+        self.memory: list[tuple[int, float]] = []
+        self._over = threading.Event()
+
+    def run_started(self, run: Run) -> None: ...
+
+    def trial_started(self, trial: TrialRecord) -> None: ...
+
+    def trial_reported(self, trial: TrialRecord) -> None:
+        self.reports += 1
+
+    def trial_ended(self, trial: TrialRecord) -> None:
+        self.ended += 1
+
+    def run_ended(self, run: Run) -> None: ...
+
+    def look(self) -> None:
+        while not self._over.wait(2.0):
+            self.memory.append((self.ended, resident()))
+            if self.ended:
+                self.behind.append(self.ended - projected(self.run))
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        thread = threading.Thread(target=self.look)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join()
+
+    def timed(self, kind: type, names: list[str]) -> None:
+        """Adds the wall time that methods take to `own`; those that call each other are counted once."""
+        for name in names:
+            setattr(kind, name, self._timed(getattr(kind, name)))
+
+    def _timed(self, method: Any) -> Any:
+        def inner(*args: Any, **kwargs: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return method(*args, **kwargs)
+            finally:
+                self.own += time.perf_counter() - began
+
+        return inner
+
+
+def resident() -> float:
+    """Memory of this process in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
+
+
+def projected(run: Run) -> int:
+    """Trials that MLflow shows as ended."""
+    with closing(sqlite3.connect(f"file:{run.paths.results.mlflow_db}?mode=ro", uri=True)) as store:
+        query = "select count(*) from runs where status in ('FINISHED', 'KILLED', 'FAILED')"
+        return int(store.execute(query).fetchone()[0])
+
+
+def main(trials: int) -> None:
+    settings = [f"search.trials={trials}", f"pruning.rungs={RUNGS}", "confirm=null"]
+    spec = load_study("mini", settings)
+    tuning.trainable = sleeping
+    ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, object_store_memory=2 * 10**8)
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run.create(Results(Path(folder)), "scale", spec.to_yaml(), metric=spec.search.metric)
+        watch, tracker = Watch(run, trials), Tracker(run, warn=print)
+        methods = ["next_config", "on_trial_start", "on_trial_result", "on_trial_complete", "on_checkpoint"]
+        watch.timed(narrator.Narrator, methods)
+        tracker.run_started(run)
+        began, cpu, all_cpu = time.perf_counter(), time.thread_time(), time.process_time()
+        with watch.looking():
+            proposer = OptunaProposer(spec, run.paths.optuna)
+            tuning.run_trials(run, spec, proposer, [watch, tracker], phase="search")
+            wall, cpu, all_cpu = (
+                time.perf_counter() - began,
+                time.thread_time() - cpu,
+                time.process_time() - all_cpu,
+            )
+            tracker.run_ended(run)
+            caught_up = time.perf_counter() - began - wall
+        report(watch, wall, cpu, all_cpu, caught_up)
+
+
+def report(watch: Watch, wall: float, cpu: float, all_cpu: float, caught_up: float) -> None:
+    count = watch.reports
+    print(f"{watch.ended} trials, {count} reports, {wall:.0f} s")
+    print(
+        f"driver, ms a report: main thread {1000 * cpu / count:.1f}, all threads {1000 * all_cpu / count:.1f} (CPU)"
+    )
+    print(f"                     ours {1000 * watch.own / count:.1f} (wall)")
+    print(f"slots busy: {count * SLEEP / wall / SLOTS:.1%}")
+    quarters = [[m for n, m in watch.memory if k <= 4 * n / watch.trials < k + 1] for k in range(4)]
+    print("driver's memory, MiB:", ", ".join(f"{max(q):.0f}" if q else "-" for q in quarters))
+    print(f"trials that MLflow is behind: at most {max(watch.behind)}; after the end {caught_up:.1f} s")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)

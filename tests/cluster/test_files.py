@@ -1,0 +1,91 @@
+import copy
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import ValidationError
+from ray.autoscaler._private.util import prepare_config, validate_config
+
+from tests.conftest import ROOT
+from xrt.search.packing import described
+
+FILES = {name: yaml.safe_load((ROOT / name).read_text()) for name in ("cluster.yaml", "cluster.local.yaml")}
+AWS = FILES["cluster.yaml"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_ray_takes_the_file(name):
+    validate_config(prepare_config(copy.deepcopy(FILES[name])))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda c: c.update(providr={}),
+        lambda c: c["available_node_types"]["gpu-spot"].update(min_worker=1),
+        lambda c: c["available_node_types"]["head"].update(resources={"GPU": "one"}),
+        lambda c: c.update(head_node_type="hed"),
+    ],
+)
+def test_ray_refuses_a_file_with_a_mistake(spoil):
+    config = copy.deepcopy(AWS)
+    spoil(config)
+    with pytest.raises((ValidationError, ValueError, AssertionError, KeyError)):
+        validate_config(prepare_config(config))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_head_runs_no_trials_and_shows_nothing_to_the_world(name):
+    start = FILES[name]["head_start_ray_commands"][-1]
+    assert {"--num-cpus=0", "--num-gpus=0", "--dashboard-host=127.0.0.1"} <= set(start.split())
+    script = (ROOT / "cluster" / "mlflow.sh").read_text()
+    assert "--host 127.0.0.1" in script and "-h ''" in script, (
+        "MLflow on loopback, PostgreSQL on no network at all"
+    )
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_node_asks_for_the_token_and_works_in_the_checkout(name):
+    config = FILES[name]
+    assert "~/.ray/auth_token" in config["file_mounts"] and "~/xrt" in config["file_mounts"]
+    assert any("RAY_AUTH_MODE=token" in command for command in config["setup_commands"])
+    for kind in ("head", "worker"):
+        assert config[f"{kind}_start_ray_commands"][-1].startswith("cd ~/xrt &&")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_the_file_says_of_its_workers_is_what_they_are(name):
+    text = "\n".join(FILES[name]["setup_commands"])
+    workers = described(re.search(r"XRT_WORKERS=(\S+)", text)[1])
+    config = FILES[name]
+    assert workers.count == config["max_workers"]
+    for kind, node in config.get("available_node_types", {}).items():
+        if kind != "head":
+            assert node["resources"] == {"CPU": workers.cpus, "GPU": workers.gpus}
+
+
+def test_workers_on_aws_come_with_the_work_on_spot_first_and_go_when_idle():
+    types = AWS["available_node_types"]
+    assert AWS["idle_timeout_minutes"] <= 10 and not AWS["provider"]["cache_stopped_nodes"]
+    assert all(node["min_workers"] == 0 for node in types.values())
+    assert types["head"]["max_workers"] == 0 and "InstanceMarketOptions" not in types["head"]["node_config"]
+    spot, fallback = types["gpu-spot"], types["gpu-on-demand"]
+    assert spot["node_config"] == {
+        **fallback["node_config"],
+        "InstanceMarketOptions": {"MarketType": "spot"},
+    }
+    assert spot["max_workers"] > fallback["max_workers"]
+
+
+def test_machines_on_aws_have_own_groups_roles_and_encrypted_disks():
+    for node in AWS["available_node_types"].values():
+        config = node["node_config"]
+        assert config["SecurityGroupIds"] and config["IamInstanceProfile"], "Ray's own are open to the world"
+        assert config["MetadataOptions"] == {"HttpTokens": "required"}
+        assert all(disk["Ebs"]["Encrypted"] for disk in config["BlockDeviceMappings"])
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "cluster").glob("*.sh")), ids=lambda path: path.name)
+def test_a_script_is_whole_and_stops_at_the_first_error(path: Path):
+    assert path.read_text().startswith("#!/usr/bin/env bash\n") and "set -euo pipefail" in path.read_text()

@@ -1,0 +1,127 @@
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.bucket import Bucket
+from xrt.errors import RecordError
+from xrt.record.paths import Results
+from xrt.record.remote import records
+from xrt.record.run import Run
+from xrt.record.values import Report, TrialRecord
+
+TRIAL = TrialRecord(id="0000", params={"method": "plain"}, config={"method": "plain"}, seed=7)
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    """From here on, this process is another machine, with a cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place))
+
+
+def begin(bucket: Bucket) -> Run:
+    return Run.create(Results.at(bucket.address), "toy", "study: toy\n", metric="dev/mean/mixed")
+
+
+def test_another_machine_reads_what_was_written(bucket, monkeypatch, tmp_path):
+    run = begin(bucket)
+    run.save(TRIAL.begun(5.0))
+    machine(monkeypatch, tmp_path / "laptop")
+    there = Run.open(Results.at(bucket.address), "toy")
+    assert there.meta == run.meta and there.spec_yaml == "study: toy\n"
+    assert there.trials() == run.trials() and there.paths.root != run.paths.root
+
+
+def test_what_changed_is_fetched_again(bucket, monkeypatch, tmp_path):
+    run = begin(bucket)
+    run.save(TRIAL)
+    machine(monkeypatch, tmp_path / "laptop")
+    there = Run.open(Results.at(bucket.address), "toy")
+    for rung in range(3):
+        run.save(TRIAL.reported(Report(rung, 0.3, 10, 1.0, {"dev/mean/mixed": 0.5})))
+        there.paths.results.remote.pull()
+        assert there.trial("0000").last.rung == rung
+
+
+def test_a_file_that_is_held_here_is_never_replaced_by_an_older_one(bucket):
+    run = begin(bucket)
+    run.save(TRIAL)
+    with run.hold():
+        run.paths.trial("0000").write_text("newer than the bucket knows")
+        run.paths.results.remote.pull()
+        assert run.paths.trial("0000").read_text() == "newer than the bucket knows"
+        run.save(TRIAL)
+
+
+def test_only_one_machine_works_on_a_run(bucket, monkeypatch, tmp_path):
+    run = begin(bucket)
+    with run.hold():
+        machine(monkeypatch, tmp_path / "other")
+        other = Run.open(Results.at(bucket.address), "toy")
+        assert other.holder()["pid"]
+        with pytest.raises(RecordError, match="is held by process"), other.hold():
+            pass
+    assert other.holder() is None
+    with other.hold():
+        pass
+
+
+def test_a_machine_that_has_gone_silent_is_succeeded(bucket, monkeypatch, tmp_path):
+    run = begin(bucket)
+    remote, silent = run.paths.results.remote, time.time() - 100
+    place = remote.place(run.paths.holder)
+    remote.write(place, f'{{"pid": 1, "host": "gone", "since": 0, "seen": {silent}}}'.encode())
+    with run.hold():
+        assert run.holder()["pid"] != 1
+
+
+def test_a_bucket_that_is_away_stops_nobody_and_gets_everything_later(bucket, monkeypatch, tmp_path):
+    run = begin(bucket)
+    remote = run.paths.results.remote
+    there = remote.fs
+    with monkeypatch.context() as away:
+        away.setattr(remote, "write", lambda *_: (_ for _ in ()).throw(OSError("no answer")))
+        run.save(TRIAL.begun(5.0))
+        run.update_meta(status="stopped")
+        with pytest.raises(RecordError, match="2 files could not be sent"):
+            remote.flush()
+    assert remote.fs is there
+    remote.flush()
+    machine(monkeypatch, tmp_path / "laptop")
+    other = Run.open(Results.at(bucket.address), "toy")
+    assert other.meta.status == "stopped" and other.trial("0000").state == "running"
+
+
+def test_of_tunes_folder_only_predictions_are_fetched(bucket, monkeypatch, tmp_path):
+    run = begin(bucket)
+    remote = run.paths.results.remote
+    checkpoint = "tune/search-1/0000/checkpoint_000002"
+    path, system = run.stored(checkpoint)
+    assert system is remote.fs
+    for name in ("model.safetensors", "predictions-dev.arrow"):
+        remote.write(f"{path}/{name}", b"content")
+    machine(monkeypatch, tmp_path / "laptop")
+    there = Run.open(Results.at(bucket.address), "toy")
+    folder = there.paths.root / checkpoint
+    assert [p.name for p in folder.iterdir()] == ["predictions-dev.arrow"]
+    assert (there.fetch(checkpoint) / "model.safetensors").read_bytes() == b"content"
+    assert folder / "predictions-dev.arrow" in records(there.paths.root)
+    remote.remove(run.paths.root / checkpoint)
+    assert remote.sizes(run.paths.root / checkpoint) == {}
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("s3://KEY:SECRET@bucket/path", "credentials do not belong into an address"),
+        ("ftp://bucket/path", "for example s3://bucket/path"),
+    ],
+)
+def test_an_address_of_no_use_is_refused_without_its_secrets(address, expected):
+    with pytest.raises(RecordError, match=expected) as caught:
+        Results.at(address)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_bucket_that_is_not_there_is_named(bucket):
+    with pytest.raises(RecordError, match="nowhere"):
+        Results.at(bucket.address.replace("results", "nowhere"))
