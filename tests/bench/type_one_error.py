@@ -63,7 +63,7 @@ def rates(world: World, repeats: int, rng: np.random.Generator) -> dict[str, flo
     return {name: float(np.mean(hits)) for name, hits in found.items()}
 
 
-def main(repeats: int = 400) -> None:
+def main(repeats: int = 2000) -> None:
     print(
         f"{repeats} repeats of each: 95 % of these shares lie within {196 * np.sqrt(0.05 * 0.95 / repeats):.1f} points"
     )

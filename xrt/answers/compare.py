@@ -96,7 +96,7 @@ def _score(run: Run, found: Confirmation | None, name: str) -> Estimate:
 def asked(left: Run, right: Run) -> Iterator[tuple[str, str, str]]:
     """What differs in the study, in the libraries, in the data: name, left, right."""
     for kind, ours, theirs in (
-        ("", _fields(left), _fields(right)),
+        ("", fields(left), fields(right)),
         ("version of ", left.meta.versions, right.meta.versions),
         ("data: ", _digests(left), _digests(right)),
     ):
@@ -109,9 +109,9 @@ def _digests(run: Run) -> dict[str, str]:
     return {f"{data.name}/{data.split}": f"{data.rows} rows, {data.digest[:12]}" for data in run.meta.data}
 
 
-def _fields(run: Run) -> dict[str, str]:
+def fields(run: Run) -> dict[str, str]:
     """The study as flat fields: `search.trials`."""
-    return dict(_flat(yaml.safe_load(run.spec_yaml), ""))
+    return dict(_flat(yaml.safe_load(run.spec_yaml), "")) if run.spec_yaml.strip() else {}
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from xrt.answers.outcome import Outcome
 from xrt.answers.table import best, leaderboard, markdown, row
@@ -98,6 +99,7 @@ def parent(
     children: Mapping[str, str],
     place: str,
     outcome: Outcome | None = None,
+    asked: Mapping[str, str] = MappingProxyType({}),
 ) -> Projected:
     """The MLflow run of the run itself.
 
@@ -106,6 +108,7 @@ def parent(
         children: Their MLflow run ids, by trial id.
         place: The address of the experiment in MLflow's pages, for links.
         outcome: What the run says, when it has ended.
+        asked: The fields of the study, which become its parameters.
     """
     winner = best([row(trial) for trial in trials], meta.metric)
     tags = {
@@ -127,6 +130,7 @@ def parent(
         started=_ms(meta.started),
         ended=None if meta.ended is None else _ms(meta.ended),
         tags=_present(tags),
+        params=_present(asked),
         points=(*_course(meta.metric, trials), *_result(meta, trials, outcome), *_misalignment(meta)),
         data=meta.data,
     )

@@ -75,6 +75,7 @@ figcaption { color: #444; font-size: .9rem; max-width: 48rem; }
 pre { background: #f4f4f4; padding: .8rem 1rem; overflow-x: auto; border-radius: 5px; font-size: .85rem; }
 summary { cursor: pointer; } td { overflow-wrap: break-word; max-width: 34rem; }
 td:first-child { white-space: nowrap; }
+@media (max-width: 44rem) { figure { overflow-x: auto; } figure img { max-width: none; } }
 @media print { body { max-width: none; } details > * { display: block; } figure, tr { break-inside: avoid; } }
 """
 

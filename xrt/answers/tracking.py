@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xrt.answers import projection
+from xrt.answers.compare import fields
 from xrt.answers.outcome import outcome
 from xrt.answers.projection import Projected
 from xrt.answers.store import Store, Stored, client
@@ -221,11 +222,12 @@ class _Projector:
     def _push(self) -> Synced:
         meta, trials = self._run.meta, self._run.trials()
         stored = self._stored = self._store.runs(meta.uid) if self._stored is None else self._stored
-        said = outcome(self._run)
+        said, asked = outcome(self._run), fields(self._run)
 
         def parent() -> Projected:
             ids = {key: known.id for key, known in stored.items() if key}
-            return projection.parent(meta, trials, ids, f"#/experiments/{self._store.experiment}", said)
+            place = f"#/experiments/{self._store.experiment}"
+            return projection.parent(meta, trials, ids, place, said, asked)
 
         # children name the parent, so it is made first; it counts and links them, so it is completed last
         done = self._make(stored, "", parent())

@@ -1,0 +1,129 @@
+"""Every command's example in its `--help` runs, on the toy study; a run can be repeated from its record."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from tests.study.conftest import free_port, served
+from xrt.record.paths import Results
+from xrt.record.run import Run
+from xrt.study.__main__ import app
+
+EXAMPLE = re.compile(r"`python -m xrt\.study ([^`]+)`")
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+EXAMPLES = [(name, words) for name, command in COMMANDS.items() for words in EXAMPLE.findall(command.help)]
+SAYS = {
+    "list": "on mixed pairs",
+    "best": "Accuracy, %",
+    "sync": "MLflow had everything.",
+    "trial": "final/mean/mixed",
+    "plan": "exhaustive",
+    "status": "Nobody works on it.",
+    "report": "report.html",
+    "compare": "difference",
+    "export": "build/winner",
+}
+ALONE = {"run", "resume", "ui"}  # in processes of their own: they start Ray, or a server
+
+
+def test_every_command_has_an_example_of_itself() -> None:
+    assert {name for name, _ in EXAMPLES} == set(COMMANDS) == set(SAYS) | ALONE
+    assert all(shlex.split(words)[0] == name for name, words in EXAMPLES)
+
+
+def on_the_toy(words: str, run: str) -> list[str]:
+    """An example's words, of the toy study in place of mini."""
+    name, *rest = shlex.split(words)
+    study = "toy.yaml" if name in ("run", "plan") else "toy"
+    told = {"mini": study, "mini-20260101-120000": run, "5001": str(free_port())}
+    return [name, *(told.get(word, word) for word in rest)]
+
+
+@pytest.fixture(scope="module")
+def run(finished) -> Run:
+    return Run.open(Results.at(finished.folder / "results"), "toy")
+
+
+@pytest.mark.parametrize(("name", "words"), [e for e in EXAMPLES if e[0] in SAYS], ids=lambda v: v.split()[0])
+def test_the_example_runs(finished, run, monkeypatch, name, words) -> None:
+    monkeypatch.chdir(finished.folder)
+    done = CliRunner().invoke(app, on_the_toy(words, run.name), catch_exceptions=False)
+    assert done.exit_code == 0 and SAYS[name] in done.output, done.output
+    if name == "compare":
+        assert "no reliable difference: 0.0 points" in done.output.lower()
+
+
+@pytest.mark.slow
+def test_the_ui_serves_the_run_and_its_report_over_http(finished, run) -> None:
+    [words] = [words for name, words in EXAMPLES if name == "ui"]
+    command = [sys.executable, "-m", "xrt.study", *on_the_toy(words, run.name)]
+    with served(command, finished.folder, f"http://127.0.0.1:{command[-1]}") as address:
+        asked = json.dumps({"experiment_ids": ["1"], "filter": "tags.`xrt.outcome` = 'finished'"}).encode()
+        request = urllib.request.Request(
+            f"{address}/api/2.0/mlflow/runs/search", asked, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            runs = json.load(answer)["runs"]
+        [parent] = [r for r in runs if r["info"]["run_name"] == run.name]
+        page = f"{address}/get-artifact?path=report.html&run_uuid={parent['info']['run_id']}"
+        with urllib.request.urlopen(page, timeout=30) as answer:
+            assert answer.read() == (run.paths.root / "report.html").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_run_repeated_from_its_record_gives_the_same_table_and_an_ended_one_resumes(tmp_path, toy) -> None:
+    first, again = (words for name, words in EXAMPLES if name == "run")
+    place = ["--results", str(tmp_path)]
+    small = "--set search.trials=4 --set search.concurrent=1 --set confirm=null --set training.epochs=1"
+    toy.xrt(*on_the_toy(first, ""), *shlex.split(small), *place)
+    one = Run.open(Results.at(tmp_path), "toy")
+    printed = toy.xrt(*on_the_toy(again, one.name), *place)
+    other = Run.open(Results.at(tmp_path), "toy")
+    assert other.name != one.name and other.spec_yaml == one.spec_yaml
+    assert "Not as in" not in printed and other.meta.extra["repeats"] == one.name
+    assert table_of(other) == table_of(one)
+    [resume] = [words for name, words in EXAMPLES if name == "resume"]
+    toy.xrt(*on_the_toy(resume, ""), *place)
+    assert table_of(Run(other.paths)) == table_of(one)
+
+
+def table_of(run: Run) -> list[tuple]:
+    """All that a run measured but for speeds and times."""
+    return [
+        (t.id, t.params, t.state, [{k: v for k, v in r.metrics.items() if "per_second" not in k} for r in t.reports])
+        for t in run.trials()
+    ]  # fmt: skip
+
+
+def test_a_study_and_a_run_to_repeat_are_not_both_given(toy) -> None:
+    for words in (["run"], ["run", "toy.yaml", "--from", "toy"]):
+        assert "either a study" in toy.xrt(*words, code=2)
+
+
+def test_a_shell_completes_commands_studies_and_runs(finished, run) -> None:
+    def completed(line: str) -> list[str]:
+        code = "import sys; sys.argv = ['xrt']; from xrt.study.__main__ import main; main()"
+        words = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+        asked = {**os.environ, "_XRT_COMPLETE": "complete_bash", **words}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=finished.folder, env=asked, capture_output=True, text=True
+        )
+        return done.stdout.split()
+
+    assert completed("xrt res") == ["resume"]
+    assert completed("xrt run paw") == ["pawsx"]
+    assert completed("xrt best toy") == ["toy", run.name]
+
+
+def test_completion_is_of_the_installed_script(toy) -> None:
+    script = toy.xrt("--show-completion", "bash")
+    assert "_XRT_COMPLETE=complete_bash" in script and Path(script.split()[-1]).name == "xrt"

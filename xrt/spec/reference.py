@@ -1,0 +1,139 @@
+"""The reference of study files, from the models: `python -m xrt.spec.reference > docs/study-file.md`."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from xrt.robust.methods import METHODS
+from xrt.spec.problems import LARGEST_WHOLE
+from xrt.spec.sections import Section
+from xrt.spec.space import Space, default_of, parameters_of
+from xrt.spec.study import StudySpec
+from xrt.spec.tasks import OwnTask
+from xrt.spec.values import Kind
+
+HEAD = """\
+# Study files
+
+A study is one YAML file; `--set training.epochs=2` overrides any field of it and can be repeated. A field that is
+not named here is refused, with the nearest one that is. Only `task` and `space` must be given.
+
+*Made from the program by `python -m xrt.spec.reference`; a test sees to it that it is current.*
+"""
+VALUES = """\
+A value of `encoder`, `learning_rate` or a method's parameter is one of:
+
+| value | example | |
+|---|---|---|
+| a constant | `2.0e-5` | not searched |
+| a choice | `[1, 2, 3]` | one of these |
+| a range | `{uniform: [0.1, 0.5]}` | any number between, both ends included |
+| a range over magnitudes | `{log: [1.0e-5, 1.0e-3]}` | the same, uniform in the logarithm |
+| a range of whole numbers | `{int: [1, 5]}` | |
+"""
+
+
+def reference() -> str:
+    """The whole page."""
+    own = "The name of a task that ships (`pawsx`, `xnli`, `mini`), or one of your own, read from a folder:"
+    parts = [HEAD, _top(), "## task", own, _fields(OwnTask), "## space", VALUES]
+    parts += [_table(("field", "", "default"), _space()), "The methods and what each opens:", _methods()]
+    for name, model in sections().items():
+        more = " `null` skips it." if StudySpec.model_fields[name].annotation is not model else ""
+        parts += [f"## {name}", f"{(model.__doc__ or '').strip()}{more}", _fields(model)]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def sections() -> dict[str, type[Section]]:
+    """The sections of a study file by their names; those that may be null included."""
+    found = {}
+    for name, field in StudySpec.model_fields.items():
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, Section):
+                found[name] = kind
+    return found
+
+
+def _top() -> str:
+    described = {name: field.description or "" for name, field in StudySpec.model_fields.items()}
+    link = {name: f"[`{name}`](#{name})" for name in ("task", "space", *sections())}
+    return _table(("field", ""), [(link.get(n, f"`{n}`"), told) for n, told in described.items()])
+
+
+def _fields(model: type[BaseModel]) -> str:
+    rows = []
+    schema = model.model_json_schema()
+    for name, field in schema["properties"].items():
+        default = "must be given" if name in schema.get("required", ()) else f"`{_yaml(field['default'])}`"
+        rows.append((f"`{name}`", field["description"], _allowed(field), default))
+    return _table(("field", "", "allowed", "default"), rows)
+
+
+def _space() -> Iterator[Sequence[str]]:
+    for name, field in Space.model_fields.items():
+        yield f"`{name}`", field.description or "", "must be given"
+
+
+def _methods() -> str:
+    rows = []
+    for name, method in METHODS.items():
+        opened = parameters_of(method)
+        rows += [
+            (
+                f"`{name}`" if i == 0 else "",
+                f"`{parameter}`",
+                _kind(kind),
+                _default(default_of(method, parameter)),
+            )
+            for i, (parameter, kind) in enumerate(opened.items())
+        ] or [(f"`{name}`", "", "", "")]
+    return _table(("method", "parameter", "allowed", "default"), rows)
+
+
+def _kind(kind: Kind) -> str:
+    if kind.type == "site":
+        return "`word`, or `layer:3`: behind the third layer"
+    whole = "a whole number" if kind.type == "whole" else "a number"
+    return f"{whole}, {'above' if kind.above else 'at least'} {kind.low:g}"
+
+
+def _default(value: object) -> str:
+    return "must be given" if value is None else f"`{value}`"
+
+
+def _allowed(field: dict[str, Any]) -> str:
+    """What a field of the schema accepts, in words."""
+    if "anyOf" in field:
+        return " or ".join(_allowed(one) for one in field["anyOf"])
+    if values := field.get("enum") or ([field["const"]] if "const" in field else []):
+        return ", ".join(f"`{value}`" for value in values)
+    name = {"integer": "a whole number", "number": "a number", "boolean": "`true`, `false`"}.get(
+        field["type"]
+    )
+    name = name or {"null": "`null`", "array": "a list", "string": "text"}[field["type"]]
+    bounds = {
+        "minimum": "at least",
+        "exclusiveMinimum": "above",
+        "maximum": "at most",
+        "exclusiveMaximum": "below",
+    }
+    told = [
+        f"{word} {field[key]:g}"
+        for key, word in bounds.items()
+        if key in field and field[key] < LARGEST_WHOLE
+    ]
+    return ", ".join([name, *told])
+
+
+def _yaml(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+if __name__ == "__main__":
+    print(reference(), end="")
