@@ -284,4 +284,9 @@ def _decode_trial(path: Path) -> TrialRecord:
     trial = decode(TrialRecord, read_json(path), path)
     if trial.id != path.stem:
         raise RecordError(f"{path}: id: {trial.id!r} is not allowed; the file's name says {path.stem!r}.")
+    place = Path(trial.checkpoint or ".")
+    if place.is_absolute() or ".." in place.parts:
+        raise RecordError(
+            f"{path}: checkpoint: {str(place)[:80]!r} is not allowed; it leaves the run's folder."
+        )
     return trial

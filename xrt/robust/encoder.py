@@ -7,6 +7,7 @@ Letters: B pairs, T tokens, D width, C classes.
 """
 
 import logging
+import pickle
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from xrt.data.batches import Batch, PairTemplate
 from xrt.data.network import within
 from xrt.errors import EncoderError, closest
 from xrt.mini import ENCODERS
-from xrt.robust.weights import check_weights
+from xrt.robust.weights import check_weights, refused
 
 
 @dataclass
@@ -146,6 +147,8 @@ def load_encoder(
         encoder = Encoder(model, tokenizer, layer)
     except EncoderError:
         raise
+    except pickle.UnpicklingError as error:  # PyTorch's own text advises to run what it has refused
+        raise refused(f"{name}: pytorch_model.bin") from error
     except Exception as error:  # a foreign file makes these libraries raise whatever they like
         raise _unusable(name, error) from error
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:

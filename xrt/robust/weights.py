@@ -37,10 +37,15 @@ def check_weights(folder: Path) -> None:
         except (OSError, SafetensorError) as error:
             raise EncoderError(f"encoder: {file}: is torn or no safetensors file ({error}).") from error
         except Exception as error:  # unpickling raises whatever the file makes it raise
-            raise EncoderError(
-                f"encoder: {file}: is refused: it is no plain file of weights, and a pickle may run any code. "
-                f"Convert it, where you trust it, to {SAFE}."
-            ) from error
+            raise refused(str(file)) from error
+
+
+def refused(what: str) -> EncoderError:
+    """The answer to a pickle of anything but tensors."""
+    return EncoderError(
+        f"encoder: {what}: is refused: it is no plain file of weights, and a pickle may run any code. "
+        f"Convert it, where you trust it, to {SAFE}."
+    )
 
 
 def _parts(file: Path) -> list[Path]:

@@ -15,6 +15,7 @@ import torch
 
 from xrt.errors import RecordError
 from xrt.search.checkpoints import RUNNING
+from xrt.search.confirm import PROXIES
 from xrt.spec.study import StudySpec
 
 SPARE = 64 * 2**20  # bytes for records, Optuna, MLflow's store and the report
@@ -32,7 +33,7 @@ def slots(spec: StudySpec) -> int:
 
 def most(spec: StudySpec, weights: int, rows: Mapping[str, int], at_once: int) -> int:
     """The bound, in bytes, for encoders of so many bytes of `weights`, and `rows` of each split."""
-    confirmed = spec.confirm.top + 2 if spec.confirm else 0
+    confirmed = spec.confirm.top + len(PROXIES) + 2 if spec.confirm else 0  # by English dev too, and plain
     trainings = confirmed * (spec.confirm.seeds if spec.confirm else 0)
     running = at_once * (RUNNING + 1) * 3 * weights
     kept = (min(spec.checkpoints.keep, spec.search.trials) + 1 + confirmed + 1) * weights

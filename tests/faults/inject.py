@@ -1,0 +1,240 @@
+"""The faults: each disturbs a small study and lets it come to its end, by `resume` where it was stopped.
+
+Each returns how often it struck. Random points are drawn from a seeded generator; where they fall in a run still
+depends on the machine, which is the purpose.
+"""
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.faults.small import (
+    OVER,
+    Study,
+    descendants,
+    named,
+    trial_processes,
+    wait_for,
+)
+from xrt.search.tuning import RETRIES
+
+
+def none(study: Study, count: int, seed: int) -> int:
+    """No fault: the undisturbed run."""
+    study.finish(study.start())
+    return 0
+
+
+def trials_killed(study: Study, count: int, seed: int) -> int:
+    """SIGKILL to the process of a trial, as a machine without memory does, at random points of its training.
+
+    Never more often in a row than a trial is tried again without having got further.
+    """
+    draw, process, done, in_a_row, reached = random.Random(seed), study.start(), 0, 0, None
+    while done < count and wait_for(lambda: bool(trial_processes(process)), process):
+        wait_for(lambda: _training(study), process)
+        time.sleep(draw.uniform(0.0, 1.5))
+        now, in_a_row = _progress(study), in_a_row + 1
+        if now != reached:
+            reached, in_a_row = now, 1
+        if in_a_row > RETRIES:
+            continue
+        for pid in trial_processes(process)[:1]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                done += 1
+            wait_for(lambda pid=pid: pid not in trial_processes(process), process)
+    study.finish(process)
+    return done
+
+
+def driver_killed(study: Study, count: int, seed: int) -> int:
+    """SIGKILL to the driver at random points, also while it starts; then `resume`."""
+    return _driver_stopped(study, count, seed, signal.SIGKILL)
+
+
+def driver_terminated(study: Study, count: int, seed: int) -> int:
+    """SIGTERM to the driver, as batch systems and spot machines send it; then `resume`."""
+    return _driver_stopped(study, count, seed, signal.SIGTERM)
+
+
+def _driver_stopped(study: Study, count: int, seed: int, how: int) -> int:
+    draw, process, done = random.Random(seed), study.start(), 0
+    while done < count:
+        if draw.random() < 0.8:  # most in mid-training, some while it starts
+            wait_for(lambda: _training(study), process)
+        time.sleep(draw.uniform(0.0, 3.0))
+        if process.poll() is not None:
+            break
+        below = descendants(process.pid)
+        os.kill(process.pid, how)
+        process.wait(60)
+        done += 1
+        gone(below)
+        process = study.resume()
+    study.finish(process)
+    return done
+
+
+def ray_killed(study: Study, count: int, seed: int) -> int:
+    """SIGKILL to Ray itself, its store of state or its node in turn, in mid-training; then `resume`."""
+    draw, process, done = random.Random(seed), study.start(), 0
+    while done < count and wait_for(lambda: _training(study), process):
+        time.sleep(draw.uniform(0.0, 1.5))
+        below = descendants(process.pid)
+        for pid in named(below, ("raylet", "gcs_server")[done % 2]):
+            os.kill(pid, signal.SIGKILL)
+        done += 1
+        process.wait(150)
+        gone(below)
+        if process.returncode == 0:
+            return done
+        process = study.resume()
+    study.finish(process)
+    return done
+
+
+def one_trial_without_luck(study: Study, count: int, seed: int) -> int:
+    """SIGKILL to the first trial each time that it starts: it fails, with the reason, and the study goes on."""
+    process, killed = study.start(), set()
+    while len(killed) <= RETRIES:
+        wait_for(lambda: bool(set(trial_processes(process)) - killed), process)
+        for pid in set(trial_processes(process)) - killed:
+            killed.add(pid)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    study.finish(process)
+    return len(killed)
+
+
+def mlflow_away(study: Study, count: int, seed: int, seconds: float = 60.0) -> int:
+    """The MLflow server is killed in mid-study and comes back after `seconds`."""
+    with mlflow_server(study) as server:
+        process = study.start()
+        wait_for(lambda: _reports(study) >= 2, process)
+        server.kill()
+        time.sleep(seconds)
+        server.begin()
+        study.finish(process)
+        if "sync" in study.results.with_suffix(".0.log").read_text():  # the study was over sooner
+            study.finish(study.start("sync", study.run.name))
+        return 1
+
+
+def disk_filled(study: Study, count: int, seed: int, seconds: float = 10.0) -> int:
+    """The results are on a file system of a fixed size, which others fill to the last byte, and free again."""
+    process, done = study.start(), 0
+    while done < count and wait_for(lambda done=done: _reports(study) > 2 * done, process):
+        filler = study.results / "filler"
+        _fill(filler)
+        time.sleep(seconds)
+        assert process.poll() is None, "it ended because the disk was full"
+        filler.unlink()
+        done += 1
+    study.finish(process)
+    return done
+
+
+def _fill(filler: Path) -> None:
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+    with suppress(OSError), filler.open("ab", buffering=0) as file:
+        while True:
+            file.write(b"x")
+
+
+@contextmanager
+def small_disk(place: Path, size: str = "48m") -> Iterator[Path]:
+    """A file system of a fixed size.
+
+    Raises:
+        PermissionError: only root may mount.
+    """
+    place.mkdir(parents=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "xrt", str(place)], capture_output=True, check=False
+    )
+    if done.returncode:
+        shutil.rmtree(place)
+        raise PermissionError(done.stderr.decode().strip())
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@contextmanager
+def mlflow_server(study: Study) -> Iterator["Server"]:
+    """An MLflow server on a free port, where the study is tracked."""
+    server = Server(study.results.with_suffix(".mlflow"))
+    study.tracking = server.address
+    server.begin()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+class Server:
+    """An MLflow server that can be killed and begun again, with what it had."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self.port}"
+
+    def begin(self) -> None:
+        words = ["server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        words += ["--backend-store-uri", f"sqlite:///{self.folder}/store.db"]
+        words += ["--default-artifact-root", str(self.folder / "artifacts")]
+        with (self.folder / "log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mlflow", *words], stdout=log, stderr=log, start_new_session=True
+            )
+        wait_for(self._answers, self.process)
+
+    def _answers(self) -> bool:
+        with socket.socket() as attempt:
+            return attempt.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def gone(pids: list[int], limit: float = 40.0) -> None:
+    """Wait until none of the processes that a killed driver left behind is there."""
+    end = time.monotonic() + limit
+    while left := [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]:
+        assert time.monotonic() < end, f"Ray's processes stay behind: {left}"
+        time.sleep(0.1)
+
+
+def _training(study: Study) -> bool:
+    """Whether a trial is on its way."""
+    run = study.run
+    return run is not None and any(t.state == "running" for t in run.trials())
+
+
+def _reports(study: Study) -> int:
+    run = study.run
+    return sum(len(t.reports) for t in run.trials()) if run else 0
+
+
+def _progress(study: Study) -> object:
+    """Changes whenever some trial has got further."""
+    run = study.run
+    return [(t.id, len(t.reports), t.checkpoint, t.state in OVER) for t in run.trials()] if run else None

@@ -1,0 +1,199 @@
+"""The `mini` study made small, run in a process of its own; its final table, and how two such tables differ.
+
+One trial at a time, so that ASHA hears the trials in one order whatever happens in between: an undisturbed run and a
+disturbed one must then end with the same table, to the last digit.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import optuna
+from mlflow import MlflowClient
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from xrt.record.paths import Results
+from xrt.record.run import Run, TrialRecord
+
+ROOT = Path(__file__).parents[2]
+SMALL = (
+    "data.train_rows=400", "data.dev_rows=60", "training.epochs=1", "training.batch_size=8", "search.trials=6",
+    "search.concurrent=1", "space.encoder=[mini-a]", "confirm={top: 1, seeds: 1}", "checkpoints.seconds=0.05",
+)  # fmt: skip
+CLOCK = ("train/examples_per_second", "train/tokens_per_second")  # what no two runs have in common
+OVER = ("finished", "pruned", "failed")
+
+
+@dataclass
+class Study:
+    """The small study in a results folder."""
+
+    results: Path
+    more: tuple[str, ...] = ()  # further overrides
+    tracking: str | None = None
+    processes: list[subprocess.Popen] = field(default_factory=list)
+
+    def start(self, *command: str) -> subprocess.Popen:
+        """`run`, or another command, in a process group of its own, as a terminal would."""
+        if not command:
+            overrides = [word for one in (*SMALL, *self.more) for word in ("--set", one)]
+            command = ("run", "mini", *overrides)
+        words = [sys.executable, "-m", "xrt.study", *command, "--results", str(self.results)]
+        words += ["--tracking", self.tracking] if self.tracking else []
+        log = self.results.with_suffix(f".{len(self.processes)}.log")
+        with log.open("w") as out:
+            process = subprocess.Popen(
+                words, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def resume(self) -> subprocess.Popen:
+        """Go on with the newest run; a run that does not exist yet is begun."""
+        return self.start("resume", self.run.name) if self.run else self.start()
+
+    def finish(self, process: subprocess.Popen, limit: float = 240.0, code: int = 0) -> str:
+        """Wait for the end of a process; returns what it printed."""
+        process.wait(limit)
+        printed = self.results.with_suffix(f".{self.processes.index(process)}.log").read_text()
+        assert process.returncode == code, printed
+        return printed
+
+    @property
+    def run(self) -> Run | None:
+        """The newest run; None before there is one."""
+        found = Results(self.results).runs()
+        return Run(found[-1]) if found else None
+
+    @contextmanager
+    def held(self) -> Iterator["Study"]:
+        """Whatever happens, no process stays behind."""
+        try:
+            yield self
+        finally:
+            for process in self.processes:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+
+
+def wait_for(condition, process: subprocess.Popen, limit: float = 120.0) -> bool:
+    """Whether `condition()` came true before the process ended."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        if condition():
+            return True
+        if process.poll() is not None:
+            return False
+        time.sleep(0.02)
+    raise AssertionError("nothing happened")
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below a process, as long as their parents live."""
+    parents: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        try:
+            parent = int(Path(f"/proc/{int(entry)}/stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        parents.setdefault(parent, []).append(int(entry))
+    found, queue = [], [pid]
+    while queue:
+        queue += (below := parents.get(queue.pop(), []))
+        found += below
+    return found
+
+
+def named(pids: list[int], name: str) -> list[int]:
+    """Those whose command line begins with `name`, or runs the program of that name."""
+    found = []
+    for pid in pids:
+        try:
+            line = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if line.startswith(name) or line.split("\0")[0].endswith(f"/{name}"):
+            found.append(pid)
+    return found
+
+
+def trial_processes(driver: subprocess.Popen) -> list[int]:
+    """The Ray workers that train."""
+    return named(descendants(driver.pid), "ray::ImplicitFunc")
+
+
+def table(run: Run) -> dict[str, tuple]:
+    """What must not depend on faults: of each trial its sample, its end, and all that it said at its rungs."""
+    return {trial.id: _row(trial) for trial in run.trials()}
+
+
+def _row(trial: TrialRecord) -> tuple:
+    said = {
+        (r.rung, name): (r.step, value)
+        for r in trial.reports
+        for name, value in r.metrics.items()
+        if name not in CLOCK
+    }
+    return trial.phase, trial.state, trial.params, trial.seed, said
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A row of the closing table."""
+
+    fault: str
+    injected: int
+    lost: int  # trials of the undisturbed run that are not there, or ended otherwise
+    metrics_lost: int  # values that it reported and this one did not, or not the same
+    duplicates: int  # trials, reports, MLflow runs and points that are there twice
+    equal: bool
+
+    @property
+    def whole(self) -> bool:
+        return self.equal and not (self.lost or self.metrics_lost or self.duplicates)
+
+
+def compare(fault: str, injected: int, reference: dict[str, tuple], study: Study) -> Outcome:
+    """A disturbed run against the table of the undisturbed one."""
+    run = study.run
+    assert run is not None
+    found = table(run)
+    lost = sum(id not in found or found[id][:4] != row[:4] for id, row in reference.items())
+    missing = sum(
+        found.get(id, [{}] * 5)[4].get(key) != value
+        for id, row in reference.items()
+        for key, value in row[4].items()
+    )
+    return Outcome(fault, injected, lost, missing, duplicates(run, study.tracking), found == reference)
+
+
+def duplicates(run: Run, tracking: str | None = None) -> int:
+    """What is there twice: in the record, in Optuna, in MLflow; and what MLflow lacks, for it should be its image."""
+    trials = run.trials()
+    search = [t for t in trials if t.phase == "search"]
+    storage = JournalStorage(JournalFileBackend(str(run.paths.optuna)))
+    known = optuna.load_study(study_name=run.study, storage=storage).trials
+    twice = sum(len(t.reports) - len({r.rung for r in t.reports}) for t in trials)
+    twice += abs(len(known) - len(search)) + sum(not t.state.is_finished() for t in known)
+    client = MlflowClient(tracking or run.paths.results.tracking_uri)
+    (experiment,) = [e for e in client.search_experiments() if e.name == run.study]
+    runs = client.search_runs([experiment.experiment_id], f"tags.`xrt.uid` = '{run.meta.uid}'")
+    names = Counter(r.data.tags.get("xrt.trial", "") for r in runs)
+    twice += sum((names - Counter(["", *(t.id for t in trials)])).values())
+    twice += sum((Counter(["", *(t.id for t in trials)]) - names).values())
+    ids = {r.data.tags.get("xrt.trial", ""): r.info.run_id for r in runs}
+    for trial in trials:
+        points = Counter(name for report in trial.reports for name in report.metrics)
+        metric = run.meta.metric  # one of sixty stands for all: each history is a request
+        twice += abs(len(client.get_metric_history(ids[trial.id], metric)) - points[metric])
+    return twice

@@ -1,0 +1,68 @@
+"""The table of faults: `python -m tests.faults.table` (or `make faults`), about 20 minutes; by name: only those.
+
+Each fault disturbs the small study (`small.py`) as often as is said here, and its final table is compared with that
+of an undisturbed run. Ends with 1 unless nothing was lost and nothing was doubled.
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults import inject
+from tests.faults.small import Outcome, Study, compare, table
+
+Inject = Callable[[Study, int, int], int]
+LONGER = ("training.epochs=8", "search.trials=8")  # outlasts an outage of a minute
+FAULTS: dict[str, tuple[Inject, int, tuple[str, ...]]] = {
+    "trial killed": (inject.trials_killed, 20, ()),
+    "driver killed": (inject.driver_killed, 10, ()),
+    "driver terminated": (inject.driver_terminated, 3, ()),
+    "Ray killed": (inject.ray_killed, 2, ()),
+    "MLflow away for 60 s": (inject.mlflow_away, 1, LONGER),
+    "disk full for 10 s": (inject.disk_filled, 3, ()),
+}
+
+
+def disturbed(
+    fault: str, place: Path, references: dict[tuple[str, ...], dict], count: int | None = None
+) -> Outcome:
+    """Inject a fault into a run of the small study, and compare with an undisturbed one."""
+    how, times, more = FAULTS[fault]
+    if more not in references:
+        with Study(place / f"reference-{len(references)}", more).held() as study:
+            inject.none(study, 0, 0)
+            references[more] = table(study.run)
+    folder = place / fault.replace(" ", "-")
+    if how is inject.disk_filled:
+        with inject.small_disk(folder), Study(folder, more).held() as study:
+            return compare(fault, how(study, count or times, 1), references[more], study)
+    with Study(folder, more).held() as study:
+        return compare(fault, how(study, count or times, 1), references[more], study)
+
+
+def main(names: list[str]) -> int:
+    """Print the table; 0 when it is as it must be."""
+    print("| fault | injected | trials lost | metrics lost | duplicates | final table equal | seconds |")
+    print("|---|---:|---:|---:|---:|---|---:|")
+    references: dict[tuple[str, ...], dict] = {}
+    whole = True
+    with tempfile.TemporaryDirectory() as place:
+        for name in names or FAULTS:
+            began = time.monotonic()
+            row = disturbed(name, Path(place), references)
+            whole &= row.whole
+            equal = "yes" if row.equal else "no"
+            cells = (row.injected, row.lost, row.metrics_lost, row.duplicates, equal)
+            print(
+                f"| {row.fault} |",
+                *(f"{c} |" for c in cells),
+                f"{time.monotonic() - began:.0f} |",
+                flush=True,
+            )
+    return 0 if whole else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
