@@ -195,6 +195,8 @@ def _report(
         "train/cost": reached.cost,
         "train/site_norm": scoring.site_norm,
     }
+    if torch.cuda.is_available():  # beside the share that `packing` gave it
+        metrics["train/gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
     scored = scoring.whole(state.encoder) if last else scoring.sampled(state.encoder)
 
     def save(folder: Path) -> None:
@@ -203,6 +205,13 @@ def _report(
         checkpoint.save(state, folder, optimizer=not last)
 
     return RungReport(rung, config.rungs[rung], reached.step, metrics | scored.metrics, save)
+
+
+def use_gpu(share: float) -> None:
+    """Keep this process to its share of a GPU's memory: a trial that needs more fails, and not its neighbour."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.set_per_process_memory_fraction(min(1.0, share))
 
 
 def use_threads(count: int) -> None:

@@ -21,6 +21,7 @@ from pyarrow.fs import LocalFileSystem
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
+from torch import OutOfMemoryError
 
 from xrt.errors import XrtError
 from xrt.record.files import patiently
@@ -33,7 +34,7 @@ from xrt.search.packing import WORKERS, Workers, described, present, trial_resou
 from xrt.search.pruning import Asha
 from xrt.search.sampler import Proposer
 from xrt.search.token import keep_token
-from xrt.search.trial import Between, RungReport, run_trial, use_threads
+from xrt.search.trial import Between, RungReport, run_trial, use_gpu, use_threads
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import TrialConfig
 
@@ -127,7 +128,9 @@ def run_trials(
 def trainable(config: dict[str, Any]) -> None:
     """What a Ray worker runs: one trial, its reports handed to Tune."""
     context = tune.get_context()
-    use_threads(int((context.get_trial_resources().required_resources or {}).get("CPU", 1)))
+    given = context.get_trial_resources().required_resources or {}
+    use_threads(int(given.get("CPU", 1)))
+    use_gpu(given.get("GPU", 1.0))
     trial, loaded = TrialConfig.from_dict(config["trial"]), tune.get_checkpoint()
     node = socket.gethostname()
 
@@ -149,6 +152,8 @@ def trainable(config: dict[str, Any]) -> None:
             run_trial(trial, report, resume, config["known"], Between(config["seconds"], keep))
     except Exception as error:  # said once, by name; only a process that dies is tried again
         reason = str(error) if isinstance(error, XrtError) else f"{type(error).__name__}: {error}"
+        if isinstance(error, OutOfMemoryError):
+            reason = f"more memory is needed than {given.get('GPU')} of a GPU has; resources.gpu or training.micro_batch"
         if not isinstance(error, XrtError):
             traceback.print_exc()
         tune.report({"failed": reason, "budget": 0})
