@@ -53,7 +53,7 @@ def test_auto_is_no_gpu_where_there_is_none_and_a_whole_one_of_unknown_size():
 
 @pytest.mark.parametrize("workers", [Workers(0, 0, 0), Workers(2, 8, 1)])
 def test_a_trial_that_fits_on_no_machine_is_refused_before_the_study_waits_for_ever(workers):
-    with pytest.raises(SpecError, match="no machine of the cluster has what a trial needs .*XRT_WORKERS"):
+    with pytest.raises(SpecError, match=r"no machine of the cluster has what a trial needs .*XRT_WORKERS"):
         trial_resources(study("resources.gpu=2"), workers, "tiny")
 
 

@@ -153,7 +153,9 @@ def trainable(config: dict[str, Any]) -> None:
     except Exception as error:  # said once, by name; only a process that dies is tried again
         reason = str(error) if isinstance(error, XrtError) else f"{type(error).__name__}: {error}"
         if isinstance(error, OutOfMemoryError):
-            reason = f"more memory is needed than {given.get('GPU')} of a GPU has; resources.gpu or training.micro_batch"
+            reason = (
+                f"{given.get('GPU')} of a GPU is too little memory; resources.gpu, or training.micro_batch"
+            )
         if not isinstance(error, XrtError):
             traceback.print_exc()
         tune.report({"failed": reason, "budget": 0})
