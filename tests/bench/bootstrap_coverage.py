@@ -20,15 +20,25 @@ WORLDS = {
     "300 examples, 93 % right": replace(ONE, examples=300, accuracy=0.93),
     "100 examples": replace(ONE, examples=100),
     "300 examples, 5 % of the cells unusable": replace(ONE, examples=300),
+    "300 examples, each cell its own 25": replace(ONE, examples=300),  # as at a rung
 }
 
 
-def rates(world: World, repeats: int, rng: np.random.Generator, missing: float) -> tuple[float, float]:
-    """The share of intervals that hold the true mean: of the bootstrap, and of the binomial formula."""
+def rates(
+    world: World, repeats: int, rng: np.random.Generator, missing: float, own: int | None = None
+) -> tuple[float, float]:
+    """The share of intervals that hold the true mean: of the bootstrap, and of the binomial formula.
+
+    Args:
+        missing: share of the answers that are not asked.
+        own: each cell asks so many examples, its own.
+    """
     held = np.zeros(2)
     for _ in range(repeats):
         right = world.answers(rng, 1)[0, 0]  # (P, N)
         asked = rng.random(right.shape) >= missing
+        if own:
+            asked &= np.arange(right.shape[1]) // own == np.arange(len(right))[:, None]
         low, high = np.quantile(bootstrap_means(right, asked, rng, 600), [0.025, 0.975])
         mean = right[asked].mean()
         half = 1.96 * np.sqrt(mean * (1 - mean) / asked.sum())
@@ -42,8 +52,8 @@ def main(repeats: int = 800) -> None:
     )
     print(f"{'world':42} bootstrap binomial")
     for name, world in WORLDS.items():
-        missing = 0.05 if "unusable" in name else 0.0
-        boot, binomial = rates(world, repeats, np.random.default_rng(1), missing)
+        missing, own = 0.05 if "unusable" in name else 0.0, 25 if "own" in name else None
+        boot, binomial = rates(world, repeats, np.random.default_rng(1), missing, own)
         print(f"{name:42} {100 * boot:8.1f}% {100 * binomial:7.1f}%", flush=True)
 
 

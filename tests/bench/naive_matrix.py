@@ -1,10 +1,12 @@
-"""Recompute a trial's accuracy matrix the plain way: `python tests/bench/naive_matrix.py MODEL DATA PREDICTIONS`.
+"""Recompute an accuracy matrix the plain way: `python tests/bench/naive_matrix.py MODEL DATA PREDICTIONS [MAX_TOKENS]`.
 
-MODEL is a folder made by `export`, DATA a folder in XTREME's layout, PREDICTIONS the trial's `predictions-dev.arrow`
-(for its pairs and rows, and to compare with). Uses transformers alone: one pair at a time, no padding, no cache.
-Prints both counts for every pair of languages and fails if any differs.
+MODEL is a transformers folder (as `export` makes it), DATA a folder in XTREME's layout, of PAWS-X, XNLI or any other
+task, PREDICTIONS a `predictions-dev.arrow` or `predictions-test.arrow` (for its pairs and rows, and to compare with).
+Uses transformers alone: one pair at a time, no padding, no cache. Prints both counts for every pair of languages and
+fails if any differs.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -21,11 +23,13 @@ def read(path: Path) -> list[list[str]]:
 def main(model_folder: str, data: str, predictions: str, max_tokens: int | str = 128) -> int:
     model = AutoModelForSequenceClassification.from_pretrained(model_folder).eval()
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
-    table = feather.read_table(predictions).to_pydict()
-    pairs = [tuple(name.split("-")) for name in table if name != "id" and not name.startswith("label ")]
+    recorded = feather.read_table(predictions)
+    pairs, table = json.loads(recorded.schema.metadata[b"pairs"]), recorded.to_pydict()
     rows = [int(i) for i in table["id"]]
-    texts = {a: read(Path(data) / f"dev-{a}.tsv") for a in {language for pair in pairs for language in pair}}
-    differing = 0
+    split = "test" if Path(predictions).stem.endswith("test") else "dev"
+    languages = {language for pair in pairs for language in pair}
+    texts = {a: read(Path(data) / f"{split}-{a}.tsv") for a in languages}
+    differing = asked = 0
     for a, b in pairs:
         correct = total = 0
         for i in rows:
@@ -39,14 +43,14 @@ def main(model_folder: str, data: str, predictions: str, max_tokens: int | str =
             with torch.inference_mode():
                 answer = int(model(**encoded).logits.argmax())
             correct, total = correct + (model.config.id2label[answer] == gold), total + 1
-        answers, labels = table[f"{a}-{b}"], table[f"label {a}-{b}"]
+        answers, labels = table[f"{a}-{b}"], table[f"label {a}"]
         ours = (
-            sum(x == y for x, y in zip(answers, labels, strict=True) if y >= 0),
-            sum(y >= 0 for y in labels),
+            sum(x == y for x, y in zip(answers, labels, strict=True) if x >= 0),
+            sum(x >= 0 for x in answers),
         )
-        differing += (correct, total) != ours
+        differing, asked = differing + ((correct, total) != ours), asked + total
         print(f"{a}-{b}: naive {correct}/{total}, recorded {ours[0]}/{ours[1]}", flush=True)
-    print(f"{len(pairs)} pairs, {differing} differ")
+    print(f"{len(pairs)} pairs, {asked} questions, {differing} pairs differ")
     return int(differing > 0)
 
 

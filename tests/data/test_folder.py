@@ -124,6 +124,19 @@ def test_googles_layout_is_found_by_looking(folder: Path, write: Write, root: st
     assert (dev.ids, dev.sentences("ko").first[0]) == (("5", "3"), "ko dev_2k 1")
 
 
+def test_multinlis_own_word_for_contradiction_is_refused_with_the_published_one(
+    folder: Path, write: Write
+) -> None:
+    write("train-en.tsv", "premise\thypothesis\tlabel\na\tb\tcontradictory\n")
+    with pytest.raises(DataError) as refused:
+        read(XNLI, Source("folder", str(folder)), "train", "en")
+    (problem,) = refused.value.problems
+    assert problem.endswith(
+        'train-en.tsv, line 2: label "contradictory" is not one of the task "xnli"; '
+        '"entailment", "neutral", "contradiction". Did you mean "contradiction"?'
+    )
+
+
 @pytest.mark.parametrize("root", ["", "xnli/"])
 def test_xtremes_layout_is_found_by_looking(folder: Path, write: Write, root: str) -> None:
     for name in ["train-en", *(f"{split}-{a}" for split in ("dev", "test") for a in XNLI.languages)]:

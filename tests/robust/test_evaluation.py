@@ -86,13 +86,32 @@ def test_a_cell_without_examples_is_no_number_and_enters_no_mean():
     assert math.isnan(matrix.accuracy(("en", "de"))) and matrix.mean("mixed") == 0.5
 
 
-def test_predictions_survive_their_file(load, tmp_path):
-    predictions = predict(load("bert"), aligned(), TASK.pairs(), 32)
+@pytest.mark.parametrize("sampled", [False, True])
+def test_predictions_survive_their_file(load, tmp_path, sampled):
+    asked = aligned().spread(dict.fromkeys(TASK.pairs(), 5), 0) if sampled else TASK.pairs()
+    predictions = predict(load("bert"), aligned(), asked, 32)
     predictions.save(tmp_path / "p.arrow")
     again = Predictions.open(tmp_path / "p.arrow")
     assert (again.source, again.pairs, again.ids) == ("en", TASK.pairs(), predictions.ids)
     assert np.array_equal(again.predicted, predictions.predicted)
     assert np.array_equal(again.labels, predictions.labels)
+
+
+def test_languages_whose_codes_have_a_hyphen_survive_the_file_too(tmp_path):
+    pairs = (("en", "zh-Hant"), ("zh-Hant", "en"))
+    answers = np.array([[0, 1, -1], [1, 1, 0]], np.int8)
+    Predictions("en", pairs, ("a", "b", "c"), answers, np.abs(answers) * answers).save(tmp_path / "p.arrow")
+    assert Predictions.open(tmp_path / "p.arrow").pairs == pairs
+
+
+def test_the_file_of_225_pairs_takes_less_than_a_third_of_its_answers_and_labels(tmp_path):
+    languages = [f"l{i}" for i in range(15)]
+    rng, pairs = np.random.default_rng(0), tuple((a, b) for a in languages for b in languages)
+    labels = np.tile(rng.integers(0, 3, 1000).astype(np.int8), (225, 1))
+    answers = np.where(rng.random(labels.shape) < 0.8, labels, (labels + 1) % 3).astype(np.int8)
+    file = tmp_path / "p.arrow"
+    Predictions("l0", pairs, tuple(map(str, range(1000))), answers, labels).save(file)
+    assert file.stat().st_size < (answers.nbytes + labels.nbytes) / 3
 
 
 def test_progress_counts_every_example_once(load):

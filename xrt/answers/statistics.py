@@ -112,8 +112,8 @@ def chosen(metric: str, pairs: Sequence[Pair], source: str) -> list[int]:
     *_, kind, name = metric.split("/")
     if kind == "mean":
         return [i for i, pair in enumerate(pairs) if name in MEANS and MEANS[name](pair, source)]
-    wanted = (name, name) if kind == "acc" else tuple(name.split("-"))
-    return [i for i, pair in enumerate(pairs) if pair == wanted]
+    wanted = f"{name}-{name}" if kind == "acc" else name
+    return [i for i, (a, b) in enumerate(pairs) if f"{a}-{b}" == wanted]
 
 
 def contributions(predictions: Predictions, cells: Sequence[int]) -> Floats:

@@ -78,6 +78,11 @@ class Aligned:
         rows = np.flatnonzero(self._complete(i, j) & (self.labels[:, i] == self.labels[:, j]))
         return PairRows(rows, self.labels[rows, i])
 
+    @property
+    def unlabelled(self) -> tuple[str, ...]:
+        """The languages without labels: only a test split can have such."""
+        return tuple(column.language for column in self.columns if column.labels is None)
+
     @cached_property
     def drops(self) -> dict[tuple[str, str], Drops]:
         """For every ordered pair of languages, how many examples it lost; no labels, no conflicts."""

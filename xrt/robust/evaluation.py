@@ -6,6 +6,7 @@ count. Knows nothing of training or of where the numbers go.
 Letters: P language pairs, N aligned examples, Q questions (an example in a pair of languages).
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,25 +111,35 @@ class Predictions:
         return found
 
     def save(self, path: Path) -> None:
-        """Write a compressed Arrow file: per pair a column `a-b` of predictions and one of labels, and the ids."""
+        """Write a compressed Arrow file: the ids, a column `a-b` of predictions per pair, `label a` per language.
+
+        An example has one label in all pairs with sentence 1 in `a`, for languages that disagree do not make a
+        pair; where it was not asked the prediction says so.
+        """
         columns: dict[str, Any] = {"id": pa.array(self.ids)}
-        for i, (a, b) in enumerate(self.pairs):
-            columns[f"{a}-{b}"] = pa.array(self.predicted[i])
-            columns[f"label {a}-{b}"] = pa.array(self.labels[i])
-        table = pa.table(columns).replace_schema_metadata({"source": self.source})
+        for a in dict.fromkeys(a for a, _ in self.pairs):
+            columns[f"label {a}"] = pa.array(self.labels[[a == first for first, _ in self.pairs]].max(0))
+        for (a, b), predicted in zip(self.pairs, self.predicted, strict=True):
+            columns[f"{a}-{b}"] = pa.array(predicted)
+        about = {
+            "source": self.source,
+            "pairs": json.dumps(self.pairs),
+        }  # a language may have a - in its code
+        table = pa.table(columns).replace_schema_metadata(about)
         feather.write_feather(table, path, compression="zstd")
 
     @classmethod
     def open(cls, path: Path) -> "Predictions":
         """Read what `save` wrote."""
         table = feather.read_table(path)
-        names = [name for name in table.column_names if name != "id" and not name.startswith("label ")]
-        pairs = tuple((a, b) for a, b in (name.split("-") for name in names))
+        about = table.schema.metadata
+        pairs = tuple((a, b) for a, b in json.loads(about[b"pairs"]))
         ids = tuple(table.column("id").to_pylist())
         shape = (len(pairs), len(ids))
-        predicted = np.array([table.column(n).to_numpy() for n in names], np.int8).reshape(shape)
-        labels = np.array([table.column(f"label {n}").to_numpy() for n in names], np.int8).reshape(shape)
-        return cls(table.schema.metadata[b"source"].decode(), pairs, ids, predicted, labels)
+        predicted = np.array([table.column(f"{a}-{b}").to_numpy() for a, b in pairs], np.int8).reshape(shape)
+        labels = np.array([table.column(f"label {a}").to_numpy() for a, _ in pairs], np.int8).reshape(shape)
+        labels = np.where(predicted == NOT_ASKED, NOT_ASKED, labels).astype(np.int8)
+        return cls(about[b"source"].decode(), pairs, ids, predicted, labels)
 
 
 @dataclass(frozen=True)

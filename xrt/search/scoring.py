@@ -18,7 +18,7 @@ from xrt.data.synonyms import Neighbours, load_neighbours
 from xrt.data.tasks import Task
 from xrt.mini import neighbours
 from xrt.robust.encoder import Encoder
-from xrt.robust.evaluation import Pair, Predictions, predict
+from xrt.robust.evaluation import MEANS, Pair, Predictions, predict
 from xrt.robust.proxies import Proxies
 from xrt.robust.rungs import rung_counts, rung_rows
 from xrt.spec.trial import TrialConfig
@@ -77,10 +77,10 @@ class Scoring:
             "dev", found["dev"].only(self._sample), {name: one.only(sample) for name, one in proxies.items()}
         )
         metrics |= _metrics("final", found["dev"], proxies)
-        if config.test:
-            test = evaluation_data(config.task, config.source, "test", None)
-            found["test"] = self._predict(encoder, test, pairs)
-            metrics |= _metrics("test", found["test"], {})
+        test = evaluation_data(config.task, config.source, "test", None) if config.test else None
+        if test and (labelled := [pair for pair in pairs if not set(pair) & set(test.unlabelled)]):
+            found["test"] = self._predict(encoder, test, labelled)
+            metrics |= _of_whole_means("test", found["test"], pairs)
         return Scores(metrics, found)
 
     def _predict(
@@ -111,6 +111,18 @@ def _metrics(prefix: str, found: Predictions, proxies: dict[str, Predictions]) -
     return metrics | {
         f"{prefix}/{source}_{name}": one.matrix.accuracy((source, source)) for name, one in proxies.items()
     }
+
+
+def _of_whole_means(prefix: str, found: Predictions, pairs: Sequence[Pair]) -> dict[str, float]:
+    """Without the means over pairs that were not all asked: some languages of a test split may lack labels."""
+    asked = set(found.pairs)
+    missing = [
+        which
+        for which, belongs in MEANS.items()
+        if not all(pair in asked for pair in pairs if belongs(pair, found.source))
+    ]
+    refused = {f"{prefix}/{kind}/{which}" for kind in ("mean", "se") for which in missing}
+    return {name: value for name, value in _metrics(prefix, found, {}).items() if name not in refused}
 
 
 def neighbours_at_hand(config: TrialConfig) -> Neighbours | None:

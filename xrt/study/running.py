@@ -209,7 +209,12 @@ def survey(spec: StudySpec) -> tuple[tuple[Data, ...], list[str], list[str]]:
             rows = min(len(aligned), spec.data.train_rows or len(aligned))
             rung_steps(spec.rungs, spec.training.epochs * math.ceil(rows / spec.training.batch_size))
         if split == "dev":
-            warnings = [line for name in encoders(spec) for line in _unknown(name, aligned)]
+            warnings += [line for name in encoders(spec) for line in _unknown(name, aligned)]
+        if aligned.unlabelled:
+            warnings.append(
+                f"Warning: {split} has no labels in {', '.join(aligned.unlabelled)}; accuracies that need them are "
+                "left out, and where the study's metric is one of them dev takes the place of test."
+            )
         found.append(Data(spec.task.name, split, aligned.digest, len(aligned), context, place))
         dropped += _dropped(aligned)
     return tuple(found), dropped, warnings

@@ -1,0 +1,61 @@
+"""What a trial is told about itself: the same sample everywhere, and no accuracy without its labels."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.study.conftest import write_split
+from xrt.search.scoring import Scoring
+from xrt.search.trial import open_encoder, training_stream
+from xrt.spec import build, load_study
+
+STUDY = """\
+task: {{name: two, languages: [en, de, fr], labels: ["0", "1"]}}
+data: {{source: folder, path: {data}, neighbours: {data}/synonyms.json}}
+space: {{encoder: mini-a, learning_rate: 1.0e-3, method: {{plain: {{}}}}}}
+training: {{epochs: 2, batch_size: 16, max_tokens: 32}}
+"""
+LANGUAGES = ["en", "de", "fr"]
+
+
+def scoring_of(folder: Path, unlabelled: tuple[str, ...] = ()):
+    """Scoring of a confirming trial on a small folder, where some languages of test lack their labels; the encoder."""
+    for split, languages, count in (("train", ["en"], 96), ("dev", LANGUAGES, 40), ("test", LANGUAGES, 30)):
+        write_split(folder, split, languages, count)
+    for language in unlabelled:
+        file = folder / f"test-{language}.tsv"
+        file.write_text("".join(line.rpartition("\t")[0] + "\n" for line in file.read_text().splitlines()))
+    (folder / "synonyms.json").write_text(
+        '{"small": ["little", "tiny"], "house": ["home"], "doctor": ["judge"]}'
+    )
+    (folder / "two.yaml").write_text(STUDY.format(data=folder))
+    spec = load_study(str(folder / "two.yaml"), [])
+    config = build(spec, {"encoder": "mini-a", "learning_rate": 1e-3, "method": "plain"}, 1, confirm=True)
+    encoder = open_encoder(config)
+    return Scoring.of(config, encoder, *training_stream(config, encoder), lambda *told: None), encoder
+
+
+def test_a_rungs_sample_is_the_same_every_time_and_the_last_one_is_cut_out_of_the_whole(tmp_path):
+    scoring, encoder = scoring_of(tmp_path)
+    first, again = scoring.sampled(encoder).metrics, scoring.sampled(encoder).metrics
+    assert first == again
+    whole = scoring.whole(encoder).metrics
+    plain = [name for name in first if not name.endswith("_noise")]  # whose draws depend on the batches
+    assert {name: whole[name] for name in plain} == pytest.approx({name: first[name] for name in plain})
+    assert {"dev/en_noise", "dev/en_synonyms", "final/en_noise", "final/en_synonyms"} <= whole.keys()
+    assert whole["dev/se/mixed"] > whole["final/se/mixed"] > 0
+
+
+def test_without_labels_in_one_language_of_test_only_what_needs_them_is_left_out(tmp_path):
+    scoring, encoder = scoring_of(tmp_path, unlabelled=("fr",))
+    scores = scoring.whole(encoder)
+    tested = {name for name in scores.metrics if name.startswith("test/")}
+    assert tested == {"test/acc/en", "test/acc/de", "test/pair/en-de", "test/pair/de-en"}
+    assert ("en", "fr") not in scores.predictions["test"].pairs
+
+
+def test_without_any_labels_in_test_there_is_no_test_score(tmp_path):
+    scoring, encoder = scoring_of(tmp_path, unlabelled=("en", "de", "fr"))
+    scores = scoring.whole(encoder)
+    assert not [name for name in scores.metrics if name.startswith("test/")]
+    assert set(scores.predictions) == {"dev"} and "final/mean/mixed" in scores.metrics
