@@ -63,13 +63,19 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, kill):
     assert sorted(tags) == ["", *(t.id for t in run.trials())], "no duplicates"
 
 
-def test_a_run_that_somebody_holds_is_not_resumed_by_another(tmp_path):
+def test_a_run_that_somebody_holds_is_shown_to_others_and_not_resumed_by_them(tmp_path):
     toy = make_toy(tmp_path)
     process = begin(toy)
     try:
         run = wait_for_reports(toy, 1, process)
         os.kill(process.pid, signal.SIGSTOP)  # it holds the run, and cannot come to its end meanwhile
         assert f"process {process.pid}" in toy.xrt("resume", run.name, code=2)
+        shown = toy.xrt("status", "toy")  # from another terminal
+        assert (
+            f"Running: process {process.pid}" in shown
+            and "0000" in shown
+            and "the run is still going" in shown
+        )
     finally:
         os.kill(process.pid, signal.SIGCONT)
         os.killpg(process.pid, signal.SIGINT)

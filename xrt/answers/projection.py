@@ -114,7 +114,8 @@ def parent(
     tags = {
         **_common(meta),
         NOTE: _note(meta, trials, children, place, outcome),
-        "mlflow.source.name": meta.command,
+        "mlflow.source.name": f"xrt.study run {meta.study}",  # its column shows what follows the last slash
+        "xrt.command": meta.command,
         "mlflow.source.type": "LOCAL",
         "xrt.outcome": meta.status,
         "xrt.metric": meta.metric,

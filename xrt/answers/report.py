@@ -347,9 +347,10 @@ def _again(run: Run) -> Iterator[Block]:
     yield Heading("To do it again")
     if meta.command:
         yield Code(meta.command, "The command of this run:")
+    yield Code(f"python -m xrt.study run --from {run.name}", "Again from its record:")
     yield Code(
         f"python -m xrt.study run {run.study}.yaml",
-        "Or save the study below in a file of its own and run it:",
+        "Or without the record: save the study below in a file of its own and run it:",
     )
     yield Code(run.spec_yaml, f"{run.study}.yaml: the study, everything resolved", folded=True)
     rows = [*meta.versions.items()]
