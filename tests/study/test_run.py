@@ -8,6 +8,9 @@ from mlflow import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from xrt.answers.confirmed import confirmation
+from xrt.answers.export import champion
+from xrt.answers.wording import answer
 from xrt.data import Source, load
 from xrt.record.paths import Results
 from xrt.record.run import Run
@@ -132,7 +135,20 @@ def test_every_trial_of_the_search_is_judged_on_the_same_sample(run, search):
 def test_the_screen_tells_the_end(finished, run):
     printed = (finished.folder / "printed.txt").read_text()
     assert f"{run.name}: finished" in printed and "xrt.study ui" in printed
-    assert "Traceback" not in printed
+    assert "Accuracy, %" in printed and "Pruning saved" in printed and "report.html" in printed
+    assert "Traceback" not in printed and "Loading weights" not in printed
+
+
+def test_mlflows_page_of_the_run_says_what_the_screen_says_and_has_the_winners_numbers(finished, run):
+    confirmed = confirmation(run)
+    client = MlflowClient(run.paths.results.tracking_uri)
+    [parent] = client.search_runs(["1"], "tags.`xrt.outcome` = 'finished' and params.`search.trials` = '8'")
+    sentence = answer(run, confirmed).sentence
+    assert parent.data.tags["mlflow.note.content"].startswith(f"**{sentence}**")
+    assert sentence in (finished.folder / "printed.txt").read_text()
+    assert parent.data.metrics["test/mean/mixed"] == pytest.approx(confirmed.winner.accuracy.mean)
+    [version] = client.search_model_versions("name = 'toy'")
+    assert version.tags["xrt.run"] == run.name and version.tags["xrt.trial"] == champion(run).id
 
 
 def test_dropped_examples_are_counted_on_the_screen_in_the_record_and_in_mlflow(finished, run):
