@@ -3,6 +3,7 @@
 The chosen configurations are compared on the examples that both runs answered. It prints nothing.
 """
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -119,4 +120,4 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
         for key, item in value.items():
             yield from _flat(item, f"{name}.{key}" if name else str(key))
     else:
-        yield name, str(value)
+        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

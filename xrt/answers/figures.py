@@ -204,11 +204,11 @@ def panels(run: Run) -> tuple[Panel, ...] | None:
 
 
 def costs(run: Run) -> Costs | None:
-    """Accuracy on dev against the cost of training, with the Pareto front."""
+    """Accuracy on dev against the cost of training, with the Pareto front; None where all cost the same."""
     metric = run.meta.metric
     done = [t for t in ranked(run.trials(), metric) if number(t, "train/cost") > 0]
-    if len(done) < 2:
-        return None
+    if len({number(t, "train/cost") for t in done}) < 2:
+        return None  # all cost the same
     points = sorted((tried(run.paths.root, t, metric, number(t, "train/cost")) for t in done), key=_by_x)
     return Costs(metric, tuple(points), pareto(points))
 

@@ -77,7 +77,7 @@ def child(meta: Meta, trial: TrialRecord, parent: str) -> Projected:
         started=_ms(trial.started or meta.started),
         ended=None if trial.ended is None or trial.state == "running" else _ms(trial.ended),
         tags=_present(tags),
-        params=_present(asked),
+        params=_present({name: value for name, value in asked.items() if value != "null"}),
         points=tuple(
             Point(key, value, report.step, _ms(report.time))
             for report in trial.reports
@@ -131,7 +131,7 @@ def parent(
         started=_ms(meta.started),
         ended=None if meta.ended is None else _ms(meta.ended),
         tags=_present(tags),
-        params=_present(asked),
+        params=_present({name: value for name, value in asked.items() if value != "null"}),
         points=(*_course(meta.metric, trials), *_result(meta, trials, outcome), *_misalignment(meta)),
         data=meta.data,
     )

@@ -155,10 +155,12 @@ def sync(run: RunArgument, results: ResultsOption = None, tracking: TrackingOpti
     Example: `python -m xrt.study sync mini`
     """
     from xrt.answers.registry import deliver
+    from xrt.answers.report import write_report
     from xrt.answers.tracking import Synced
     from xrt.answers.tracking import sync as project
 
     opened = opened_run(run, results)
+    write_report(opened)
     out.print(str(project(opened, tracking) + Synced(changes=deliver(opened, tracking))))
 
 
