@@ -41,6 +41,8 @@ def test_the_commit_and_whether_the_tree_was_changed(tmp_path: Path) -> None:
         ("export --hub-token=abc --k 3", "export --hub-token=*** --k 3"),
         ("export --password abc --k 3", "export --password *** --k 3"),
         ("401 for hf_1234567890 at url", "401 for *** at url"),
+        ("no access with hf_abcdefghijklmnopqrstuvwx here", "no access with *** here"),
+        ("hf_hub and sk-learn and AKIA", "hf_hub and sk-learn and AKIA"),
         ("run pawsx --set search.trials=6", "run pawsx --set search.trials=6"),
         ("mail me@host about http://host/a", "mail me@host about http://host/a"),
         ("short stays short", "short stays short"),

@@ -18,6 +18,8 @@ from typing import Any
 PACKAGES = ("xrt", "torch", "ray", "transformers", "datasets", "optuna", "mlflow")
 SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE", re.IGNORECASE)
 SECRET_OPTION = re.compile(r"(?i)(--?[\w.-]*(?:token|secret|passw|api-?_?key)[\w.-]*(?:=|\s+))\S+")
+# of the hub, GitHub, AWS and others, which are known by how they begin
+TOKEN = re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|AKIA|ASIA|glpat-|dapi|sk-)[A-Za-z0-9_-]{16,}")
 USER_INFO = re.compile(r"(\w://)[^/\s@'\"]+@")
 HIDDEN = "***"
 
@@ -67,13 +69,14 @@ def command() -> str:
 
 
 def redact(text: str) -> str:
-    """Hides `user:password@` in addresses, values of options such as --token, and the values of environment
-    variables whose names say that they are secret (from 8 characters on: shorter ones are words).
+    """Hides `user:password@` in addresses, values of options such as --token, what looks like a token, and the values
+    of environment variables whose names say that they are secret (from 8 characters on: shorter ones are words).
     """
     for name, value in os.environ.items():
         if SECRET_NAME.search(name) and len(value) >= 8:
             text = text.replace(value, HIDDEN)
-    return SECRET_OPTION.sub(rf"\g<1>{HIDDEN}", USER_INFO.sub(rf"\g<1>{HIDDEN}@", text))
+    text = SECRET_OPTION.sub(rf"\g<1>{HIDDEN}", USER_INFO.sub(rf"\g<1>{HIDDEN}@", text))
+    return TOKEN.sub(HIDDEN, text)
 
 
 def redacted(value: Any) -> Any:

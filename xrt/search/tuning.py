@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from ray.tune.search import Searcher
 from torch import OutOfMemoryError
 
 from xrt.errors import XrtError
+from xrt.record.environment import redact
 from xrt.record.files import patiently
 from xrt.record.run import Listener, Run
 from xrt.record.values import Phase
@@ -157,8 +159,9 @@ def trainable(config: dict[str, Any]) -> None:
                 f"{given.get('GPU')} of a GPU is too little memory; resources.gpu, or training.micro_batch"
             )
         if not isinstance(error, XrtError):
-            traceback.print_exc()
-        tune.report({"failed": reason, "budget": 0})
+            print(redact(traceback.format_exc()), file=sys.stderr)
+        # here, too: the secrets of this machine are not known to the driver's
+        tune.report({"failed": redact(reason), "budget": 0})
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 the run ended without a finished trial; 2 bad input; 130 i
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -350,11 +351,21 @@ def main() -> None:
         app(prog_name="xrt" if completing else None)
     except XrtError as error:
         for problem in error.problems:
-            err.print(problem, style="red", soft_wrap=True, markup=False)
+            _print(problem, style="red")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         err.print("Interrupted.")
         sys.exit(130)
+    except Exception:  # a mistake of ours; its texts may hold what only the environment should
+        _print(traceback.format_exc())
+        sys.exit(1)
+
+
+def _print(text: str, style: str | None = None) -> None:
+    """To standard error, without secrets."""
+    from xrt.record.environment import redact
+
+    err.print(redact(text), style=style, soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":
