@@ -11,7 +11,7 @@ developed := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study test lint types tests bench audit clean
+.PHONY: help study test lint types tests bench faults audit clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -33,6 +33,9 @@ tests: $(developed)  ## pytest alone
 
 bench: $(developed)  ## what is measured rather than tested: minutes
 	@for one in $(BENCH); do echo "$$one" && $(bin)/python -m tests.bench.$$one || exit 1; done
+
+faults: $(developed)  ## kill, fill, cut off: the small study must end with the same table; 20 minutes
+	$(bin)/python -m tests.faults.table
 
 audit: $(developed)  ## known vulnerabilities of the pinned packages
 	$(bin)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict

@@ -36,16 +36,17 @@ def none(study: Study, count: int, seed: int) -> int:
 def trials_killed(study: Study, count: int, seed: int) -> int:
     """SIGKILL to the process of a trial, as a machine without memory does, at random points of its training.
 
-    Never more often in a row than a trial is tried again without having got further.
+    Less often in a row than a trial is tried again without having got further: what it had reached when it was
+    struck is not always in the record yet.
     """
     draw, process, done, in_a_row, reached = random.Random(seed), study.start(), 0, 0, None
     while done < count and wait_for(lambda: bool(trial_processes(process)), process):
-        wait_for(lambda: _training(study), process)
+        wait_for(lambda: training(study), process)
         time.sleep(draw.uniform(0.0, 1.5))
         now, in_a_row = _progress(study), in_a_row + 1
         if now != reached:
             reached, in_a_row = now, 1
-        if in_a_row > RETRIES:
+        if in_a_row >= RETRIES:
             continue
         for pid in trial_processes(process)[:1]:
             with suppress(ProcessLookupError):
@@ -70,7 +71,7 @@ def _driver_stopped(study: Study, count: int, seed: int, how: int) -> int:
     draw, process, done = random.Random(seed), study.start(), 0
     while done < count:
         if draw.random() < 0.8:  # most in mid-training, some while it starts
-            wait_for(lambda: _training(study), process)
+            wait_for(lambda: training(study), process)
         time.sleep(draw.uniform(0.0, 3.0))
         if process.poll() is not None:
             break
@@ -87,7 +88,7 @@ def _driver_stopped(study: Study, count: int, seed: int, how: int) -> int:
 def ray_killed(study: Study, count: int, seed: int) -> int:
     """SIGKILL to Ray itself, its store of state or its node in turn, in mid-training; then `resume`."""
     draw, process, done = random.Random(seed), study.start(), 0
-    while done < count and wait_for(lambda: _training(study), process):
+    while done < count and wait_for(lambda: training(study), process):
         time.sleep(draw.uniform(0.0, 1.5))
         below = descendants(process.pid)
         for pid in named(below, ("raylet", "gcs_server")[done % 2]):
@@ -119,7 +120,7 @@ def mlflow_away(study: Study, count: int, seed: int, seconds: float = 60.0) -> i
     """The MLflow server is killed in mid-study and comes back after `seconds`."""
     with mlflow_server(study) as server:
         process = study.start()
-        wait_for(lambda: _reports(study) >= 2, process)
+        wait_for(lambda: reports(study) >= 2, process)
         server.kill()
         time.sleep(seconds)
         server.begin()
@@ -132,7 +133,7 @@ def mlflow_away(study: Study, count: int, seed: int, seconds: float = 60.0) -> i
 def disk_filled(study: Study, count: int, seed: int, seconds: float = 10.0) -> int:
     """The results are on a file system of a fixed size, which others fill to the last byte, and free again."""
     process, done = study.start(), 0
-    while done < count and wait_for(lambda done=done: _reports(study) > 2 * done, process):
+    while done < count and wait_for(lambda done=done: reports(study) > 2 * done, process):
         filler = study.results / "filler"
         _fill(filler)
         time.sleep(seconds)
@@ -223,13 +224,13 @@ def gone(pids: list[int], limit: float = 40.0) -> None:
         time.sleep(0.1)
 
 
-def _training(study: Study) -> bool:
+def training(study: Study) -> bool:
     """Whether a trial is on its way."""
     run = study.run
     return run is not None and any(t.state == "running" for t in run.trials())
 
 
-def _reports(study: Study) -> int:
+def reports(study: Study) -> int:
     run = study.run
     return sum(len(t.reports) for t in run.trials()) if run else 0
 

@@ -1,7 +1,8 @@
 """The table of faults: `python -m tests.faults.table` (or `make faults`), about 20 minutes; by name: only those.
 
 Each fault disturbs the small study (`small.py`) as often as is said here, and its final table is compared with that
-of an undisturbed run. Ends with 1 unless nothing was lost and nothing was doubled.
+of an undisturbed run. Ends with 1 unless nothing was lost and nothing was doubled. `--in FOLDER` keeps the runs, and
+an undisturbed one that is there already is not made again.
 """
 
 import sys
@@ -31,8 +32,9 @@ def disturbed(
     """Inject a fault into a run of the small study, and compare with an undisturbed one."""
     how, times, more = FAULTS[fault]
     if more not in references:
-        with Study(place / f"reference-{len(references)}", more).held() as study:
-            inject.none(study, 0, 0)
+        with Study(place / f"undisturbed-{len(more)}", more).held() as study:
+            if study.run is None or study.run.meta.status != "finished":
+                inject.none(study, 0, 0)
             references[more] = table(study.run)
     folder = place / fault.replace(" ", "-")
     if how is inject.disk_filled:
@@ -42,25 +44,26 @@ def disturbed(
         return compare(fault, how(study, count or times, 1), references[more], study)
 
 
-def main(names: list[str]) -> int:
+def main(words: list[str]) -> int:
     """Print the table; 0 when it is as it must be."""
+    if words[:1] == ["--in"]:
+        return fill(Path(words[1]), words[2:])
+    with tempfile.TemporaryDirectory() as place:
+        return fill(Path(place), words)
+
+
+def fill(place: Path, names: list[str]) -> int:
+    """Inject the faults of those names, or all."""
     print("| fault | injected | trials lost | metrics lost | duplicates | final table equal | seconds |")
     print("|---|---:|---:|---:|---:|---|---:|")
     references: dict[tuple[str, ...], dict] = {}
     whole = True
-    with tempfile.TemporaryDirectory() as place:
-        for name in names or FAULTS:
-            began = time.monotonic()
-            row = disturbed(name, Path(place), references)
-            whole &= row.whole
-            equal = "yes" if row.equal else "no"
-            cells = (row.injected, row.lost, row.metrics_lost, row.duplicates, equal)
-            print(
-                f"| {row.fault} |",
-                *(f"{c} |" for c in cells),
-                f"{time.monotonic() - began:.0f} |",
-                flush=True,
-            )
+    for name in names or FAULTS:
+        began = time.monotonic()
+        row = disturbed(name, place, references)
+        whole &= row.whole
+        cells = (row.injected, row.lost, row.metrics_lost, row.duplicates, "yes" if row.equal else "no")
+        print(f"| {row.fault} |", *(f"{c} |" for c in cells), f"{time.monotonic() - began:.0f} |", flush=True)
     return 0 if whole else 1
 
 

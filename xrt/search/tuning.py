@@ -67,6 +67,9 @@ def connect() -> Workers:
     if not ray.is_initialized():
         os.environ.update(ENVIRONMENT)
         keep_token()
+        logging.getLogger("ray.tune").setLevel(
+            logging.CRITICAL
+        )  # a page for each process that died and is replaced
         on_term = signal.getsignal(signal.SIGTERM)
         workers = {"env_vars": ENVIRONMENT}
         try:
