@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 from tests.answers import worked
 from tests.answers.trained import PAIRS, TASK, trained_trial
 from tests.robust.conftest import build
-from xrt.answers.export import champion, export
+from xrt.answers.export import champion, export, push_to_hub
 from xrt.data import Source, load
 from xrt.errors import RecordError
 from xrt.record import Run
@@ -125,3 +125,15 @@ def test_the_champion_is_the_best_seed_on_dev_of_what_the_search_chose(run: Run)
     seeds = [t for t in run.trials() if t.id.startswith("0004-s")]
     best = max(seeds, key=lambda t: t.metrics["final/mean/mixed"])
     assert champion(run).id == best.id
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("me/winner", "Connection refused"), ("a/b/c", "namespace/repo_name")]
+)
+def test_a_hub_that_does_not_take_it_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(RecordError, match=f"--push-to-hub {name}: .*{reason}.*hf upload") as caught:
+        push_to_hub(tmp_path, name)
+    assert "\n" not in str(caught.value)

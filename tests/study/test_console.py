@@ -63,7 +63,7 @@ def test_what_an_earlier_process_did_does_not_make_this_one_look_faster(tmp_path
 
 def printed(renderable: object) -> str:
     console = Console(file=io.StringIO(), width=110)
-    console.print(renderable, soft_wrap=True)
+    console.print(renderable, crop=False)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -76,8 +76,9 @@ def test_a_run_ends_with_its_matrix_its_cost_its_answer_and_the_way_on(tmp_path:
     mean = sum(t.metrics["test/pair/de-zh"] for t in run.trials() if t.id.startswith("0004-s")) / 5
     [german] = [line.split() for line in said.splitlines() if line.startswith("de ")]
     assert german[7] == f"{100 * mean:.1f}"
-    assert "Pruning saved" in said and "ui --results x" in said
-    assert "Adversarial (radius 0.11, steps 1) reaches" in said
+    assert "Pruning saved" in said and "Adversarial (radius 0.11, steps 1) reaches" in said
+    assert f"Recorded in {run.paths.root}\n" in said, "a path is not broken"
+    assert said.endswith("ui --results x\n")
 
 
 def test_a_list_of_runs_has_their_answers(tmp_path: Path) -> None:

@@ -172,13 +172,15 @@ def push_to_hub(folder: str | Path, name: str, private: bool = True) -> str:
         RecordError: the hub refuses, or cannot be reached.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
     api = HfApi()
     try:
         place = api.create_repo(name, private=private, exist_ok=True)
         api.upload_folder(repo_id=place.repo_id, folder_path=folder, commit_message="Exported by xrt")
-    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise RecordError(f"--push-to-hub {name}: {first} Log in with: hf auth login") from error
+    except Exception as error:  # no such name, not logged in, no network: its client raises many kinds
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise RecordError(
+            f"--push-to-hub {name}: {first}. The folder {folder} is whole; once you are logged in (hf auth login): "
+            f"hf upload {name} {folder}"
+        ) from error
     return str(place)

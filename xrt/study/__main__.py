@@ -219,7 +219,7 @@ def status(run: RunArgument, results: ResultsOption = None) -> None:
 
     opened = opened_run(run, results)
     out.print(trials_of(opened))
-    out.print(f"\n{answer(opened, confirmation(opened)).sentence}\n{holder_line(opened)}", soft_wrap=True)
+    out.print(f"\n{answer(opened, confirmation(opened)).sentence}\n{holder_line(opened)}", markup=False)
 
 
 @app.command()
@@ -338,7 +338,7 @@ def summary(run: "Run", results: str | None) -> None:
     from xrt.study.tables import last_words
 
     out.print(trials_of(run))
-    out.print(last_words(run, f" --results {results}" if results else ""), soft_wrap=True)
+    out.print(last_words(run, f" --results {results}" if results else ""), crop=False)
 
 
 def main() -> None:

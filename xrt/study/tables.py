@@ -75,7 +75,8 @@ def last_words(run: Run, option: str) -> Group:
     where = [f"{run.name}: {run.meta.status}. Recorded in {run.paths.root}"]
     where += [f"Report:  {page}"] if page.exists() else []
     where.append(f"Browse:  python -m xrt.study ui{option}")
-    return Group(*parts, Text("\n" + "\n".join(where)))
+    # to be copied: not broken where the terminal ends
+    return Group(*parts, Text("\n" + "\n".join(where), no_wrap=True, overflow="ignore"))
 
 
 def shown_matrix(run: Run) -> "Matrix | None":
