@@ -19,9 +19,9 @@ from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from xrt.data.batches import Batch
 from xrt.robust.encoder import Encoder, load_encoder
+from xrt.robust.objective import Free, Method, Perturbed
 from xrt.robust.perturb import Adversarial, Clean, Noise
 from xrt.robust.region import Region
-from xrt.robust.training import Free, Method, Perturbed
 
 BATCH, TOKENS, RADIUS = 16, 64, 0.1
 

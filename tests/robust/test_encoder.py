@@ -4,8 +4,8 @@ import torch
 from tests.robust.conftest import KINDS, SENTENCES, batch_for
 from xrt.errors import EncoderError
 from xrt.robust.encoder import load_encoder
+from xrt.robust.objective import attack
 from xrt.robust.perturb import Adversarial
-from xrt.robust.training import attack
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,8 +11,9 @@ from xrt.data.tokens import tokenize
 from xrt.errors import RecordError, TrainingError
 from xrt.robust import checkpoint
 from xrt.robust.methods import METHODS
+from xrt.robust.objective import Perturbed, attack
 from xrt.robust.perturb import Adversarial
-from xrt.robust.training import Perturbed, Recipe, attack, start, train
+from xrt.robust.training import Recipe, start, train
 
 RECIPE = Recipe(learning_rate=1e-3, steps=10, seed=5)
 PARAMETERS = {

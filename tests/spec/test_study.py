@@ -34,7 +34,7 @@ PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
         ("search:", "search: null is not allowed; a mapping of trials, metric, seed, concurrent. "
          "Leave it out for the default."),
         ("training: 3", "training: 3 is not allowed; a mapping of epochs, batch_size, max_tokens, warmup, "
-         "weight_decay, clip, freeze_word_embeddings, dropout, micro_batch."),
+         "weight_decay, clip, freeze_word_embeddings, dropout, micro_batch, gradient_checkpointing."),
         ("training: {epochs: 0}", "training.epochs: 0 is not allowed; a number above 0."),
         ("training: {epochs: .nan}", "training.epochs: NaN is not allowed; a number above 0."),
         ("training: {warmup: 1}", "training.warmup: 1 is not allowed; a number of at least 0 and below 1."),

@@ -25,7 +25,7 @@ _FORBIDDEN = re.compile(r"[^\w .:-]")  # in the name of a metric, where a slash 
 LONGEST = 5000  # characters of a tag or parameter; MLflow cuts at 8,000 and 6,000
 SETTINGS = (
     *("encoder", "learning_rate", "method", "seed", "epochs", "batch_size", "max_tokens", "warmup"),
-    *("weight_decay", "clip", "freeze_word_embeddings", "dropout", "micro_batch"),
+    *("weight_decay", "clip", "freeze_word_embeddings", "dropout", "micro_batch", "gradient_checkpointing"),
 )
 _TRIAL_STATUS = {
     **{"pending": "SCHEDULED", "running": "RUNNING", "finished": "FINISHED"},

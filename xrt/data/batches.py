@@ -82,6 +82,11 @@ class Batch:
         """The pairs from `start` to `stop`, with the padding of the whole batch."""
         return self._mapped(lambda t: t[start:stop])
 
+    def parts(self, size: int) -> Iterator["Batch"]:
+        """The batch in pieces of at most `size` pairs, in order."""
+        for start in range(0, len(self), size):
+            yield self.rows(start, start + size) if size < len(self) else self
+
     def __len__(self) -> int:
         return self.input_ids.shape[0]
 

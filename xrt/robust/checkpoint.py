@@ -1,7 +1,8 @@
 """A training state in a folder: safetensors, and a JSON that says what they must be. Whole, or known not to be.
 
 Together with the trial's configuration this is all that an exact resumption needs, since every random number is a
-function of (seed, step). Size: three times the trained weights in float32 (weights and AdamW's two moments).
+function of (seed, step). Size: 4 bytes a parameter for the weights, and 8 a trained one for AdamW's two moments,
+which the checkpoint of an ended training leaves out. An XLM-R base of 278 million parameters: 3.3 GB, at its end 1.1.
 """
 
 import errno
@@ -41,6 +42,7 @@ def save(state: TrainingState, folder: Path, *, optimizer: bool = True) -> None:
         _write(tensors, folder / name)
     about = {
         "step": state.step,
+        "micro_batch": state.micro_batch,
         "optimizer": optimizer,
         "meter": state.meter.sums(),
         "files": {name: _fingerprint(folder / name) for name in files},
@@ -85,7 +87,7 @@ def restore(state: TrainingState, folder: Path) -> None:
             whole["state"] = _nested(load_file(folder / OPTIMIZER))
             state.optimizer.load_state_dict(whole)
         state.meter.load(about["meter"])
-        state.step = int(about["step"])
+        state.step, state.micro_batch = int(about["step"]), about["micro_batch"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError, RuntimeError) as error:
         raise RecordError(
             f"{folder}: not a whole checkpoint of this trial ({error}); delete it to start over."

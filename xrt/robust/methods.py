@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xrt.robust.training import Method
+    from xrt.robust.objective import Method
 
 
 @dataclass(frozen=True)
@@ -31,29 +31,29 @@ class MethodKind:
 
 
 def _plain(parameters: Mapping[str, Any], norm: float) -> "Method":
+    from xrt.robust.objective import Perturbed
     from xrt.robust.perturb import Clean
-    from xrt.robust.training import Perturbed
 
     return Perturbed(Clean())
 
 
 def _adversarial(parameters: Mapping[str, Any], norm: float) -> "Method":
+    from xrt.robust.objective import Perturbed
     from xrt.robust.perturb import Adversarial
-    from xrt.robust.training import Perturbed
 
     return Perturbed(Adversarial(parameters["radius"] * norm, parameters["steps"]))
 
 
 def _noise(parameters: Mapping[str, Any], norm: float) -> "Method":
+    from xrt.robust.objective import Perturbed
     from xrt.robust.perturb import Noise
-    from xrt.robust.training import Perturbed
 
     return Perturbed(Noise(parameters["scale"] * norm))
 
 
 def _free(parameters: Mapping[str, Any], norm: float) -> "Method":
+    from xrt.robust.objective import Free
     from xrt.robust.perturb import Adversarial
-    from xrt.robust.training import Free
 
     return Free(Adversarial(parameters["radius"] * norm, parameters["steps"]))
 

@@ -20,10 +20,16 @@ LossOf = Callable[[torch.Tensor], torch.Tensor]
 
 
 class Perturbation(Protocol):
-    """Adds robustness by changing what the model reads; `passes` inner forward-backward passes a call."""
+    """Adds robustness by changing what the model reads.
+
+    `passes`: inner forward-backward passes a call. `size`: the largest norm of δ_i; of noise, its usual one.
+    """
 
     @property
     def passes(self) -> int: ...
+
+    @property
+    def size(self) -> float: ...
 
     def __call__(
         self, embeddings: torch.Tensor, perturbable: torch.Tensor, loss_of: LossOf, generator: torch.Generator
@@ -35,6 +41,7 @@ class Clean:
     """No perturbation: plain fine-tuning."""
 
     passes: int = 0
+    size: float = 0.0
 
     def __call__(
         self, embeddings: torch.Tensor, perturbable: torch.Tensor, loss_of: LossOf, generator: torch.Generator
@@ -53,6 +60,15 @@ class Adversarial:
     radius: float
     passes: int
 
+    @property
+    def size(self) -> float:
+        return self.radius
+
+    @property
+    def step(self) -> float:
+        """The length α of one ascent step."""
+        return 1.5 * self.radius / self.passes
+
     def __call__(
         self, embeddings: torch.Tensor, perturbable: torch.Tensor, loss_of: LossOf, generator: torch.Generator
     ) -> torch.Tensor:
@@ -61,7 +77,7 @@ class Adversarial:
         for _ in range(self.passes):
             delta.requires_grad_()
             (gradient,) = torch.autograd.grad(loss_of(embeddings + delta), delta)
-            delta = region.ascend(delta.detach(), gradient, 1.5 * self.radius / self.passes)
+            delta = region.ascend(delta.detach(), gradient, self.step)
         return delta
 
 
@@ -71,6 +87,10 @@ class Noise:
 
     scale: float
     passes: int = 0
+
+    @property
+    def size(self) -> float:
+        return self.scale
 
     def __call__(
         self, embeddings: torch.Tensor, perturbable: torch.Tensor, loss_of: LossOf, generator: torch.Generator

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-TINY = 1e-12  # keeps 0/0 out of normalisations; far below any norm that occurs
+# Keeps 0/0 out of normalisations. Smaller than any gradient that float32 can hold the norm of: a model that is sure
+# of its answer has gradients of 1e-12 and less, and their direction is what an attack goes by.
+TINY = 1e-30
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,19 @@ function of (seed, step), so that the state of a run is its weights, its optimiz
 Letters: B pairs, T tokens, D width.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import torch
 
 from xrt.data.batches import Batch
 from xrt.errors import TrainingError
 from xrt.robust.encoder import Encoder
-from xrt.robust.perturb import Adversarial, Perturbation
-from xrt.robust.region import Region
+from xrt.robust.objective import Method
+from xrt.robust.progress import Meter, Progress, measure, peak_memory
 
+PROBED = 3  # batches before a stop that the attack is measured on
 CHECK_EVERY = 20  # steps between looks at the device for NaN and Inf: each look waits for the device
 
 
@@ -36,104 +36,18 @@ class Recipe:
     micro_batch: int | None = None
 
 
-class Method(Protocol):
-    """Fills the parameter gradients of one (micro-)batch with weight `weight`; returns the detached loss."""
-
-    def backward(
-        self, encoder: Encoder, batch: Batch, weight: float, generator: torch.Generator
-    ) -> torch.Tensor: ...
-
-    def cost(self, layers: int, site: int) -> float:
-        """Cost of a step relative to a plain step, where a backward pass costs two forward passes."""
-        ...
-
-
-@dataclass(frozen=True)
-class Perturbed:
-    """Minimise the loss at embeddings + δ: plain, adversarial or noisy fine-tuning, by its perturbation.
-
-    The inner passes run without dropout: the attack is on the network that will be used, it is cheaper, and it
-    leaves the random numbers of the outer pass alone, so that radius 0 equals plain fine-tuning to the bit.
-    """
-
-    perturbation: Perturbation
-
-    def backward(
-        self, encoder: Encoder, batch: Batch, weight: float, generator: torch.Generator
-    ) -> torch.Tensor:
-        states = encoder.embed(batch)
-        delta = attack(encoder, batch, states.detach(), self.perturbation, generator)
-        loss = encoder.loss(batch, states + delta)
-        (loss * weight).backward()
-        return loss.detach()
-
-    def cost(self, layers: int, site: int) -> float:
-        return 1 + self.perturbation.passes * 2 / 3 * (layers - site) / layers
-
-
-@dataclass(frozen=True)
-class Free:
-    """FreeLB (Zhu et al. 2020, algorithm 1): every ascent pass also gives its parameter gradient, 1/K of the sum."""
-
-    attack: Adversarial
-
-    def backward(
-        self, encoder: Encoder, batch: Batch, weight: float, generator: torch.Generator
-    ) -> torch.Tensor:
-        region = Region.around(batch.input_ids, batch.perturbable, self.attack.radius)
-        passes, delta, total = self.attack.passes, torch.zeros(()), torch.zeros((), device=encoder.device)
-        for k in range(passes):
-            states = encoder.embed(batch)
-            if k == 0:
-                delta = region.random(states.shape[-1], generator)
-            delta.requires_grad_()
-            loss = encoder.loss(batch, states + delta)
-            (loss * (weight / passes)).backward()
-            total += loss.detach() / passes
-            if k + 1 < passes:
-                assert delta.grad is not None
-                delta = region.ascend(delta.detach(), delta.grad, 1.5 * self.attack.radius / passes)
-        return total
-
-    def cost(self, layers: int, site: int) -> float:
-        return float(self.attack.passes)
-
-
-def attack(
-    encoder: Encoder,
-    batch: Batch,
-    states: torch.Tensor,
-    perturbation: Perturbation,
-    generator: torch.Generator,
-) -> torch.Tensor:
-    """δ (B, T, D) of `perturbation` against the encoder without dropout; leaves the encoder in training mode."""
-    if perturbation.passes:
-        encoder.model.eval()
-    delta = perturbation(states, batch.perturbable, lambda moved: encoder.loss(batch, moved), generator)
-    if perturbation.passes:
-        encoder.model.train()
-    return delta
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a user watches, at a stop. `cost` counts plain steps; rates count training time only."""
-
-    step: int
-    loss: float  # mean since the stop before
-    examples_per_second: float
-    tokens_per_second: float
-    cost: float
-
-
 @dataclass
 class TrainingState:
-    """All that a checkpoint must hold: weights, optimizer, how many steps are done, what was measured on the way."""
+    """All that a checkpoint must hold: weights, optimizer, how many steps are done, what was measured on the way.
+
+    `micro_batch` is the recipe's, or half of it since a step found too little memory.
+    """
 
     encoder: Encoder
     optimizer: torch.optim.Optimizer
+    micro_batch: int | None = None
     step: int = 0
-    meter: "Meter" = field(default_factory=lambda: Meter())
+    meter: Meter = field(default_factory=Meter)
 
 
 def start(encoder: Encoder, recipe: Recipe) -> TrainingState:
@@ -145,8 +59,8 @@ def start(encoder: Encoder, recipe: Recipe) -> TrainingState:
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    fused = encoder.device.type == "cuda"
-    return TrainingState(encoder, torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused or None))
+    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+    return TrainingState(encoder, optimizer, recipe.micro_batch)
 
 
 def train(
@@ -165,7 +79,7 @@ def train(
             save. Neither the training nor what is measured at the next stop depends on it.
 
     Raises:
-        TrainingError: the loss or the gradient became NaN or infinite.
+        TrainingError: the loss or the gradient became NaN or infinite, or a GPU's memory does not suffice.
     """
     stream, meter = batches(state.step), state.meter
     generator = torch.Generator(state.encoder.device)
@@ -181,101 +95,92 @@ def train(
             if state.step % CHECK_EVERY == 0 and state.step < stop:
                 meter.check()
                 if pause():
-                    yield progress(state, method)
+                    yield _reading(state, method)
                     meter.go_on()
-        yield progress(state, method)
+        yield progress(state, method, recipe, batches)
         meter.clear()
 
 
-def progress(state: TrainingState, method: Method) -> Progress:
-    """What was measured since the last stop, up to where the state stands.
+def progress(
+    state: TrainingState, method: Method, recipe: Recipe, batches: Callable[[int], Iterator[Batch]]
+) -> Progress:
+    """What was measured since the last stop, up to where the state stands, and what the attack does there.
+
+    The attack is measured on the batches before the stop, drawn again: no step does anything for it.
 
     Raises:
         TrainingError: the loss or the gradient became NaN or infinite on the way.
     """
-    return state.meter.read(state.step, method.cost(state.encoder.layers, state.encoder.layer))
+    told, encoder = _reading(state, method), state.encoder
+    last = min(PROBED, state.step)
+    recent = [batch.to(encoder.device) for batch in islice(batches(state.step - last), last)]
+    size = state.micro_batch or max(map(len, recent))
+    attacked = measure(encoder, method.perturbation, recent, size, recipe.seed + state.step)
+    return replace(told, micro_batch=size, attack=attacked)
+
+
+def _reading(state: TrainingState, method: Method) -> Progress:
+    encoder = state.encoder
+    loss, examples, tokens = state.meter.read()
+    cost = state.step * method.cost(encoder.layers, encoder.layer)
+    return Progress(state.step, loss, examples, tokens, cost, peak_memory(encoder.device))
 
 
 def _step(
     state: TrainingState, method: Method, recipe: Recipe, batch: Batch, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One update; returns loss and gradient norm, both still on the device."""
-    draw = recipe.seed * 1_000_003 + state.step
-    torch.manual_seed(draw)  # dropout
-    generator.manual_seed(draw + 2**40)  # perturbations
     for group in state.optimizer.param_groups:
         group["lr"] = recipe.learning_rate * _schedule(state.step, recipe)
-    size = recipe.micro_batch or len(batch)
-    losses = []
-    for start_row in range(0, len(batch), size):
-        part = batch.rows(start_row, start_row + size) if size < len(batch) else batch
-        weight = len(part) / len(batch)
-        losses.append(method.backward(state.encoder, part, weight, generator) * weight)
+    loss = _gradients(state, method, recipe, batch, generator)
     norm = torch.nn.utils.clip_grad_norm_(state.encoder.model.parameters(), recipe.clip)
     state.optimizer.step()
     state.optimizer.zero_grad()
     state.step += 1
-    return torch.stack(losses).sum(), norm
+    return loss, norm
+
+
+def _gradients(
+    state: TrainingState, method: Method, recipe: Recipe, batch: Batch, generator: torch.Generator
+) -> torch.Tensor:
+    """Fill the gradients of a whole batch; returns its loss.
+
+    A step that finds too little memory is done again with half the micro-batch, and so are all after it; once in a
+    training, for an encoder that is short of more than half is better given other settings.
+    """
+    loss, size = _accumulated(state, method, recipe.seed, batch, generator), state.micro_batch or len(batch)
+    if loss is None and size > 1 and state.micro_batch == recipe.micro_batch:
+        state.optimizer.zero_grad()
+        torch.cuda.empty_cache()
+        state.micro_batch = -(-size // 2)
+        loss = _accumulated(state, method, recipe.seed, batch, generator)
+    if loss is None:
+        raise TrainingError(
+            f"step {state.step + 1}: the GPU's memory does not suffice for micro-batches of "
+            f"{state.micro_batch or size}. Try a smaller training.micro_batch or training.max_tokens, or "
+            "training.gradient_checkpointing=true."
+        )
+    return loss
+
+
+def _accumulated(
+    state: TrainingState, method: Method, seed: int, batch: Batch, generator: torch.Generator
+) -> torch.Tensor | None:
+    """The loss of a batch, its gradients filled micro-batch by micro-batch; None if the memory does not suffice."""
+    draw = seed * 1_000_003 + state.step
+    torch.manual_seed(draw)  # dropout
+    generator.manual_seed(draw + 2**40)  # perturbations
+    losses = []
+    try:
+        for part in batch.parts(state.micro_batch or len(batch)):
+            weight = len(part) / len(batch)
+            losses.append(method.backward(state.encoder, part, weight, generator) * weight)
+    except torch.OutOfMemoryError:  # ends here, and with it the traceback that holds what fills the memory
+        return None
+    return torch.stack(losses).sum()
 
 
 def _schedule(step: int, recipe: Recipe) -> float:
     """Linear warm-up, then linear to zero; a function of the step alone."""
     warm = max(1, round(recipe.warmup * recipe.steps))
     return min((step + 1) / warm, (recipe.steps - step) / max(1, recipe.steps - warm))
-
-
-class Meter:
-    """Sums on the device, read at stops; remembers the first step whose loss or gradient was not finite.
-
-    They are part of a checkpoint: what a stop says does not depend on where a kill fell before it.
-    """
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """Begin anew: a stop has been passed."""
-        self.steps, self.examples, self.seconds = 0, 0, 0.0
-        self.loss = self.bad = self.tokens = torch.zeros(())
-        self.go_on()
-
-    def go_on(self) -> None:
-        """Start the clock: what the caller did meanwhile is no training time."""
-        self.began = time.perf_counter()
-
-    def add(self, step: int, batch: Batch, loss: torch.Tensor, norm: torch.Tensor) -> None:
-        self.steps, self.examples = self.steps + 1, self.examples + len(batch)
-        self.tokens = self.tokens.to(loss.device) + batch.attention_mask.sum()
-        self.loss = self.loss.to(loss.device) + loss
-        bad = ~(torch.isfinite(loss) & torch.isfinite(norm))
-        self.bad = torch.where((self.bad.to(loss.device) == 0) & bad, float(step), self.bad.to(loss.device))
-
-    def check(self) -> None:
-        if step := int(self.bad):
-            raise TrainingError(
-                f"step {step}: the loss or its gradient is not a number. "
-                "Try a smaller learning rate, radius or noise scale."
-            )
-
-    def read(self, step: int, cost: float) -> Progress:
-        self.check()
-        loss, tokens = float(self.loss) / max(1, self.steps), float(self.tokens)
-        self.seconds += time.perf_counter() - self.began
-        self.go_on()
-        return Progress(step, loss, self.examples / self.seconds, tokens / self.seconds, cost * step)
-
-    def sums(self) -> dict[str, float]:
-        """All of it, as plain numbers."""
-        return {
-            "steps": self.steps,
-            "examples": self.examples,
-            "seconds": self.seconds,
-            "loss": float(self.loss),
-            "tokens": float(self.tokens),
-        }
-
-    def load(self, sums: Mapping[str, float]) -> None:
-        """Go on from what `sums` gave."""
-        self.clear()
-        self.steps, self.examples, self.seconds = int(sums["steps"]), int(sums["examples"]), sums["seconds"]
-        self.loss, self.tokens = torch.tensor(float(sums["loss"])), torch.tensor(float(sums["tokens"]))

@@ -7,11 +7,11 @@ configuration asks for it (the confirmation of a finished search).
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,12 @@ from xrt.data.reading import Source
 from xrt.data.synonyms import load_neighbours
 from xrt.data.tasks import Task
 from xrt.data.tokens import tokenize_cached, tokenizer_digest
-from xrt.errors import RecordError
+from xrt.errors import RecordError, TrainingError
 from xrt.robust import checkpoint
 from xrt.robust.encoder import Encoder, load_encoder
 from xrt.robust.methods import METHODS
-from xrt.robust.training import Progress, Recipe, TrainingState, progress, start, train
+from xrt.robust.progress import Attacked, Progress
+from xrt.robust.training import Recipe, TrainingState, progress, start, train
 from xrt.search.scoring import Scoring, Watch, neighbours_at_hand
 from xrt.spec.trial import TrialConfig, rung_steps
 
@@ -87,8 +88,8 @@ def run_trial(
         XrtError: data or encoder cannot be used, or the training diverged.
     """
     encoder = open_encoder(config)
-    stream, values = training_stream(config, encoder)
-    scoring = Scoring.of(config, encoder, stream, values, watch)
+    stream, used = training_stream(config, encoder)
+    scoring = Scoring.of(config, encoder, stream, used, watch)
     method = METHODS[config.method].build(config.parameters, scoring.site_norm)
     stops = rung_steps(config.rungs, config.passes * stream.steps_per_epoch)
     recipe = _recipe(config, stops[-1])
@@ -98,13 +99,25 @@ def run_trial(
     def tell(reached: Progress) -> None:
         report(_report(config, state, reached, stops.index(reached.step), scoring))
 
-    if state.step in stops[known:]:
-        tell(progress(state, method))
-    for reached in train(state, method, recipe, stream, stops, between.due if between else lambda: False):
-        if reached.step in stops:
-            tell(reached)
-        elif between:
-            between.keep(reached.step, partial(checkpoint.save, state))
+    with _naming(config):
+        if state.step in stops[known:]:
+            tell(progress(state, method, recipe, stream))
+        for reached in train(state, method, recipe, stream, stops, between.due if between else lambda: False):
+            if reached.step in stops:
+                tell(reached)
+            elif between:
+                between.keep(reached.step, partial(checkpoint.save, state))
+
+
+@contextmanager
+def _naming(config: TrialConfig) -> Iterator[None]:
+    """What goes wrong in training names the configuration."""
+    try:
+        yield
+    except TrainingError as error:
+        own = [f"{name} {value:.4g}" for name, value in config.params]
+        told = [config.encoder, config.method, *own, f"learning_rate {config.learning_rate:.4g}"]
+        raise TrainingError(f"{error} The configuration: {', '.join(told)}.") from error
 
 
 def _restore_first(state: TrainingState, folders: Sequence[Path]) -> None:
@@ -120,7 +133,12 @@ def _restore_first(state: TrainingState, folders: Sequence[Path]) -> None:
 def open_encoder(config: TrialConfig) -> Encoder:
     """The encoder of a trial, with a fresh head, on the best device there is."""
     encoder = load_encoder(
-        config.encoder, config.task.labels, layer=config.layer, dropout=config.dropout, seed=config.seed
+        config.encoder,
+        config.task.labels,
+        layer=config.layer,
+        dropout=config.dropout,
+        gradient_checkpointing=config.gradient_checkpointing,
+        seed=config.seed,
     )
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")
@@ -161,8 +179,8 @@ def _recipe(config: TrialConfig, steps: int) -> Recipe:
     )
 
 
-def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStream, Any]:
-    """The training batches, and all token ids of the training data."""
+def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStream, npt.NDArray[np.int32]]:
+    """The training batches, and the token ids that occur in the training data."""
     sentences = training_data(config.task, config.source, config.train_rows)
     digest = tokenizer_digest(encoder.tokenizer)
     first = tokenize_cached(encoder.tokenizer, digest, sentences.first)
@@ -181,7 +199,7 @@ def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStre
     stream = TrainingStream(
         pairs, encoder.template, config.batch_size, config.max_tokens, config.seed, multiple
     )
-    return stream, np.concatenate([first.values, second.values])
+    return stream, np.union1d(np.unique(first.values), np.unique(second.values))
 
 
 def _report(
@@ -193,10 +211,11 @@ def _report(
         "train/examples_per_second": reached.examples_per_second,
         "train/tokens_per_second": reached.tokens_per_second,
         "train/cost": reached.cost,
+        "train/micro_batch": float(reached.micro_batch or config.batch_size),
+        "train/peak_gib": reached.peak_memory / 2**30,  # of a GPU: beside the share that `packing` gave it
         "train/site_norm": scoring.site_norm,
     }
-    if torch.cuda.is_available():  # beside the share that `packing` gave it
-        metrics["train/gpu_gib"] = torch.cuda.max_memory_allocated() / 2**30
+    metrics |= _attack_metrics(reached.attack)
     scored = scoring.whole(state.encoder) if last else scoring.sampled(state.encoder)
 
     def save(folder: Path) -> None:
@@ -205,6 +224,18 @@ def _report(
         checkpoint.save(state, folder, optimizer=not last)
 
     return RungReport(rung, config.rungs[rung], reached.step, metrics | scored.metrics, save)
+
+
+def _attack_metrics(attack: Attacked | None) -> dict[str, float]:
+    """What the perturbation does, and its absolute radius beside; `reached` is the mean ‖δ_i‖ as a share of it."""
+    if attack is None:
+        return {}
+    reached = {"train/delta_reached": attack.norm / attack.radius} if attack.radius else {}
+    return reached | {
+        "train/radius": attack.radius,
+        "train/loss_before_attack": attack.before,
+        "train/loss_after_attack": attack.after,
+    }
 
 
 def use_gpu(share: float) -> None:

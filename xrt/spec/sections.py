@@ -62,6 +62,9 @@ class Training(Section):
     micro_batch: Count | None = Field(
         default=None, description="Pairs that pass through the encoder at once; null: the batch."
     )
+    gradient_checkpointing: bool = Field(
+        default=False, description="Less memory for more time: states inside a layer are computed twice."
+    )
 
 
 class Search(Section):

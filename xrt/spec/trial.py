@@ -57,6 +57,7 @@ class TrialConfig:
     freeze_word_embeddings: bool
     dropout: float | None
     micro_batch: int | None
+    gradient_checkpointing: bool
     seed: int
     rungs: tuple[float, ...]
     rung_rows: int | None

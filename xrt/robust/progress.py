@@ -1,0 +1,144 @@
+"""What a user watches while a model trains: loss, speed, memory, and what the attack does.
+
+Everything is summed on the device and read at stops: nothing here waits for the device inside a step, draws a random
+number of the training, or changes the model.
+"""
+
+import resource
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from xrt.data.batches import Batch
+from xrt.errors import TrainingError
+from xrt.robust.encoder import Encoder
+from xrt.robust.perturb import Clean, Perturbation
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """A perturbation against the network as it is used, over some batches of training data."""
+
+    before: float  # mean loss at δ = 0
+    after: float  # mean loss at the δ that was found
+    norm: float  # mean ‖δ_i‖₂ over the perturbable positions
+    radius: float  # the most that ‖δ_i‖₂ can be; of noise: its scale
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The numbers at a stop. `cost` counts plain steps; rates count training time only."""
+
+    step: int
+    loss: float  # mean since the stop before
+    examples_per_second: float
+    tokens_per_second: float
+    cost: float
+    peak_memory: int  # bytes
+    micro_batch: int | None = None  # pairs that pass through the encoder at once; None between stops
+    attack: Attacked | None = None  # None between stops, or when the method adds nothing to the states
+
+
+class Meter:
+    """Sums on the device, read at stops; remembers the first step whose loss or gradient was not finite.
+
+    They are part of a checkpoint: what a stop says does not depend on where a kill fell before it.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew: a stop has been passed."""
+        self.steps, self.examples, self.seconds = 0, 0, 0.0
+        self.loss = self.bad = self.tokens = torch.zeros(())
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Start the clock: what the caller did meanwhile is no training time."""
+        self.began = time.perf_counter()
+
+    def add(self, step: int, batch: Batch, loss: torch.Tensor, norm: torch.Tensor) -> None:
+        """Count a step; the first is step 1."""
+        self.steps, self.examples = self.steps + 1, self.examples + len(batch)
+        self.tokens = self.tokens.to(loss.device) + batch.attention_mask.sum()
+        self.loss = self.loss.to(loss.device) + loss
+        bad = ~(torch.isfinite(loss) & torch.isfinite(norm))
+        self.bad = torch.where((self.bad.to(loss.device) == 0) & bad, float(step), self.bad.to(loss.device))
+
+    def check(self) -> None:
+        """Waits for the device.
+
+        Raises:
+            TrainingError: some loss or gradient was NaN or infinite.
+        """
+        if step := int(self.bad):
+            raise TrainingError(
+                f"step {step}: the loss or its gradient is not a number. "
+                "Try a smaller learning rate, radius or noise scale."
+            )
+
+    def read(self) -> tuple[float, float, float]:
+        """Mean loss, examples a second and tokens (without padding) a second."""
+        self.check()
+        loss, tokens = float(self.loss) / max(1, self.steps), float(self.tokens)
+        self.seconds += time.perf_counter() - self.began
+        self.go_on()
+        return loss, self.examples / self.seconds, tokens / self.seconds
+
+    def sums(self) -> dict[str, float]:
+        """All of it, as plain numbers."""
+        return {
+            "steps": self.steps,
+            "examples": self.examples,
+            "seconds": self.seconds,
+            "loss": float(self.loss),
+            "tokens": float(self.tokens),
+        }
+
+    def load(self, sums: Mapping[str, float]) -> None:
+        """Go on from what `sums` gave."""
+        self.clear()
+        self.steps, self.examples, self.seconds = int(sums["steps"]), int(sums["examples"]), sums["seconds"]
+        self.loss, self.tokens = torch.tensor(float(sums["loss"])), torch.tensor(float(sums["tokens"]))
+
+
+def measure(
+    encoder: Encoder, perturbation: Perturbation, batches: list[Batch], micro_batch: int, seed: int
+) -> Attacked | None:
+    """What `perturbation` does on `batches`, against the encoder without dropout; leaves it in training mode.
+
+    Of `free` it measures the attack of all K ascents; training itself has no use for the last of them.
+    """
+    if isinstance(perturbation, Clean):
+        return None
+    generator = torch.Generator(encoder.device).manual_seed(seed)
+    parts = [part for batch in batches for part in batch.parts(micro_batch)]
+    found = torch.stack([_measured(encoder, perturbation, part, generator) for part in parts])
+    before, after, norm, pairs, places = found.double().sum(0).tolist()
+    return Attacked(before / pairs, after / pairs, norm / max(1, places), perturbation.size)
+
+
+def _measured(
+    encoder: Encoder, perturbation: Perturbation, batch: Batch, generator: torch.Generator
+) -> torch.Tensor:
+    """Sums over a batch (5,): loss before, loss after, norms of δ, and the counts of pairs and positions."""
+    with encoder.as_used(), torch.no_grad():
+        states = encoder.embed(batch)
+        with torch.enable_grad():
+            delta = perturbation(
+                states, batch.perturbable, lambda moved: encoder.loss(batch, moved), generator
+            )
+        losses = torch.stack([encoder.loss(batch, states), encoder.loss(batch, states + delta)])
+        norms = torch.linalg.vector_norm(delta, dim=-1).sum()
+        counts = torch.stack([torch.full_like(norms, len(batch)), batch.perturbable.sum().float()])
+        return torch.cat([losses * len(batch), norms.reshape(1), counts])
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes: of a GPU the most that was allocated since its count began; else the most that this process ever held."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
