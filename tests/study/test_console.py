@@ -4,14 +4,17 @@ import io
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from tests.answers import worked
+from xrt.answers.figures import Matrix
+from xrt.data import TASKS
 from xrt.record import Report, Run, TrialRecord
 from xrt.spec import load_study
 from xrt.study.console import Screen
-from xrt.study.tables import last_words, runs_table
+from xrt.study.tables import last_words, matrix_table, runs_table
 
 
 def screen(*overrides: str) -> Screen:
@@ -79,6 +82,14 @@ def test_a_run_ends_with_its_matrix_its_cost_its_answer_and_the_way_on(tmp_path:
     assert "Pruning saved" in said and "Adversarial (radius 0.11, steps 1) reaches" in said
     assert f"Recorded in {run.paths.root}\n" in said, "a path is not broken"
     assert said.endswith("ui --results x\n")
+
+
+def test_the_matrix_of_fifteen_languages_fits_a_terminal() -> None:
+    languages = TASKS["xnli"].languages
+    console = Console(file=io.StringIO(), width=80)
+    console.print(matrix_table(Matrix("xnli", languages, np.full((15, 15), 0.756), signed=False)))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[1].split() == ["en", *["76"] * 15] and len(lines) == 16
 
 
 def test_a_list_of_runs_has_their_answers(tmp_path: Path) -> None:

@@ -91,12 +91,13 @@ def shown_matrix(run: Run) -> "Matrix | None":
 
 
 def matrix_table(found: "Matrix") -> Table:
-    """Rows: language of sentence 1; columns: of sentence 2."""
+    """Rows: language of sentence 1; columns: of sentence 2. Of many languages without decimals: they fit 80 columns."""
+    digits = 1 if len(found.languages) <= 10 else 0
     table = Table("1 \\ 2", *found.languages, box=None, pad_edge=False, padding=(0, 1))
     for column in table.columns[1:]:
         column.justify = "right"
     for language, values in zip(found.languages, found.values, strict=True):
-        table.add_row(language, *("" if math.isnan(v) else f"{100 * v:.1f}" for v in values))
+        table.add_row(language, *("" if math.isnan(v) else f"{100 * v:.{digits}f}" for v in values))
     return table
 
 
