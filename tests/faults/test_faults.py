@@ -54,8 +54,9 @@ def test_killed_trials_driver_and_ray_and_an_mlflow_that_was_away_leave_the_same
         strike(study, process, lambda: trial_processes(process))  # tried again by Tune, from its checkpoint
         wait_for(lambda: inject.reports(study) >= 3, process)
         server.kill()
+        wait_for(lambda: inject.training(study), process)
+        left = descendants(process.pid)
         strike(study, process, lambda: [process.pid])
-        inject.gone(descendants(process.pid))
         server.begin()
         process = study.resume()
         strike(study, process, lambda: named(descendants(process.pid), "raylet"))
@@ -64,6 +65,7 @@ def test_killed_trials_driver_and_ray_and_an_mlflow_that_was_away_leave_the_same
         strike(study, process, lambda: [process.pid], signal.SIGTERM)
         assert "resume" in study.finish(process, code=130)
         study.finish(study.resume())
+        inject.gone(left)
         outcome = compare("everything", 4, undisturbed, study)
     assert outcome.whole, outcome
 
