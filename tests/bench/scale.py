@@ -8,19 +8,21 @@ report (its main thread's processor time, and the wall time in our own part of i
 sleep, how far MLflow is behind, and the driver's memory, by quarters of the study.
 """
 
+import os
 import sqlite3
 import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
 
+from tests.bench.sleeper import RUNGS, SLEEP, sleeping
 from xrt.answers.tracking import Tracker
 from xrt.record.paths import Results
 from xrt.record.run import Run, TrialRecord
@@ -28,19 +30,7 @@ from xrt.search import narrator, tuning
 from xrt.search.sampler import OptunaProposer
 from xrt.spec import load_study
 
-SLOTS, RUNGS, METRICS, SLEEP = 16, 4, 60, 1.0  # seconds of a rung
-
-
-def sleeping(config: dict[str, Any]) -> None:
-    """A trial that trains nothing and reports as much as a real one."""
-    value = int(config["id"]) / 1e4
-    for rung in range(RUNGS):
-        time.sleep(SLEEP)
-        metrics = {f"dev/pair/x{i}-y": value for i in range(METRICS - 1)} | {"dev/mean/mixed": value}
-        about = {"rung": rung, "share": 3.0 ** (rung + 1 - RUNGS), "step": 10 * (rung + 1), "budget": 3**rung}
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "state").write_bytes(bytes(1000))
-            tune.report({**metrics, **about}, checkpoint=tune.Checkpoint.from_directory(folder))
+SLOTS = 16
 
 
 class Watch:
@@ -49,7 +39,12 @@ class Watch:
     def __init__(self, run: Run, trials: int) -> None:
         self.run, self.trials = run, trials
         self.reports = self.ended = 0
-        self.own = 0.0  # seconds in our callbacks
+        self.own: Counter[str] = Counter()  # seconds in our callbacks, by their names
+        self.nodes: set[str | None] = set()  # processes that have reported
+        self.full: tuple[float, int] | None = (
+            None  # when all slots had begun, and how many reports there were
+        )
+        self.last = 0.0
         self.behind: list[int] = []
         self.memory: list[tuple[int, float]] = []
         self._over = threading.Event()
@@ -60,6 +55,10 @@ class Watch:
 
     def trial_reported(self, trial: TrialRecord) -> None:
         self.reports += 1
+        self.nodes.add(trial.node)
+        if self.full is None and len(self.nodes) == SLOTS:
+            self.full = (time.perf_counter(), self.reports)
+        self.last = time.perf_counter()
 
     def trial_ended(self, trial: TrialRecord) -> None:
         self.ended += 1
@@ -83,17 +82,17 @@ class Watch:
             thread.join()
 
     def timed(self, kind: type, names: list[str]) -> None:
-        """Adds the wall time that methods take to `own`; those that call each other are counted once."""
+        """Adds the wall time that methods take to `own`."""
         for name in names:
-            setattr(kind, name, self._timed(getattr(kind, name)))
+            setattr(kind, name, self._timed(name, getattr(kind, name)))
 
-    def _timed(self, method: Any) -> Any:
+    def _timed(self, name: str, method: Any) -> Any:
         def inner(*args: Any, **kwargs: Any) -> Any:
             began = time.perf_counter()
             try:
                 return method(*args, **kwargs)
             finally:
-                self.own += time.perf_counter() - began
+                self.own[name] += time.perf_counter() - began
 
         return inner
 
@@ -115,6 +114,7 @@ def main(trials: int) -> None:
     settings = [f"search.trials={trials}", f"pruning.rungs={RUNGS}", "confirm=null"]
     spec = load_study("mini", settings)
     tuning.trainable = sleeping
+    os.environ.update(tuning.ENVIRONMENT)
     ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, object_store_memory=2 * 10**8)
     with tempfile.TemporaryDirectory() as folder:
         run = Run.create(Results(Path(folder)), "scale", spec.to_yaml(), metric=spec.search.metric)
@@ -142,8 +142,16 @@ def report(watch: Watch, wall: float, cpu: float, all_cpu: float, caught_up: flo
     print(
         f"driver, ms a report: main thread {1000 * cpu / count:.1f}, all threads {1000 * all_cpu / count:.1f} (CPU)"
     )
-    print(f"                     ours {1000 * watch.own / count:.1f} (wall)")
-    print(f"slots busy: {count * SLEEP / wall / SLOTS:.1%}")
+    parts = ", ".join(f"{name} {1000 * seconds / count:.1f}" for name, seconds in watch.own.most_common())
+    print(f"ours (wall): {1000 * watch.own.total() / count:.1f}: {parts}")
+    print(f"slots busy: {count * SLEEP / wall / SLOTS:.1%}", end="")
+    if watch.full:
+        since, before = watch.full
+        print(
+            f"; once all processes had started {(count - before) * SLEEP / (watch.last - since) / SLOTS:.1%}",
+            end="",
+        )
+    print()
     quarters = [[m for n, m in watch.memory if k <= 4 * n / watch.trials < k + 1] for k in range(4)]
     print("driver's memory, MiB:", ", ".join(f"{max(q):.0f}" if q else "-" for q in quarters))
     print(f"trials that MLflow is behind: at most {max(watch.behind)}; after the end {caught_up:.1f} s")

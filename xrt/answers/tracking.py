@@ -9,6 +9,7 @@ talk to MLflow. Not its business: files and models, which `registry.py` sends.
 import logging
 import os
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ from xrt.record.files import locked
 from xrt.record.paths import Results
 from xrt.record.run import Run
 from xrt.record.values import Data, TrialRecord
+
+SWITCH = 0.0005  # seconds that a thread may go on while another waits
 
 _log = logging.getLogger("xrt")
 
@@ -125,6 +128,9 @@ class Tracker:
         return f"python -m xrt.study sync {self._run.name}{address}"
 
     def run_started(self, run: Run) -> None:
+        # The search's thread does many short things that leave the interpreter (files, Ray); with Python's 5 ms it
+        # would wait that long for this one each time it comes back.
+        sys.setswitchinterval(SWITCH)
         self._news.set()
         self._thread.start()
 

@@ -1,7 +1,7 @@
 """Files that are whole or absent: atomic writes, JSON without bare NaN, locks. It knows nothing of runs.
 
-A file is written under another name in the same folder, synced, moved over the old one, and then the folder
-is synced: after a kill or a power loss there is the old file or the new one, never half of either. A full
+A file is written under another name in the same folder, synced, moved over the old one, and where there was none
+the folder is synced: after a kill or a power loss there is the old file or the new one, never half of either. A full
 disk is waited for, because a study of days must not end for a minute without space.
 Not covered: anything but a POSIX file system, local or mounted. Whoever brings another replaces this file.
 """
@@ -179,12 +179,14 @@ def _replace(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        new = not path.exists()
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
-    sync_folder(path.parent)
+    if new:  # where the name was there before, it leads to a whole file in any case
+        sync_folder(path.parent)
 
 
 def _number(value: float) -> float | str:

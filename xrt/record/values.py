@@ -4,6 +4,7 @@ All are frozen; a trial changes by `begun`, `reported`, `closed`, which return t
 are unix seconds on the driver's clock.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -34,7 +35,9 @@ class Report:
 
     def __post_init__(self) -> None:
         # numpy's and torch's scalars become floats here, so that a record equals what is read back
-        object.__setattr__(self, "metrics", {key: float(value) for key, value in self.metrics.items()})
+        # and the names, which are the same in thousands of reports, are kept once
+        metrics = {sys.intern(key): float(value) for key, value in self.metrics.items()}
+        object.__setattr__(self, "metrics", metrics)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,24 @@
+"""The trial of `tests.bench.scale`: it trains nothing. Apart, so that sixteen processes need not import torch."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+RUNGS, METRICS, SLEEP = 4, 60, 1.0  # seconds of a rung
+
+
+def sleeping(config: dict[str, Any]) -> None:
+    """A trial that trains nothing and reports as much as a real one."""
+    value = int(config["id"]) / 1e4
+    for rung in range(RUNGS):
+        time.sleep(SLEEP)
+        metrics = {f"dev/pair/x{i}-y": value for i in range(METRICS - 1)} | {"dev/mean/mixed": value}
+        place = {"rung": rung, "share": 3.0 ** (rung + 1 - RUNGS), "step": 10 * (rung + 1), "budget": 3**rung}
+        about = {**place, "node": str(os.getpid())}
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "state").write_bytes(bytes(1000))
+            tune.report({**metrics, **about}, checkpoint=tune.Checkpoint.from_directory(folder))
