@@ -55,9 +55,14 @@ class Narrator(tune.Callback):
         return None
 
     def _outcome(self, known: TrialRecord) -> Outcome | None:
-        """How a trial had ended that was killed between its end and our word of it; None if it had not."""
+        """How a trial had ended that was killed between its end and our word of it; None if it had not.
+
+        One whose last checkpoint a power loss took must train its end again: its weights and answers are gone.
+        """
         if known.last and known.last.share >= 1:
-            return "finished"
+            newest = checkpoints.whole(self.run.paths, known.id)[:1]
+            there = [checkpoints.step(self.run.paths, folder) for folder in newest]
+            return "finished" if there == [known.last.step] else None
         return "pruned" if known.id in self.stopped else None
 
     def _configured(self, proposal: Proposal, known: TrialRecord | None) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""What a resumed search makes of trials that a kill caught between two writes."""
+
+import pytest
+
+from tests.search.test_checkpoints import tear, write
+from xrt.record import Report, Results, Run, TrialRecord
+from xrt.search import checkpoints
+from xrt.search.narrator import Narrator
+from xrt.search.sampler import Proposal
+from xrt.spec import load_study
+
+SAMPLE = {"encoder": "mini-a", "learning_rate": 1e-3, "method": "plain"}
+
+
+class Once:
+    """A proposer that proposes trial 0000 and hears how it went."""
+
+    def __init__(self):
+        self.left, self.told = [Proposal("0000", SAMPLE, 7)], []
+
+    def propose(self):
+        return self.left.pop() if self.left else None
+
+    def reported(self, trial, rung, value):
+        raise AssertionError("nothing is reported here")
+
+    def ended(self, trial, outcome, value):
+        self.told.append((trial, outcome, value))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return Run.create(Results.at(tmp_path / "results"), "mini", "task: mini\n", metric="dev/mean/mixed")
+
+
+def resumed(run, rungs: int, stopped=()):
+    """A narrator of a run whose trial 0000 was running, with that many rungs in the record."""
+    names = ("dev/mean/mixed", "final/mean/mixed")
+    metrics = [dict.fromkeys(names, 0.1 * (rung + 1)) for rung in range(rungs)]
+    reports = tuple(
+        Report(r, (1 / 9, 1 / 3, 1.0)[r], 10 * (r + 1), 1.0 + r, m) for r, m in enumerate(metrics)
+    )
+    run.save(TrialRecord("0000", SAMPLE, {}, 7, state="running", reports=reports))
+    return Narrator(run, load_study("mini"), Once(), [], "search", stopped)
+
+
+def test_a_trial_that_had_come_to_its_end_is_finished_and_keeps_its_last_checkpoint_alone(run):
+    write(run, "0000", 20)
+    last = write(run, "0000", 30)
+    narrator = resumed(run, rungs=3)
+    assert narrator.next_config() is None
+    trial = run.trial("0000")
+    assert trial.state == "finished" and (run.paths.root / trial.checkpoint).resolve() == last
+    assert checkpoints.whole(run.paths, "0000") == [last]
+    assert narrator.proposer.told == [("0000", "finished", pytest.approx(0.3))]
+
+
+def test_a_trial_whose_last_checkpoint_was_lost_trains_its_end_again(run):
+    older = write(run, "0000", 20)
+    tear(write(run, "0000", 30), "cut")
+    config = resumed(run, rungs=3).next_config()
+    assert [place for place, _ in config["resume"]] == [str(older)]
+    assert config["known"] == 3
+
+
+def test_a_trial_that_asha_had_stopped_is_pruned_and_not_trained_on(run):
+    write(run, "0000", 20)
+    narrator = resumed(run, rungs=2, stopped={"0000"})
+    assert narrator.next_config() is None
+    assert (run.trial("0000").state, run.trial("0000").checkpoint) == ("pruned", None)
+    assert checkpoints.whole(run.paths, "0000") == []
+    assert narrator.proposer.told == [("0000", "pruned", pytest.approx(0.2))]
+
+
+def test_a_trial_in_mid_training_goes_on_from_what_is_whole_newest_first(run):
+    older, newer = write(run, "0000", 10, "search-1"), write(run, "0000", 17, "search-2")
+    config = resumed(run, rungs=1).next_config()
+    assert [place for place, _ in config["resume"]] == [str(newer), str(older)]
+    assert config["known"] == 1
