@@ -61,7 +61,7 @@ class Study:
         """Go on with the newest run; a run that does not exist yet is begun."""
         return self.start("resume", self.run.name) if self.run else self.start()
 
-    def finish(self, process: subprocess.Popen, limit: float = 240.0, code: int = 0) -> str:
+    def finish(self, process: subprocess.Popen, limit: float = 400.0, code: int = 0) -> str:
         """Wait for the end of a process; returns what it printed."""
         process.wait(limit)
         printed = self.results.with_suffix(f".{self.processes.index(process)}.log").read_text()
@@ -86,7 +86,7 @@ class Study:
                     process.wait()
 
 
-def wait_for(condition, process: subprocess.Popen, limit: float = 120.0) -> bool:
+def wait_for(condition, process: subprocess.Popen, limit: float = 240.0) -> bool:
     """Whether `condition()` came true before the process ended."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
