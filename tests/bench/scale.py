@@ -68,7 +68,7 @@ class Watch:
     def look(self) -> None:
         while not self._over.wait(2.0):
             self.memory.append((self.ended, resident()))
-            if self.ended:
+            if self.ended and self.run.paths.results.mlflow_db.exists():
                 self.behind.append(self.ended - projected(self.run))
 
     @contextmanager
