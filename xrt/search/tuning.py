@@ -67,9 +67,8 @@ def connect() -> Workers:
     if not ray.is_initialized():
         os.environ.update(ENVIRONMENT)
         keep_token()
-        logging.getLogger("ray.tune").setLevel(
-            logging.CRITICAL
-        )  # a page for each process that died and is replaced
+        # it would print a page for each process that died and is replaced
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         on_term = signal.getsignal(signal.SIGTERM)
         workers = {"env_vars": ENVIRONMENT}
         try:
@@ -135,7 +134,7 @@ def trainable(config: dict[str, Any]) -> None:
     context = tune.get_context()
     given = context.get_trial_resources().required_resources or {}
     use_threads(int(given.get("CPU", 1)))
-    use_gpu(given.get("GPU", 1.0))
+    use_gpu(given.get("GPU") or 1.0)
     trial, loaded = TrialConfig.from_dict(config["trial"]), tune.get_checkpoint()
     node = socket.gethostname()
 
