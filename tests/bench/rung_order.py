@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from xrt.robust.evaluation import Predictions
 
-ROWS = (8, 17, 34, 68, 136, 272)
+ROWS = (5, 10, 17, 34, 51, 68, 136)
 DRAWS, MOST_PAIRS = 40, 2000
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -44,9 +44,9 @@ def means(right: Bools, asked: Bools) -> Floats:
 
 
 def spread(asked: Bools, rows: int, rng: np.random.Generator) -> Bools:
-    """As `Aligned.spread`, without labels: each pair the next usable examples of one circle."""
+    """As at a rung, without labels: pairs in any order, each the next usable examples of one circle."""
     circle, place, chosen = rng.permutation(asked.shape[1]), 0, np.zeros_like(asked)
-    for pair in range(len(asked)):
+    for pair in rng.permutation(len(asked)):
         turned = np.roll(circle, -place)
         steps = np.flatnonzero(asked[pair, turned])[:rows]
         chosen[pair, turned[steps]] = True
