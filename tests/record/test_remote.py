@@ -1,3 +1,4 @@
+import io
 import time
 from pathlib import Path
 
@@ -40,6 +41,31 @@ def test_what_changed_is_fetched_again(bucket, monkeypatch, tmp_path):
         run.save(TRIAL.reported(Report(rung, 0.3, 10, 1.0, {"dev/mean/mixed": 0.5})))
         there.paths.results.remote.pull()
         assert there.trial("0000").last.rung == rung
+
+
+def test_a_file_that_is_replaced_while_it_is_fetched_is_fetched_again(bucket, monkeypatch, tmp_path):
+    """A bucket hands out so many bytes as the object had when it was opened: of a longer one, half."""
+    run = begin(bucket)
+    run.save(TRIAL)
+    machine(monkeypatch, tmp_path / "laptop")
+    there = Results.at(bucket.address)
+    run.save(TRIAL.reported(Report(0, 0.3, 10, 1.0, {"dev/mean/mixed": 0.5})))
+    whole, cuts = there.remote.fs, []
+
+    class Cutting:
+        def __getattr__(self, name):
+            return getattr(whole, name)
+
+        def open_input_file(self, place):
+            content = whole.open_input_file(place).read()
+            if place.endswith("0000.json") and not cuts:
+                cuts.append(place)
+                content = content[:-20]
+            return io.BytesIO(content)
+
+    monkeypatch.setattr(there.remote, "fs", Cutting())
+    there.remote.pull()
+    assert cuts and Run.open(there, "toy").trial("0000").last.rung == 0
 
 
 def test_a_file_that_is_held_here_is_never_replaced_by_an_older_one(bucket):
