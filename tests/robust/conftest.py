@@ -1,4 +1,4 @@
-"""Tiny real encoders of four architectures, with real tokenizers, made on the spot."""
+"""Tiny real encoders of many architectures, with real tokenizers, made on the spot."""
 
 from pathlib import Path
 
@@ -6,14 +6,20 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import (
+    AlbertConfig,
+    AlbertModel,
     BertConfig,
     BertModel,
     DebertaV2Config,
     DebertaV2Model,
     DistilBertConfig,
     DistilBertModel,
+    ElectraConfig,
+    ElectraModel,
     ModernBertConfig,
     ModernBertModel,
+    MPNetConfig,
+    MPNetModel,
     PreTrainedTokenizerFast,
     XLMRobertaConfig,
     XLMRobertaModel,
@@ -52,8 +58,9 @@ def tokenizer(bert_like: bool) -> PreTrainedTokenizerFast:
 
 
 def build(kind: str, folder: Path) -> Path:
-    """Write a tiny encoder of an architecture: mBERT's, XLM-R's, DistilBERT's, mDeBERTa's, ModernBERT's, e5's."""
-    bert_like = kind in ("bert", "distilbert", "deberta")
+    """Write a tiny encoder of an architecture: mBERT's, XLM-R's, DistilBERT's, mDeBERTa's, ModernBERT's, e5's; also
+    of those whose word embeddings are narrower than their layers (ALBERT, ELECTRA)."""
+    bert_like = kind in ("bert", "distilbert", "deberta", "albert", "electra")
     words = tokenizer(bert_like)
     sizes = {"vocab_size": len(words), "pad_token_id": 1, "initializer_range": 0.2}
     torch.manual_seed(3)
@@ -72,13 +79,26 @@ def build(kind: str, folder: Path) -> Path:
         "modernbert": lambda: ModernBertModel(
             ModernBertConfig(**SMALL, **sizes, cls_token_id=0, sep_token_id=2, classifier_pooling="mean")
         ),
+        "electra": lambda: ElectraModel(ElectraConfig(**SMALL, **sizes, embedding_size=16)),
+        "albert": lambda: AlbertModel(AlbertConfig(**SMALL, **sizes, embedding_size=16)),
+        "mpnet": lambda: MPNetModel(MPNetConfig(**SMALL, **sizes)),
     }[kind]()
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     return folder
 
 
-KINDS = ("bert", "bert-with-xlmr-tokenizer", "xlmr", "distilbert", "deberta", "modernbert")
+LAYERED = (
+    "bert",
+    "bert-with-xlmr-tokenizer",
+    "xlmr",
+    "distilbert",
+    "deberta",
+    "modernbert",
+    "electra",
+    "mpnet",
+)
+KINDS = (*LAYERED, "albert")  # its layers are one
 
 
 @pytest.fixture(scope="session")

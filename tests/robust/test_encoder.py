@@ -1,15 +1,30 @@
 import pytest
 import torch
 
-from tests.robust.conftest import KINDS, SENTENCES, batch_for
+from tests.robust.conftest import KINDS, LAYERED, SENTENCES, batch_for
 from xrt.errors import EncoderError
 from xrt.robust.encoder import load_encoder
 from xrt.robust.objective import attack
 from xrt.robust.perturb import Adversarial
 
+SITES = [(kind, layer) for kind in KINDS for layer in (0, 1, 2) if layer == 0 or kind in LAYERED]
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("layer", [0, 1, 2])
+
+@pytest.mark.parametrize(("kind", "layer"), SITES)
+def test_logits_from_states_equal_those_from_token_ids_on_a_padded_batch(load, kind, layer):
+    """Positions too: RoBERTa counts them from the token ids where it has them, and in order where it has not."""
+    encoder = load(kind, layer)
+    batch = batch_for(encoder)
+    assert (batch.attention_mask == 0).any()
+    types = {} if batch.token_type_ids is None else {"token_type_ids": batch.token_type_ids}
+    kinds = types if getattr(encoder.model.config, "type_vocab_size", 0) > 1 else {}
+    with torch.no_grad():
+        ours = encoder.logits(batch, encoder.embed(batch))
+        theirs = encoder.model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, **kinds).logits
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "layer"), SITES)
 def test_logits_at_every_site_equal_those_of_transformers_alone(load, kind, layer):
     encoder = load(kind, layer)
     batch = batch_for(encoder)
@@ -30,8 +45,7 @@ def test_padding_and_special_tokens_are_never_perturbable(load, kind):
     assert batch.perturbable[~special & (batch.attention_mask == 1)].all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize(("kind", "layer"), [site for site in SITES if site[1] < 2])
 def test_the_gradient_at_the_site_agrees_with_finite_differences(load, kind, layer):
     encoder = load(kind, layer)
     encoder.model.double()
@@ -72,7 +86,7 @@ def test_site_norm_is_the_mean_norm_of_the_words_in_use(load):
     table = encoder.model.get_input_embeddings().weight
     ids = torch.tensor([7, 9, 7, 7, 12])
     expected = (table[7].norm() + table[9].norm() + table[12].norm()) / 3
-    assert encoder.site_norm(ids.numpy(), []) == pytest.approx(float(expected))
+    assert encoder.site_norm(ids.numpy(), []) == pytest.approx(expected.item())
 
 
 def test_site_norm_of_a_layer_leaves_out_padding_and_special_tokens(load):
@@ -97,6 +111,11 @@ def test_dropout_is_set_everywhere_in_the_encoder(load):
     model = load("bert", dropout=0.3).model
     rates = {m.p for m in model.modules() if isinstance(m, torch.nn.Dropout)}
     assert rates == {0.3}
+
+
+def test_an_encoder_with_one_layer_for_all_has_no_site_inside(load):
+    with pytest.raises(EncoderError, match="shares its layers; use the site word"):
+        load("albert", 1)
 
 
 @pytest.mark.parametrize("layer", [3, 7, -1])

@@ -58,6 +58,18 @@ def test_pgd_comes_close_to_the_maximum_of_a_linear_loss():
     assert reached.mean() > 0.75 and reached.max() <= 1 + 1e-6
 
 
+def test_pgd_goes_by_the_direction_of_a_gradient_however_small():
+    """A model that is sure of its answer has gradients of 1e-12 and less."""
+    embeddings, perturbable, _, loss_of = setting()
+    deltas = [
+        Adversarial(0.5, 3)(
+            embeddings, perturbable, lambda e, s=s: s * loss_of(e), torch.Generator().manual_seed(1)
+        )
+        for s in (1.0, 1e-14)
+    ]
+    torch.testing.assert_close(*deltas, atol=1e-5, rtol=1e-4)
+
+
 def test_noise_has_the_norm_of_its_scale():
     mask = torch.ones(50, 40, dtype=torch.bool)
     delta = Noise(0.3)(torch.zeros(50, 40, 256), mask, lambda e: e.sum(), torch.Generator())
