@@ -46,6 +46,7 @@ from xrt.answers.wording import (
     points,
     probability,
     spread,
+    weak_attack,
     words,
 )
 from xrt.record.files import write_text
@@ -340,6 +341,9 @@ def _failures(run: Run) -> Iterator[Block]:
         yield Table(("trial", "configuration", "reason"), rows)
         if len(failed) > 50:
             yield Paragraph(f"And {len(failed) - 50} more.")
+    if weak := [told for t in run.trials() if (told := weak_attack(t))]:
+        yield Heading("Attacks without effect")
+        yield from map(Paragraph, weak[:50])
 
 
 def _again(run: Run) -> Iterator[Block]:

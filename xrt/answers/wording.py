@@ -228,3 +228,14 @@ def caveats(confirmed: Confirmation, line: Line | None) -> list[str]:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+def weak_attack(trial: TrialRecord) -> str | None:
+    """A warning about an adversarial trial whose attack did not raise the loss at its last rung."""
+    gain = trial.metrics.get("train/attack_gain")
+    if gain is None or gain > 0:
+        return None
+    return (
+        f"{trial.id}: its attack does not raise the loss ({gain:+.2g}): it trains almost as plain fine-tuning does. "
+        "Try a larger radius, or more steps."
+    )

@@ -25,6 +25,7 @@ class Attacked:
     after: float  # mean loss at the δ that was found
     norm: float  # mean ‖δ_i‖₂ over the perturbable positions
     radius: float  # the most that ‖δ_i‖₂ can be; of noise: its scale
+    passes: int  # of ascent; noise has none, and is not meant to raise the loss
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,9 @@ def measure(
     parts = [part for batch in batches for part in batch.parts(micro_batch)]
     found = torch.stack([_measured(encoder, perturbation, part, generator) for part in parts])
     before, after, norm, pairs, places = found.double().sum(0).tolist()
-    return Attacked(before / pairs, after / pairs, norm / max(1, places), perturbation.size)
+    return Attacked(
+        before / pairs, after / pairs, norm / max(1, places), perturbation.size, perturbation.passes
+    )
 
 
 def _measured(

@@ -157,8 +157,8 @@ def _gradients(
     if loss is None:
         raise TrainingError(
             f"step {state.step + 1}: the GPU's memory does not suffice for micro-batches of "
-            f"{state.micro_batch or size}. Try a smaller training.micro_batch or training.max_tokens, or "
-            "training.gradient_checkpointing=true."
+            f"{state.micro_batch or size}. Try a smaller training.micro_batch or training.max_tokens, "
+            "training.gradient_checkpointing=true, or more of resources.gpu."
         )
     return loss
 

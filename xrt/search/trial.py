@@ -230,8 +230,10 @@ def _attack_metrics(attack: Attacked | None) -> dict[str, float]:
     """What the perturbation does, and its absolute radius beside; `reached` is the mean ‖δ_i‖ as a share of it."""
     if attack is None:
         return {}
-    reached = {"train/delta_reached": attack.norm / attack.radius} if attack.radius else {}
-    return reached | {
+    told = {"train/delta_reached": attack.norm / attack.radius} if attack.radius else {}
+    if attack.passes:
+        told["train/attack_gain"] = attack.after - attack.before
+    return told | {
         "train/radius": attack.radius,
         "train/loss_before_attack": attack.before,
         "train/loss_after_attack": attack.after,

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from xrt.answers.table import row
+from xrt.answers.wording import weak_attack
 from xrt.record.run import Run, TrialRecord
 from xrt.record.values import State
 from xrt.search.plan import kept_share
@@ -54,6 +55,8 @@ class Screen:
     def trial_reported(self, trial: TrialRecord) -> None:
         rungs = len(self.spec.rungs) if trial.phase == "search" else 1
         self._hear(trial, f"rung {trial.reports[-1].rung + 1} of {rungs}")
+        if told := weak_attack(trial):
+            self.console.print(told, style="yellow", markup=False, highlight=False)
 
     def trial_ended(self, trial: TrialRecord) -> None:
         self._hear(trial, trial.state + (f": {trial.reason}" if trial.reason else ""))
