@@ -6,13 +6,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.bench import kills
 from tests.robust.conftest import LABELS, SENTENCES, batch_for
 from xrt.data.batches import FixedPairs, TrainingStream
 from xrt.data.tokens import tokenize
 from xrt.errors import RecordError, TrainingError
 from xrt.robust import checkpoint
 from xrt.robust.methods import METHODS
-from xrt.robust.objective import Perturbed, attack
+from xrt.robust.objective import Free, Perturbed, attack
 from xrt.robust.perturb import Adversarial
 from xrt.robust.training import Recipe, start, train
 
@@ -173,6 +174,26 @@ def test_a_loss_that_is_not_a_number_ends_the_trial_with_its_step(load):
         trained(encoder, method("plain"))
 
 
+@pytest.mark.slow
+def test_killed_trainings_end_with_the_weights_of_one_that_was_not(tmp_path):
+    same, where = kills.compared(tmp_path, "adversarial", steps=60, kills=3)
+    assert same and len(where) == 3
+
+
+def test_all_passes_of_a_free_step_see_one_dropout_mask(load):
+    """Without a way to go, K passes are one pass K times over."""
+    gradients = []
+    for passes in (1, 3):
+        encoder = load("bert", dropout=0.3)
+        encoder.model.train()
+        torch.manual_seed(2)
+        Free(Adversarial(0.0, passes)).backward(encoder, batch_for(encoder), 1.0, torch.Generator())
+        gradients.append(
+            torch.cat([p.grad.flatten() for p in encoder.model.parameters() if p.grad is not None])
+        )
+    torch.testing.assert_close(*gradients, atol=1e-6, rtol=1e-5)
+
+
 def test_training_learns_the_examples(load):
     encoder = load("bert")
     _, reports = trained(encoder, method("plain"), replace(RECIPE, steps=60), stops=(20, 60))
@@ -196,6 +217,7 @@ def test_cost_counts_a_backward_as_two_forwards(name, changes, layer, cost):
     assert method(name, **changes).cost(layers=12, site=layer) == pytest.approx(cost)
 
 
+@pytest.mark.slow
 def test_pgd_loss_does_not_fall_with_more_steps_and_no_random_point_beats_it(load):
     encoder = load("bert")
     batch = batch_for(encoder)
