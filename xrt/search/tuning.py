@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -43,6 +44,7 @@ from xrt.spec.trial import TrialConfig
 RETRIES = (
     3  # of a trial whose process or machine died before it got further; one that says what is wrong has none
 )
+WATCHED = 5.0  # seconds between looks at Ray itself
 DISK_PATIENCE = 600.0  # seconds that a trial waits for space for a checkpoint, then it fails
 
 ENVIRONMENT = {
@@ -121,7 +123,7 @@ def run_trials(
             name=narrator.experiment,
             storage_path=place,
             storage_filesystem=file_system,
-            callbacks=[narrator],
+            callbacks=[narrator, _Watch(run.name)],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             verbose=0,
         ),
@@ -208,6 +210,31 @@ def _scheduler(spec: StudySpec, run: Run, phase: Phase) -> tuple[TrialScheduler,
         return FIFOScheduler(), set()
     asha = Asha(spec)
     return asha, asha.replay(run.trials())
+
+
+class RayLost(XrtError):
+    """Ray has died under a study; the message says how to go on."""
+
+    exit_code = 1
+
+
+class _Watch(tune.Callback):
+    """Ends the study when the Ray of this machine has died: Tune would wait for it for ever, and say nothing."""
+
+    def __init__(self, run: str) -> None:
+        self._run, self._node, self._next = run, ray.get_runtime_context().get_node_id(), 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + WATCHED
+        if not any(node["Alive"] for node in ray.nodes() if node["NodeID"] == self._node):
+            raise RayLost(
+                f"Ray has died under the study. Nothing is lost; go on with: python -m xrt.study resume {self._run}"
+            )
 
 
 class _Asking(Searcher):
