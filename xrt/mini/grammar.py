@@ -24,7 +24,10 @@ from xrt.mini.meaning import KINDS, Meaning, Style, draw_meaning, draw_other_sty
 
 Split = Literal["train", "dev", "test"]
 
-SIZES: dict[Split, int] = {"train": 2000, "dev": 350, "test": 700}
+SIZES: dict[Split, int] = {"train": 2000, "dev": 350, "test": 700}  # examples drawn, of all kinds
+# Drawn like the others and then left out: encoders of this size do not learn to bind a person to a job, in
+# pre-training or after (English stays near 60 %), and a kind that is guessed only blurs what the others show.
+UNASKED = "job"
 # Half-open ranges of `Meaning.share`; what is left, [0.5, 1), is pre-training text.
 SHARES: dict[str, tuple[float, float]] = {
     "test": (0.0, 0.15), "dev": (0.15, 0.25), "train": (0.25, 0.5), "text": (0.5, 1.0),
@@ -75,15 +78,20 @@ def _draw_example(split: Split, number: int, rng: np.random.Generator) -> Aligne
 
 @cache
 def _taken(split: Split) -> frozenset[str]:
-    """Every sentence of a split, in all its languages."""
+    """Every sentence of a split, in all its languages, those left out included."""
     return frozenset(
-        text for example in generate(split) for pair in example.sentences.values() for text in pair
+        text for example in _drawn(split) for pair in example.sentences.values() for text in pair
     )
 
 
 @cache
 def generate(split: Split) -> list[AlignedExample]:
     """One split, always the same: train in English only, dev and test in all languages."""
+    return [example for example in _drawn(split) if f"-{UNASKED}-" not in example.id]
+
+
+@cache
+def _drawn(split: Split) -> list[AlignedExample]:
     splits: list[Split] = ["test", "dev", "train"]
     earlier = [_taken(before) for before in splits[: splits.index(split)]]
     rng = np.random.default_rng([SEED, splits.index(split)])

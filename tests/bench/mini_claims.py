@@ -1,0 +1,107 @@
+"""What the methods do on `mini`: `python -m tests.bench.mini_claims [SEEDS] [JOBS]`, about 15 CPU minutes.
+
+For each encoder the best setting of each method is chosen on dev, from the recorded grid (mean over its seeds).
+Then it is trained with new seeds and scored on test, beside plain fine-tuning with the same seeds. Printed are means
+and standard deviations over seeds, and the differences to plain with the interval of `answers.statistics.crossed`,
+over seeds and examples.
+"""
+
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from tests.bench.mini_grid import METHODS, Grid, load
+from xrt.answers.statistics import Estimate, chosen, contributions, crossed
+from xrt.answers.wording import points
+from xrt.robust.evaluation import Predictions
+from xrt.search.trial import RungReport, run_trial, use_threads
+from xrt.spec import build, load_study
+
+ENCODERS = ("mini-a", "mini-b")
+NAMES = tuple(dict.fromkeys(method["method"] for method in METHODS))
+SHOWN = ("acc/en", "mean/targets", "mean/mixed")
+FIRST = 201  # of the new seeds: none of the grid's
+
+
+def settings(grid: Grid) -> dict[tuple[str, str], dict[str, Any]]:
+    """By encoder and method, the configuration with the best mixed mean on dev."""
+    final = grid.values["final/mean/mixed"][:, :, -1].mean(1)
+    found = {}
+    for encoder in ENCODERS:
+        for name in NAMES:
+            those = [
+                c
+                for c, there in enumerate(grid.configurations)
+                if (there["encoder"], there["method"]) == (encoder, name) and not np.isnan(final[c])
+            ]
+            found[encoder, name] = grid.configurations[max(those, key=lambda c: final[c])]
+    return found
+
+
+def answers(sample: dict[str, Any], seed: int) -> Predictions:
+    """What a configuration, trained with a seed, answers on test."""
+    spec = load_study("mini", [])
+    found: list[Predictions] = []
+
+    def report(rung: RungReport) -> None:
+        with TemporaryDirectory() as folder:
+            rung.save(Path(folder))
+            found.append(Predictions.open(Path(folder) / "predictions-test.arrow"))
+
+    run_trial(build(spec, sample, seed, confirm=True), report)
+    return found[-1]
+
+
+def values(answered: list[Predictions], metric: str) -> Any:
+    """(S, N): what each example gives to the metric, by seed."""
+    return np.stack([contributions(one, chosen(metric, one.pairs, one.source)) for one in answered])
+
+
+def shown(estimate: Estimate) -> str:
+    return f"{points(estimate.mean):>5} ({points(estimate.low)} to {points(estimate.high)})"
+
+
+def described(sample: dict[str, Any]) -> str:
+    own = [f"{k.partition('.')[2]} {v:g}" for k, v in sample.items() if "." in k and k != "synonyms.copies"]
+    return ", ".join([*own, f"lr {sample['learning_rate']:g}"])
+
+
+def print_methods(grid: Grid, found: dict[tuple[str, str], list[Predictions]]) -> None:
+    """Each method's best setting beside plain, by encoder and over both."""
+    picked = settings(grid)
+    for encoder in (*ENCODERS, "both"):
+        both = ENCODERS if encoder == "both" else (encoder,)
+        for name in NAMES:
+            table = {m: np.concatenate([values(found[e, name], m) for e in both]) for m in SHOWN}
+            plain = {m: np.concatenate([values(found[e, "plain"], m) for e in both]) for m in SHOWN}
+            means = "  ".join(
+                f"{100 * one.mean:5.1f} ± {100 * one.sd:.1f}" for one in map(crossed, table.values())
+            )
+            setting = "" if encoder == "both" else described(picked[encoder, name])
+            gains = [shown(crossed(table[m] - plain[m])) for m in SHOWN[1:]] if name != "plain" else []
+            print(f"{encoder:7} {name:12} {means}   {'  '.join(gains):50} {setting}", flush=True)
+
+
+def main(seeds: int = 5, jobs: int = 2) -> None:
+    grid = load()
+    with ProcessPoolExecutor(jobs, get_context("spawn"), use_threads, (1,)) as pool:
+        futures = {
+            key: [pool.submit(answers, sample, FIRST + s) for s in range(seeds)]
+            for key, sample in settings(grid).items()
+        }
+        found = {key: [future.result() for future in those] for key, those in futures.items()}
+    examples = len(found["mini-a", "plain"][0].ids)
+    print(
+        f"Test, {seeds} seeds, {examples} examples a pair: English, targets, mixed pairs (mean ± sd over seeds);"
+    )
+    print("then the differences to plain in targets and in mixed pairs, with 95 % intervals")
+    print_methods(grid, found)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

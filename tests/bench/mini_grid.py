@@ -1,0 +1,163 @@
+"""The exhaustive grid of `mini`, recorded once: every configuration with every seed, at every rung.
+
+    python -m tests.bench.mini_grid record     about an hour on two cores; goes on where it was stopped
+    python -m tests.bench.mini_grid pack       writes mini_grid.arrow, which is in the repository
+
+From it search strategies (search_quality), rung samples and selection rules are compared without training. A row
+is a trial at a rung: its configuration, all that it reported, and at the last rung its answers on the whole dev
+split, one bit an answer.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import feather
+
+from xrt.data import TASKS
+from xrt.robust.evaluation import Predictions
+from xrt.search.trial import RungReport, run_trial, use_threads
+from xrt.spec import build, load_study
+
+FILE = Path(__file__).with_suffix(".arrow")
+STUDY = ["pruning.rungs=3"]  # one rung more than the study has: whether it helps can be looked up
+SEEDS = (101, 102, 103)
+RATES = (7.5e-4, 1.5e-3, 3e-3)
+METHODS: list[dict[str, Any]] = [
+    {"method": "plain"},
+    {"method": "synonyms", "synonyms.copies": 1},
+    *({"method": "noise", "noise.scale": scale} for scale in (0.1, 0.3, 0.6, 1.0, 1.5)),
+    *(
+        {"method": "adversarial", "adversarial.radius": radius, "adversarial.steps": steps}
+        for steps, radii in ((1, (0.01, 0.03, 0.05, 0.1, 0.2, 0.4)), (3, (0.03, 0.05, 0.1)))
+        for radius in radii
+    ),
+]
+
+
+def configurations() -> list[dict[str, Any]]:
+    """All of them, as samples of the mini study's space."""
+    encoders = ("mini-a", "mini-b")
+    return [
+        {"encoder": e, "learning_rate": rate, **method}
+        for e, rate, method in product(encoders, RATES, METHODS)
+    ]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The recorded grid: configurations C, seeds S, rungs R.
+
+    Attributes:
+        shares: of the training at each rung.
+        values: by metric, (C, S, R); NaN where a rung does not report it, or the trial failed before.
+        right: (C, S, P, N) whether each answer on the whole dev split was right, P pairs as in `pairs`.
+    """
+
+    configurations: list[dict[str, Any]]
+    seeds: tuple[int, ...]
+    shares: tuple[float, ...]
+    values: dict[str, npt.NDArray[np.float64]]
+    pairs: tuple[tuple[str, str], ...]
+    right: npt.NDArray[np.bool_]
+
+
+def load() -> Grid:
+    """What `pack` wrote."""
+    table = feather.read_table(FILE)
+    about = json.loads(table.schema.metadata[b"about"])
+    shape = (len(about["configurations"]), len(about["seeds"]), len(about["shares"]))
+    place = tuple(table.column(name).to_numpy() for name in ("configuration", "seed", "rung"))
+    values = {}
+    for name in table.column_names:
+        if "/" in name:
+            values[name] = np.full(shape, np.nan)
+            values[name][place] = table.column(name).to_numpy()
+    right = np.zeros((*shape[:2], len(about["pairs"]), about["examples"]), bool)
+    for c, s, bits in zip(*place[:2], table.column("right").to_pylist(), strict=True):
+        if bits is not None:
+            flat = np.unpackbits(np.frombuffer(bits, np.uint8), count=right[c, s].size)
+            right[c, s] = flat.reshape(right[c, s].shape)
+    pairs = tuple((a, b) for a, b in about["pairs"])
+    return Grid(about["configurations"], tuple(about["seeds"]), tuple(about["shares"]), values, pairs, right)
+
+
+def record(folder: Path, jobs: int = 2) -> None:
+    """Run what is not recorded yet, a process a core."""
+    folder.mkdir(parents=True, exist_ok=True)
+    todo = [(c, s) for s in range(len(SEEDS)) for c in range(len(configurations()))]
+    todo = [(c, s) for c, s in todo if not _place(folder, c, s).exists()]
+    with ProcessPoolExecutor(jobs, get_context("spawn"), use_threads, (1,)) as pool:
+        for i, line in enumerate(pool.map(_trial, *zip(*todo, strict=True), [folder] * len(todo)), 1):
+            print(f"{i} of {len(todo)}: {line}", flush=True)
+
+
+def _place(folder: Path, configuration: int, seed: int) -> Path:
+    return folder / f"{configuration:03d}-{seed}.arrow"
+
+
+def _trial(configuration: int, seed: int, folder: Path) -> str:
+    """One trial; its rows in a file of its own."""
+    spec = load_study("mini", STUDY)
+    config = build(spec, configurations()[configuration], SEEDS[seed])
+    rows: list[dict[str, Any]] = []
+
+    def report(rung: RungReport) -> None:
+        where = {"configuration": configuration, "seed": seed, "rung": rung.rung, "right": None}
+        rows.append({**where, **rung.metrics})
+        if rung.share == 1:
+            rows[-1]["right"] = _answers(rung)
+
+    run_trial(config, report)
+    part = _place(folder, configuration, seed).with_suffix(".part")
+    names = dict.fromkeys(name for row in rows for name in row)  # the last rung reports more
+    feather.write_feather(pa.table({name: [row.get(name) for row in rows] for name in names}), part)
+    part.rename(part.with_suffix(".arrow"))
+    return f"{config.encoder} {config.method} {dict(config.params)} {rows[-1]['final/mean/mixed']:.3f}"
+
+
+def _answers(rung: RungReport) -> bytes:
+    with TemporaryDirectory() as folder:
+        rung.save(Path(folder))
+        found = Predictions.open(Path(folder) / "predictions-dev.arrow")
+    assert found.pairs == TASKS["mini"].pairs() and (found.labels >= 0).all()  # generated: nothing is missing
+    return np.packbits(found.predicted == found.labels).tobytes()
+
+
+def pack(folder: Path) -> None:
+    """All rows in one compressed file."""
+    files = [_place(folder, c, s) for c in range(len(configurations())) for s in range(len(SEEDS))]
+    table = pa.concat_tables([feather.read_table(f) for f in files], promote_options="permissive")
+    small = [pa.float32() if pa.types.is_floating(f.type) else f.type for f in table.schema]
+    small = [pa.int16() if pa.types.is_integer(t) else t for t in small]
+    table = table.cast(pa.schema(list(zip(table.column_names, small, strict=True))))
+    spec = load_study("mini", STUDY)
+    about = {
+        "configurations": configurations(),
+        "seeds": SEEDS,
+        "shares": spec.rungs,
+        "pairs": spec.task.pairs(),
+        "examples": len(next(_bits(table))) * 8 // len(spec.task.pairs()),
+    }
+    table = table.combine_chunks().replace_schema_metadata({"about": json.dumps(about)})
+    feather.write_feather(table, FILE, compression="zstd", compression_level=19)
+    print(f"{table.num_rows} rows, {FILE.stat().st_size / 1e6:.2f} MB")
+
+
+def _bits(table: pa.Table) -> Iterator[bytes]:
+    return (bits for bits in table.column("right").to_pylist() if bits is not None)
+
+
+if __name__ == "__main__":
+    what, where = sys.argv[1], Path(sys.argv[2] if len(sys.argv) > 2 else "build/mini_grid")
+    {"record": record, "pack": pack}[what](where)
