@@ -11,10 +11,11 @@ from typing import Any
 
 import yaml
 
-from xrt.answers.confirmed import Confirmation, confirmation, difference, number, ranked, whole_dev
+from xrt.answers.confirmed import Confirmation, confirmation, difference, number, ranked
 from xrt.answers.statistics import Estimate, over_seeds
 from xrt.answers.wording import answer, interval, points, probability, spread, words
 from xrt.record.run import Run
+from xrt.spec.tasks import whole_dev
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,10 @@ from xrt.data import TASKS
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
 from xrt.robust.evaluation import Predictions
+from xrt.spec.tasks import whole_dev
 
 ALPHA = 0.05
 Verdict = Literal["better", "worse", "no reliable difference", "baseline", "unknown"]
-
-
-def whole_dev(metric: str) -> str:
-    """The name of a rung's metric on the whole dev split, which finished trials are compared by."""
-    return metric.replace("dev/", "final/", 1)
 
 
 def number(trial: TrialRecord, metric: str) -> float:

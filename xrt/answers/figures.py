@@ -19,11 +19,11 @@ from xrt.answers.confirmed import (
     predictions_of,
     ranked,
     source_language,
-    whole_dev,
 )
 from xrt.answers.statistics import chosen, over_examples
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
+from xrt.spec.tasks import whole_dev
 
 LEAST_TRIALS = 8  # completed trials below which importances say nothing
 

@@ -24,7 +24,6 @@ from xrt.answers.confirmed import (
     ranked,
     show,
     source_language,
-    whole_dev,
 )
 from xrt.answers.rendering import (
     Answer,
@@ -52,6 +51,7 @@ from xrt.answers.wording import (
 from xrt.record.files import write_text
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
+from xrt.spec.tasks import whole_dev
 
 TOP = 10  # trials of the search that are listed
 

@@ -11,11 +11,11 @@ from xrt.answers.confirmed import (
     number,
     ranked,
     source_language,
-    whole_dev,
 )
 from xrt.answers.statistics import Estimate, chosen
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
+from xrt.spec.tasks import whole_dev
 
 Tone = Literal["better", "worse", "none", "open"]
 MINUS = "\N{MINUS SIGN}"

@@ -20,8 +20,9 @@ from xrt.record.paths import RunPaths
 from xrt.record.remote import Remote
 from xrt.record.values import TrialRecord
 from xrt.robust.checkpoint import PROGRESS, WEIGHTS, step_in, step_of
-from xrt.search.confirm import ZERO_SHOT, ranked, whole_dev
+from xrt.search.confirm import ZERO_SHOT, ranked
 from xrt.spec.study import StudySpec
+from xrt.spec.tasks import whole_dev
 
 RUNNING = 2  # checkpoints of a trial that is not over
 

@@ -12,14 +12,10 @@ from typing import Any
 from xrt.record.run import TrialRecord
 from xrt.search.sampler import Outcome, Proposal
 from xrt.spec.study import StudySpec
+from xrt.spec.tasks import whole_dev
 
 ZERO_SHOT = "dev/acc/{source}"
 PROXIES = ("dev/{source}_noise", "dev/{source}_synonyms")
-
-
-def whole_dev(metric: str) -> str:
-    """The name of a rung's metric on the whole dev split: what finished trials are compared by."""
-    return metric.replace("dev/", "final/", 1)
 
 
 def ranked(trials: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:

@@ -17,7 +17,7 @@ from xrt.record.run import Listener, Report, Run, TrialRecord
 from xrt.record.values import Phase
 from xrt.search import checkpoints
 from xrt.search.home import home_of
-from xrt.search.sampler import Outcome, Proposal, Proposer
+from xrt.search.sampler import Outcome, Proposal, Proposer, told
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import build
 
@@ -137,7 +137,7 @@ class Narrator(tune.Callback):
         place = self._place(left[0]) if left else None
         record = replace(record, checkpoint=place).closed(outcome, time.time(), reason)
         self._save(record)
-        self.proposer.ended(record.id, outcome, record.metrics.get(self.spec.search.metric))
+        self.proposer.ended(record.id, outcome, told(record, self.spec.search.metric))
         checkpoints.keep_newest(self.run.paths, record.id, len(left[:1]))
         if outcome == "finished":
             checkpoints.lighten(self.run.paths, self.spec, list(self.trials.values()), record)

@@ -115,3 +115,8 @@ def metric_names(task: Task, neighbours: bool = False) -> tuple[str, ...]:
         *mixed,
         *(f"dev/{task.source}_{proxy}" for proxy in proxies),
     )
+
+
+def whole_dev(metric: str) -> str:
+    """The name of a rung's metric on the whole dev split, which finished trials are compared by."""
+    return metric.replace("dev/", "final/", 1)
