@@ -38,7 +38,10 @@ def candidates(spec: StudySpec, trials: Sequence[TrialRecord]) -> dict[str, dict
         return {}
     rules = [rule.format(source=spec.task.source) for rule in (ZERO_SHOT, *PROXIES)]
     strict = [trial for rule in rules for trial in ranked(trials, rule)[:1]]
-    chosen = {t.id: t.params for t in [*best[: spec.confirm.top], *strict]}
+    robust = [trial for trial in best if trial.method != "plain"][
+        :1
+    ]  # what plain is compared with, if it won
+    chosen = {t.id: t.params for t in [*best[: spec.confirm.top], *robust, *strict]}
     baseline = _baseline(spec.search.metric, best, trials)
     return chosen | baseline
 
