@@ -68,20 +68,20 @@ def driver_terminated(study: Study, count: int, seed: int) -> int:
 
 
 def _driver_stopped(study: Study, count: int, seed: int, how: int) -> int:
-    draw, process, done = random.Random(seed), study.start(), 0
+    draw, process, done, left = random.Random(seed), study.start(), 0, []
     while done < count:
         if draw.random() < 0.8:  # most in mid-training, some while it starts
             wait_for(lambda: training(study), process)
         time.sleep(draw.uniform(0.0, 3.0))
         if process.poll() is not None:
             break
-        below = descendants(process.pid)
+        left += descendants(process.pid)
         os.kill(process.pid, how)
         process.wait(60)
         done += 1
-        gone(below)
-        process = study.resume()
+        process = study.resume()  # at once: workers of the one before may still be dying
     study.finish(process)
+    gone(left)
     return done
 
 
@@ -90,12 +90,10 @@ def ray_killed(study: Study, count: int, seed: int) -> int:
     draw, process, done = random.Random(seed), study.start(), 0
     while done < count and wait_for(lambda: training(study), process):
         time.sleep(draw.uniform(0.0, 1.5))
-        below = descendants(process.pid)
-        for pid in named(below, ("raylet", "gcs_server")[done % 2]):
+        for pid in named(descendants(process.pid), ("raylet", "gcs_server")[done % 2]):
             os.kill(pid, signal.SIGKILL)
         done += 1
         process.wait(150)
-        gone(below)
         if process.returncode == 0:
             return done
         process = study.resume()
@@ -191,9 +189,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
 
     def begin(self) -> None:
@@ -216,7 +212,14 @@ class Server:
         self.process.wait()
 
 
-def gone(pids: list[int], limit: float = 40.0) -> None:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def gone(pids: list[int], limit: float = 90.0) -> None:
     """Wait until none of the processes that a killed driver left behind is there."""
     end = time.monotonic() + limit
     while left := [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]:

@@ -6,6 +6,8 @@ What is asserted is the final table: every trial, every metric, nothing twice.
 import errno
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -52,8 +54,9 @@ def test_killed_trials_driver_and_ray_and_an_mlflow_that_was_away_leave_the_same
         strike(study, process, lambda: trial_processes(process))  # tried again by Tune, from its checkpoint
         wait_for(lambda: inject.reports(study) >= 3, process)
         server.kill()
+        wait_for(lambda: inject.training(study), process)
+        left = descendants(process.pid)
         strike(study, process, lambda: [process.pid])
-        inject.gone(descendants(process.pid))
         server.begin()
         process = study.resume()
         strike(study, process, lambda: named(descendants(process.pid), "raylet"))
@@ -62,6 +65,7 @@ def test_killed_trials_driver_and_ray_and_an_mlflow_that_was_away_leave_the_same
         strike(study, process, lambda: [process.pid], signal.SIGTERM)
         assert "resume" in study.finish(process, code=130)
         study.finish(study.resume())
+        inject.gone(left)
         outcome = compare("everything", 4, undisturbed, study)
     assert outcome.whole, outcome
 
@@ -86,6 +90,25 @@ def test_a_checkpoint_that_does_not_fit_is_told_as_a_full_disk_and_is_not_there(
             assert checkpoint.step_of(disk) is None
     except PermissionError as error:
         pytest.skip(f"a file system of a fixed size is mounted by root only: {error}")
+
+
+MAKE = "import sys; from xrt.answers.tracking import check, Results; check(Results.at(sys.argv[1]))"
+
+
+def test_two_runs_that_begin_at_once_share_one_store_and_a_kill_leaves_none_half_made(tmp_path):
+    def make() -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-c", MAKE, str(tmp_path)], stderr=subprocess.PIPE, text=True
+        )
+
+    killed = make()
+    wait_for(lambda: (tmp_path / ".mlflow.db.tmp").exists(), killed)
+    killed.kill()
+    killed.communicate()
+    assert not (tmp_path / "mlflow.db").exists()
+    both = [make(), make()]
+    assert [process.communicate(timeout=120)[1] for process in both] == ["", ""]
+    assert [process.returncode for process in both] == [0, 0]
 
 
 def test_a_trial_that_dies_each_time_fails_and_the_study_goes_on(tmp_path):

@@ -154,8 +154,10 @@ def trainable(config: dict[str, Any]) -> None:
 
     try:
         enter(config["home"])
+        # what Tune has of a trial that it starts again it has been told; what an earlier start left, perhaps not
+        known = len(trial.rungs) if loaded else config["known"]
         with _at_hand([loaded] if loaded else [], config["resume"]) as resume:
-            run_trial(trial, report, resume, config["known"], Between(config["seconds"], keep))
+            run_trial(trial, report, resume, known, Between(config["seconds"], keep))
     except Exception as error:  # said once, by name; only a process that dies is tried again
         reason = str(error) if isinstance(error, XrtError) else f"{type(error).__name__}: {error}"
         if isinstance(error, OutOfMemoryError):

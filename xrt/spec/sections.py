@@ -83,7 +83,7 @@ class Pruning(Section):
     rungs: int = Field(default=3, ge=1, le=10, description="Rungs of a trial, the end of training included.")
     rung_rows: Count | None = Field(
         default=None,
-        description="Aligned examples of a rung's evaluation; null: a tenth of the training's cost.",
+        description="Examples that a rung asks of each pair of languages; null: a tenth of the training's cost.",
     )
 
 

@@ -32,7 +32,7 @@ class TrialConfig:
         site: where δ is added: `word`, or `layer:k`.
         rungs: shares of the training at which it is evaluated; the last is 1.
         test: whether it is evaluated on the test split at its end, as only a confirmation is.
-        rung_rows: aligned examples of a rung's evaluation; None: by the cost rule.
+        rung_rows: examples that a rung asks of each pair of languages; None: by the cost rule.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
