@@ -19,6 +19,7 @@ import optuna
 from mlflow import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from xrt.record.paths import Results
 from xrt.record.run import Run, TrialRecord
@@ -28,7 +29,8 @@ SMALL = (
     "data.train_rows=400", "data.dev_rows=60", "training.epochs=1", "training.batch_size=8", "search.trials=6",
     "search.concurrent=1", "space.encoder=[mini-a]", "confirm={top: 1, seeds: 1}", "checkpoints.seconds=0.05",
 )  # fmt: skip
-CLOCK = ("train/examples_per_second", "train/tokens_per_second")  # what no two runs have in common
+# what no two runs have in common
+CLOCK = ("train/examples_per_second", "train/tokens_per_second", "train/peak_gib")
 OVER = ("finished", "pruned", "failed")
 
 
@@ -182,7 +184,8 @@ def duplicates(run: Run, tracking: str | None = None) -> int:
     trials = run.trials()
     search = [t for t in trials if t.phase == "search"]
     storage = JournalStorage(JournalFileBackend(str(run.paths.optuna)))
-    known = optuna.load_study(study_name=run.study, storage=storage).trials
+    asked = (state for state in TrialState if state != TrialState.WAITING)
+    known = optuna.load_study(study_name=run.study, storage=storage).get_trials(states=tuple(asked))
     twice = sum(len(t.reports) - len({r.rung for r in t.reports}) for t in trials)
     twice += abs(len(known) - len(search)) + sum(not t.state.is_finished() for t in known)
     client = MlflowClient(tracking or run.paths.results.tracking_uri)
