@@ -75,7 +75,7 @@ def _driver_stopped(study: Study, count: int, seed: int, how: int) -> int:
         time.sleep(draw.uniform(0.0, 3.0))
         if process.poll() is not None:
             break
-        left += descendants(process.pid)
+        left += trial_processes(process)
         os.kill(process.pid, how)
         process.wait(60)
         done += 1
@@ -152,7 +152,7 @@ def _fill(filler: Path) -> None:
 
 
 @contextmanager
-def small_disk(place: Path, size: str = "48m") -> Iterator[Path]:
+def small_disk(place: Path, size: str = "256m") -> Iterator[Path]:
     """A file system of a fixed size.
 
     Raises:
@@ -220,10 +220,10 @@ def free_port() -> int:
 
 
 def gone(pids: list[int], limit: float = 90.0) -> None:
-    """Wait until none of the processes that a killed driver left behind is there."""
+    """Wait until none of the trials that a killed driver left behind is there (Ray's idle agents take minutes)."""
     end = time.monotonic() + limit
     while left := [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]:
-        assert time.monotonic() < end, f"Ray's processes stay behind: {left}"
+        assert time.monotonic() < end, f"trials stay behind: {left}"
         time.sleep(0.1)
 
 
