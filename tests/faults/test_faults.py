@@ -54,9 +54,10 @@ def test_killed_trials_driver_and_ray_and_an_mlflow_that_was_away_leave_the_same
         strike(study, process, lambda: trial_processes(process))  # tried again by Tune, from its checkpoint
         wait_for(lambda: inject.reports(study) >= 3, process)
         server.kill()
-        wait_for(lambda: inject.training(study), process)
-        left = descendants(process.pid)
+        wait_for(lambda: inject.training(study) and bool(trial_processes(process)), process)
+        left = trial_processes(process)
         strike(study, process, lambda: [process.pid])
+        process.wait()
         server.begin()
         process = study.resume()
         strike(study, process, lambda: named(descendants(process.pid), "raylet"))
