@@ -125,6 +125,7 @@ def mlflow_away(study: Study, count: int, seed: int, seconds: float = 60.0) -> i
         study.finish(process)
         if "sync" in study.results.with_suffix(".0.log").read_text():  # the study was over sooner
             study.finish(study.start("sync", study.run.name))
+        study.tracking = f"sqlite:///{server.folder}/store.db"  # to be read when the server is no more
         return 1
 
 
