@@ -1,4 +1,4 @@
-"""The `mini` study made small, run in a process of its own; its final table, and how two such tables differ.
+"""The small study (`small.yaml`), run in a process of its own; its final table, and how two such tables differ.
 
 One trial at a time, so that ASHA hears the trials in one order whatever happens in between: an undisturbed run and a
 disturbed one must then end with the same table, to the last digit.
@@ -25,10 +25,7 @@ from xrt.record.paths import Results
 from xrt.record.run import Run, TrialRecord
 
 ROOT = Path(__file__).parents[2]
-SMALL = (
-    "data.train_rows=400", "data.dev_rows=60", "training.epochs=1", "training.batch_size=8", "search.trials=6",
-    "search.concurrent=1", "space.encoder=[mini-a]", "confirm={top: 1, seeds: 1}", "checkpoints.seconds=0.05",
-)  # fmt: skip
+SMALL = Path(__file__).with_suffix(".yaml")
 # what no two runs have in common
 CLOCK = ("train/examples_per_second", "train/tokens_per_second", "train/peak_gib")
 OVER = ("finished", "pruned", "failed")
@@ -46,8 +43,8 @@ class Study:
     def start(self, *command: str) -> subprocess.Popen:
         """`run`, or another command, in a process group of its own, as a terminal would."""
         if not command:
-            overrides = [word for one in (*SMALL, *self.more) for word in ("--set", one)]
-            command = ("run", "mini", *overrides)
+            overrides = [word for one in self.more for word in ("--set", one)]
+            command = ("run", str(SMALL), *overrides)
         words = [sys.executable, "-m", "xrt.study", *command, "--results", str(self.results)]
         words += ["--tracking", self.tracking] if self.tracking else []
         log = self.results.with_suffix(f".{len(self.processes)}.log")

@@ -1,6 +1,6 @@
 """The table of faults: `python -m tests.faults.table` (or `make faults`), about 20 minutes; by name: only those.
 
-Each fault disturbs the small study (`small.py`) as often as is said here, and its final table is compared with that
+Each fault disturbs the small study (`small.yaml`) as often as is said here, and its final table is compared with that
 of an undisturbed run. Ends with 1 unless nothing was lost and nothing was doubled. `--in FOLDER` keeps the runs, and
 an undisturbed one that is there already is not made again. `"driver killed=3"` strikes three times, at other points
 than the times before in that folder: for a machine that is not free for long.

@@ -36,7 +36,7 @@ def undisturbed(tmp_path_factory) -> dict[str, tuple]:
     with Study(tmp_path_factory.mktemp("undisturbed") / "results").held() as study:
         study.finish(study.start())
         found = table(study.run)
-    assert len(found) == 7 and {row[1] for row in found.values()} == {"finished", "pruned"}
+    assert len(found) >= 7 and {row[1] for row in found.values()} == {"finished", "pruned"}
     return found
 
 
