@@ -97,11 +97,15 @@ def test_a_run_repeated_from_its_record_gives_the_same_table_and_an_ended_one_re
 
 
 def table_of(run: Run) -> list[tuple]:
-    """All that a run measured but for speeds and times."""
-    return [
-        (t.id, t.params, t.state, [{k: v for k, v in r.metrics.items() if "per_second" not in k} for r in t.reports])
+    """All that a run measured but for speeds, times and the memory that a process happened to hold."""
+    told = [
+        [
+            {k: v for k, v in r.metrics.items() if "per_second" not in k and k != "train/peak_gib"}
+            for r in t.reports
+        ]
         for t in run.trials()
-    ]  # fmt: skip
+    ]
+    return [(t.id, t.params, t.state, reports) for t, reports in zip(run.trials(), told, strict=True)]
 
 
 def test_a_study_and_a_run_to_repeat_are_not_both_given(toy) -> None:

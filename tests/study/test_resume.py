@@ -71,11 +71,7 @@ def test_a_run_that_somebody_holds_is_shown_to_others_and_not_resumed_by_them(tm
         os.kill(process.pid, signal.SIGSTOP)  # it holds the run, and cannot come to its end meanwhile
         assert f"process {process.pid}" in toy.xrt("resume", run.name, code=2)
         shown = toy.xrt("status", "toy")  # from another terminal
-        assert (
-            f"Running: process {process.pid}" in shown
-            and "0000" in shown
-            and "the run is still going" in shown
-        )
+        assert f"Running: process {process.pid}" in shown and "0000" in shown
     finally:
         os.kill(process.pid, signal.SIGCONT)
         os.killpg(process.pid, signal.SIGINT)
