@@ -120,11 +120,14 @@ def test_saved_predictions_give_the_reported_accuracies(run, search, finished):
     assert predictions.matrix.counts["de", "fr"][1] == len(aligned.pair("de", "fr").rows) == 28
 
 
-def test_checkpoints_of_pruned_trials_are_gone_and_of_finished_ones_stay(run, search):
+def test_of_pruned_trials_nothing_stays_of_finished_ones_the_answers_and_of_the_best_the_weights(run, search):
     for trial in search:
-        kept = list((run.paths.tune).rglob(f"{trial.id}/checkpoint_*/weights.safetensors"))
+        kept = list((run.paths.tune).rglob(f"{trial.id}/checkpoint_*/predictions-dev.arrow"))
         assert len(kept) == (trial.state == "finished")
         assert (trial.checkpoint is None) == (trial.state == "pruned")
+    done = [trial for trial in search if trial.state == "finished"]
+    best = max(done, key=lambda trial: (trial.metrics["final/mean/mixed"], -int(trial.id)))
+    assert (run.paths.root / best.checkpoint / "weights.safetensors").exists()
 
 
 def test_every_trial_of_the_search_is_judged_on_the_same_sample(run, search):
