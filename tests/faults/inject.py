@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from tests.faults.small import (
@@ -71,8 +72,10 @@ def _driver_stopped(study: Study, count: int, seed: int, how: int) -> int:
     draw, process, done, left = random.Random(seed), study.start(), 0, []
     while done < count:
         if draw.random() < 0.8:  # most in mid-training, some while it starts
-            wait_for(lambda: training(study), process)
-        time.sleep(draw.uniform(0.0, 3.0))
+            wait_for(partial(under_way, study, process), process)
+            time.sleep(draw.uniform(0.0, 3.0))
+        else:
+            time.sleep(draw.uniform(0.0, 10.0))
         if process.poll() is not None:
             break
         left += trial_processes(process)
@@ -88,10 +91,10 @@ def _driver_stopped(study: Study, count: int, seed: int, how: int) -> int:
 def ray_killed(study: Study, count: int, seed: int) -> int:
     """SIGKILL to Ray itself, its store of state or its node in turn, in mid-training; then `resume`."""
     draw, process, done = random.Random(seed), study.start(), 0
-    while done < count and wait_for(lambda: training(study), process):
+    while done < count and wait_for(partial(under_way, study, process), process):
         time.sleep(draw.uniform(0.0, 1.5))
-        for pid in named(descendants(process.pid), ("raylet", "gcs_server")[done % 2]):
-            os.kill(pid, signal.SIGKILL)
+        (pid,) = named(descendants(process.pid), ("raylet", "gcs_server")[done % 2])
+        os.kill(pid, signal.SIGKILL)
         done += 1
         process.wait(150)
         if process.returncode == 0:
@@ -232,6 +235,11 @@ def training(study: Study) -> bool:
     """Whether a trial is on its way."""
     run = study.run
     return run is not None and any(t.state == "running" for t in run.trials())
+
+
+def under_way(study: Study, process: subprocess.Popen) -> bool:
+    """Whether this process trains: after a kill the record alone would say so until somebody writes it again."""
+    return training(study) and bool(trial_processes(process))
 
 
 def reports(study: Study) -> int:

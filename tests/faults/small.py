@@ -156,6 +156,7 @@ class Outcome:
     metrics_lost: int  # values that it reported and this one did not, or not the same
     duplicates: int  # trials, reports, MLflow runs and points that are there twice
     equal: bool
+    differences: tuple[str, ...] = ()  # a line for each trial that differs
 
     @property
     def whole(self) -> bool:
@@ -173,7 +174,23 @@ def compare(fault: str, injected: int, reference: dict[str, tuple], study: Study
         for id, row in reference.items()
         for key, value in row[4].items()
     )
-    return Outcome(fault, injected, lost, missing, duplicates(run, study.tracking), found == reference)
+    told = tuple(differences(reference, found))
+    return Outcome(fault, injected, lost, missing, duplicates(run, study.tracking), found == reference, told)
+
+
+def differences(reference: dict[str, tuple], found: dict[str, tuple]) -> Iterator[str]:
+    """A line for each trial whose row is not the same: where to begin to look."""
+    for id in sorted(reference.keys() | found.keys()):
+        one, other = reference.get(id), found.get(id)
+        if one is None or other is None:
+            yield f"{id}: {'there too' if one is None else 'missing'}"
+        elif one[:4] != other[:4]:
+            yield f"{id}: {other[:4]} instead of {one[:4]}"
+        elif apart := [
+            key for key in sorted(one[4].keys() | other[4].keys()) if one[4].get(key) != other[4].get(key)
+        ]:
+            first = apart[0]
+            yield f"{id}: {len(apart)} metrics, {first}: {other[4].get(first)} instead of {one[4].get(first)}"
 
 
 def duplicates(run: Run, tracking: str | None = None) -> int:

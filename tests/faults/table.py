@@ -65,6 +65,7 @@ def fill(place: Path, names: list[str]) -> int:
         whole &= row.whole
         cells = (row.injected, row.lost, row.metrics_lost, row.duplicates, "yes" if row.equal else "no")
         print(f"| {row.fault} |", *(f"{c} |" for c in cells), f"{time.monotonic() - began:.0f} |", flush=True)
+        print(*row.differences, sep="\n", end="\n" * bool(row.differences), file=sys.stderr, flush=True)
     return 0 if whole else 1
 
 

@@ -42,7 +42,7 @@ def undisturbed(tmp_path_factory) -> dict[str, tuple]:
 
 def strike(study: Study, process, pids, how: int = signal.SIGKILL) -> None:
     """Strike in mid-training."""
-    wait_for(lambda: inject.training(study) and bool(pids()), process)
+    wait_for(lambda: inject.under_way(study, process) and bool(pids()), process)
     time.sleep(0.7)
     for pid in pids()[:1]:
         os.kill(pid, how)
@@ -54,7 +54,7 @@ def test_killed_trials_driver_and_ray_and_an_mlflow_that_was_away_leave_the_same
         strike(study, process, lambda: trial_processes(process))  # tried again by Tune, from its checkpoint
         wait_for(lambda: inject.reports(study) >= 3, process)
         server.kill()
-        wait_for(lambda: inject.training(study) and bool(trial_processes(process)), process)
+        wait_for(lambda: inject.under_way(study, process), process)
         left = trial_processes(process)
         strike(study, process, lambda: [process.pid])
         process.wait()

@@ -8,6 +8,7 @@ Letters: B pairs, T tokens, D width, C classes.
 
 import logging
 import pickle
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -217,7 +218,7 @@ def load_tokenizer(name: str) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(str(ENCODERS.get(name, name)), trust_remote_code=False)
         PairTemplate.of(tokenizer)
     except Exception as unusable:  # a foreign file makes these libraries raise whatever they like
-        raise _unusable(name, unusable) from unusable
+        raise _unusable(name, unusable, "its tokenizer cannot be read: ") from unusable
     return tokenizer
 
 
@@ -225,16 +226,18 @@ UNSEEN = "sdpa_mask_unseen"  # transformers' name for our attention: its own, bu
 PATIENCE = 6.0  # seconds for the hub to send a configuration, a kilobyte
 
 
-def _unusable(name: str, error: Exception) -> EncoderError:
+def _unusable(name: str, error: Exception, what: str = "") -> EncoderError:
     return EncoderError(
-        f"encoder: {name}: {_first_line(error)} Give the name of an encoder on the Hugging Face hub, "
+        f"encoder: {name}: {what}{_first_line(error)} Give the name of an encoder on the Hugging Face hub, "
         f"or a folder with config.json, a tokenizer and safetensors.{closest(name, ENCODERS)}"
     )
 
 
 def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__).rstrip(".") + "."
+    text = str(error).strip() or type(error).__name__
+    # a line that ends with a colon has not said it yet
+    told = re.sub(r":\s*\n\s*", ": ", text).splitlines()[0]
+    return told.rstrip(" .,:") + "."
 
 
 def _recompute(model: Any) -> None:
