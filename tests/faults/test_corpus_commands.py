@@ -80,6 +80,13 @@ def test_a_file_that_is_no_study(raw: bytes, problem: str, line: Line) -> None:
     assert line("run", "f.yaml").startswith(problem)
 
 
+@pytest.mark.parametrize(("raw", "problem"), cases(document))
+def test_a_record_of_no_study(raw: bytes, problem: str, line: Line) -> None:
+    run = Run.create(Results.at("results"), "mini", "task: mini\n", metric="dev/mean/mixed")
+    run.paths.spec.write_bytes(raw)
+    assert problem.replace("f.yaml", f"{run.name}/spec.yaml") in line("compare", run.name, run.name)
+
+
 @pytest.mark.parametrize(("section", "problem"), cases(study))
 def test_a_mistake_in_a_study(section: str, problem: str, line: Line) -> None:
     Path("s.yaml").write_text(f"{MINIMAL}{section}\n")

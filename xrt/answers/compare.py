@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from xrt.answers.confirmed import Confirmation, confirmation, difference, number, ranked
 from xrt.answers.statistics import Estimate, over_seeds
 from xrt.answers.wording import answer, interval, points, probability, spread, words
 from xrt.record.run import Run
+from xrt.spec.document import read_document
 from xrt.spec.tasks import whole_dev
 
 
@@ -113,7 +112,7 @@ def _digests(run: Run) -> dict[str, str]:
 
 def fields(run: Run) -> dict[str, str]:
     """The study as flat fields: `search.trials`."""
-    return dict(_flat(yaml.safe_load(run.spec_yaml), "")) if run.spec_yaml.strip() else {}
+    return dict(_flat(read_document(run.paths.spec), ""))
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
