@@ -137,7 +137,7 @@ def disk_filled(study: Study, count: int, seed: int, seconds: float = 10.0) -> i
     process, done = study.start(), 0
     while done < count and wait_for(lambda done=done: reports(study) > 2 * done, process):
         filler = study.results / "filler"
-        _fill(filler)
+        fill(filler)
         time.sleep(seconds)
         assert process.poll() is None, "it ended because the disk was full"
         filler.unlink()
@@ -146,7 +146,8 @@ def disk_filled(study: Study, count: int, seed: int, seconds: float = 10.0) -> i
     return done
 
 
-def _fill(filler: Path) -> None:
+def fill(filler: Path) -> None:
+    """Take all the space that is left, to the last byte."""
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(1 << 16))

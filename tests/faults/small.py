@@ -17,6 +17,7 @@ from pathlib import Path
 
 import optuna
 from mlflow import MlflowClient
+from mlflow.entities import Run as MlflowRun
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -203,8 +204,7 @@ def duplicates(run: Run, tracking: str | None = None) -> int:
     twice = sum(len(t.reports) - len({r.rung for r in t.reports}) for t in trials)
     twice += abs(len(known) - len(search)) + sum(not t.state.is_finished() for t in known)
     client = MlflowClient(tracking or run.paths.results.tracking_uri)
-    (experiment,) = [e for e in client.search_experiments() if e.name == run.study]
-    runs = client.search_runs([experiment.experiment_id], f"tags.`xrt.uid` = '{run.meta.uid}'")
+    runs = [r for r in mlflow_runs(client, run.study) if r.data.tags["xrt.uid"] == run.meta.uid]
     names = Counter(r.data.tags.get("xrt.trial", "") for r in runs)
     twice += sum((names - Counter(["", *(t.id for t in trials)])).values())
     twice += sum((Counter(["", *(t.id for t in trials)]) - names).values())
@@ -214,3 +214,9 @@ def duplicates(run: Run, tracking: str | None = None) -> int:
         metric = run.meta.metric  # one of sixty stands for all: each history is a request
         twice += abs(len(client.get_metric_history(ids[trial.id], metric)) - points[metric])
     return twice
+
+
+def mlflow_runs(client: MlflowClient, study: str) -> list[MlflowRun]:
+    """All that MLflow has of a study: of each of its runs one, and one for each trial."""
+    (experiment,) = [e for e in client.search_experiments() if e.name == study]
+    return list(client.search_runs([experiment.experiment_id]))

@@ -8,9 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from tests.faults import inject
 from tests.faults.small import (
@@ -19,14 +22,19 @@ from tests.faults.small import (
     compare,
     descendants,
     duplicates,
+    mlflow_runs,
     named,
     table,
     trial_processes,
     wait_for,
 )
+from xrt.record.files import read_json, write_json
+from xrt.record.paths import Results
+from xrt.record.run import Run
 from xrt.robust import checkpoint
 from xrt.robust.encoder import load_encoder
 from xrt.robust.training import Recipe, start
+from xrt.search.journal import Journal
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +99,65 @@ def test_a_checkpoint_that_does_not_fit_is_told_as_a_full_disk_and_is_not_there(
             assert checkpoint.step_of(disk) is None
     except PermissionError as error:
         pytest.skip(f"a file system of a fixed size is mounted by root only: {error}")
+
+
+def journalled(file: Path, log: dict) -> None:
+    Journal(file).append_logs([log])
+
+
+WAYS = {
+    "record": (write_json, read_json),
+    "journal": (journalled, lambda file: list(Journal(file).read_logs(0))[-1]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_written_to_a_full_disk_waits_for_space_and_is_then_whole(way, tmp_path):
+    (write, read), old, new = WAYS[way], {"old": "x" * 20_000}, {"new": "y" * 20_000}
+    try:
+        with inject.small_disk(tmp_path / "disk", "1m") as disk:
+            write(disk / "file", old)
+            inject.fill(disk / "filler")
+            waiting = threading.Thread(target=write, args=(disk / "file", new))
+            waiting.start()
+            time.sleep(2.5)
+            assert waiting.is_alive() and read(disk / "file") == old
+            (disk / "filler").unlink()
+            waiting.join(10)
+            assert read(disk / "file") == new
+            assert os.listdir(disk) == ["file"]
+    except PermissionError as error:
+        pytest.skip(f"a file system of a fixed size is mounted by root only: {error}")
+
+
+def test_two_runs_of_a_study_at_once_share_no_file_and_no_mlflow_run_and_end_alike(tmp_path):
+    with Study(tmp_path / "results", ("confirm=null", "search.trials=3")).held() as study:
+        both = [study.start(), study.start()]
+        for process in both:
+            study.finish(process)
+        one, other = (Run(paths) for paths in Results(study.results).runs())
+    assert table(one) == table(other) and len(table(one)) == 3
+    assert duplicates(one) == duplicates(other) == 0
+    inodes = [{path.stat().st_ino for path in run.paths.root.rglob("*")} for run in (one, other)]
+    assert not inodes[0] & inodes[1]
+    assert len(mlflow_runs(MlflowClient(one.paths.results.tracking_uri), one.study)) == 2 * (1 + 3)
+
+
+def test_without_mlflow_a_trial_that_diverges_fails_the_study_goes_on_and_sync_sends_it_all(tmp_path):
+    more = ("confirm=null", "search.trials=4", "space.learning_rate=[1.0e-3, 1.0e+30]")
+    with Study(tmp_path / "results", more, tracking="later").held() as study:
+        study.finish(study.start())
+        trials = study.run.trials()
+        failed = [trial for trial in trials if trial.state == "failed"]
+        assert len(trials) == 4 and 0 < len(failed) < 4
+        assert all(trial.params["learning_rate"] == 1e30 for trial in failed)
+        assert all("learning rate 1e+30" in trial.reason for trial in failed)
+        assert {t.state for t in trials if t.params["learning_rate"] == 1e-3} <= {"finished", "pruned"}
+        assert not study.run.paths.results.mlflow_db.exists()
+        study.tracking = None
+        study.finish(study.start("sync", study.run.name))
+        assert duplicates(study.run) == 0
+        assert "MLflow had everything" in study.finish(study.start("sync", study.run.name))
 
 
 MAKE = "import sys; from xrt.answers.tracking import check, Results; check(Results.at(sys.argv[1]))"
