@@ -17,7 +17,7 @@ from tests.faults import inject
 from tests.faults.small import Outcome, Study, compare, table
 
 Inject = Callable[[Study, int, int], int]
-LONGER = ("training.epochs=8", "search.trials=8")  # outlasts an outage of a minute
+LONGER = ("training.epochs=12", "search.trials=16")  # outlasts an outage of a minute
 FAULTS: dict[str, tuple[Inject, int, tuple[str, ...]]] = {
     "trial killed": (inject.trials_killed, 20, ()),
     "driver killed": (inject.driver_killed, 10, ()),
@@ -32,7 +32,7 @@ def disturbed(fault: str, place: Path, references: dict[tuple[str, ...], dict], 
     """Inject a fault into a run of the small study, and compare with an undisturbed one."""
     how, times, more = FAULTS[fault]
     if more not in references:
-        with Study(place / f"undisturbed-{len(more)}", more).held() as study:
+        with Study(place / "-".join(["undisturbed", *more]).replace(".", "-"), more).held() as study:
             if study.run is None or study.run.meta.status != "finished":
                 inject.none(study, 0, 0)
             references[more] = table(study.run)

@@ -54,6 +54,7 @@ ENVIRONMENT = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial reports its reason instead of the metric
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record has it all, and these would end the study on a full disk
     "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # the same of snapshots that nobody reads
+    "RAY_enable_metrics_collection": "0",  # a page of counters, which would answer anybody without a token
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
 
