@@ -4,8 +4,12 @@
 
 Everything but the training is real: Ray Tune, ASHA, Optuna, the record, MLflow on SQLite. Each trial has 4 rungs of 60
 metrics and a small checkpoint; none is pruned, for each is better than those before it. Printed: the driver's time a
-report (its main thread's processor time, and the wall time in our own part of it), the share of time in which slots
-sleep, how far MLflow is behind, and the driver's memory, by quarters of the study.
+report (its main thread's processor time, its wall time when it does not wait for news, and the part of that which is
+ours), the share of time in which slots sleep from the first report on, how far MLflow is behind, and the driver's
+memory, by quarters of the study.
+
+A rung sleeps for SLEEP seconds, so that 1,000 trials take some minutes; 16 slots then report SLOTS / SLEEP times a
+second, a hundred times as often as in a study whose rungs take minutes.
 """
 
 import os
@@ -15,22 +19,20 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
 
-from tests.bench.sleeper import RUNGS, SLEEP, sleeping
+from tests.bench.sleeper import RUNGS, SLEEP, SLOTS, STARTED, sleeping
 from xrt.answers.tracking import Tracker
 from xrt.record.paths import Results
 from xrt.record.run import Run, TrialRecord
 from xrt.search import narrator, tuning
 from xrt.search.sampler import OptunaProposer
 from xrt.spec import load_study
-
-SLOTS = 16
 
 
 class Watch:
@@ -40,11 +42,8 @@ class Watch:
         self.run, self.trials = run, trials
         self.reports = self.ended = 0
         self.own: Counter[str] = Counter()  # seconds in our callbacks, by their names
-        self.nodes: set[str | None] = set()  # processes that have reported
-        self.full: tuple[float, int] | None = (
-            None  # when all slots had begun, and how many reports there were
-        )
-        self.last = 0.0
+        self.idle: Counter[str] = Counter()  # seconds in which the driver waits for news
+        self.first = self.last = 0.0  # times of reports
         self.behind: list[int] = []
         self.memory: list[tuple[int, float]] = []
         self._over = threading.Event()
@@ -55,10 +54,8 @@ class Watch:
 
     def trial_reported(self, trial: TrialRecord) -> None:
         self.reports += 1
-        self.nodes.add(trial.node)
-        if self.full is None and len(self.nodes) == SLOTS:
-            self.full = (time.perf_counter(), self.reports)
         self.last = time.perf_counter()
+        self.first = self.first or self.last
 
     def trial_ended(self, trial: TrialRecord) -> None:
         self.ended += 1
@@ -81,20 +78,22 @@ class Watch:
             self._over.set()
             thread.join()
 
-    def timed(self, kind: type, names: list[str]) -> None:
-        """Adds the wall time that methods take to `own`."""
-        for name in names:
-            setattr(kind, name, self._timed(name, getattr(kind, name)))
 
-    def _timed(self, name: str, method: Any) -> Any:
+def timed(owner: Any, names: list[str], seconds: Counter[str]) -> None:
+    """Adds the wall time that functions of `owner` take to `seconds`."""
+
+    def around(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def inner(*args: Any, **kwargs: Any) -> Any:
             began = time.perf_counter()
             try:
-                return method(*args, **kwargs)
+                return function(*args, **kwargs)
             finally:
-                self.own[name] += time.perf_counter() - began
+                seconds[name] += time.perf_counter() - began
 
         return inner
+
+    for name in names:
+        setattr(owner, name, around(name, getattr(owner, name)))
 
 
 def resident() -> float:
@@ -115,43 +114,34 @@ def main(trials: int) -> None:
     spec = load_study("mini", settings)
     tuning.trainable = sleeping
     os.environ.update(tuning.ENVIRONMENT)
-    ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, object_store_memory=2 * 10**8)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as started:
+        os.environ[STARTED] = started
+        ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, object_store_memory=2 * 10**8)
         run = Run.create(Results(Path(folder)), "scale", spec.to_yaml(), metric=spec.search.metric)
         watch, tracker = Watch(run, trials), Tracker(run, warn=print)
         methods = ["next_config", "on_trial_start", "on_trial_result", "on_trial_complete", "on_checkpoint"]
-        watch.timed(narrator.Narrator, methods)
+        timed(narrator.Narrator, methods, watch.own)
+        timed(ray, ["wait"], watch.idle)
         tracker.run_started(run)
         began, cpu, all_cpu = time.perf_counter(), time.thread_time(), time.process_time()
         with watch.looking():
             proposer = OptunaProposer(spec, run.paths.optuna)
             tuning.run_trials(run, spec, proposer, [watch, tracker], phase="search")
-            wall, cpu, all_cpu = (
-                time.perf_counter() - began,
-                time.thread_time() - cpu,
-                time.process_time() - all_cpu,
-            )
+            wall = time.perf_counter() - began
+            spent = (time.thread_time() - cpu, time.process_time() - all_cpu, wall - watch.idle["wait"])
             tracker.run_ended(run)
-            caught_up = time.perf_counter() - began - wall
-        report(watch, wall, cpu, all_cpu, caught_up)
+        report(watch, wall, spent, time.perf_counter() - began - wall)
 
 
-def report(watch: Watch, wall: float, cpu: float, all_cpu: float, caught_up: float) -> None:
+def report(watch: Watch, wall: float, spent: tuple[float, float, float], caught_up: float) -> None:
     count = watch.reports
     print(f"{watch.ended} trials, {count} reports, {wall:.0f} s")
-    print(
-        f"driver, ms a report: main thread {1000 * cpu / count:.1f}, all threads {1000 * all_cpu / count:.1f} (CPU)"
-    )
+    main_thread, all_threads, working = (1000 * seconds / count for seconds in spent)
+    print(f"driver, ms a report: main thread {main_thread:.1f}, all threads {all_threads:.1f} (processor)")
+    print(f"main thread, ms a report: {working:.1f} (wall, when it does not wait for news)", end="; ")
     parts = ", ".join(f"{name} {1000 * seconds / count:.1f}" for name, seconds in watch.own.most_common())
-    print(f"ours (wall): {1000 * watch.own.total() / count:.1f}: {parts}")
-    print(f"slots busy: {count * SLEEP / wall / SLOTS:.1%}", end="")
-    if watch.full:
-        since, before = watch.full
-        print(
-            f"; once all processes had started {(count - before) * SLEEP / (watch.last - since) / SLOTS:.1%}",
-            end="",
-        )
-    print()
+    print(f"of it ours {1000 * watch.own.total() / count:.1f}: {parts}")
+    print(f"slots busy: {count * SLEEP / (watch.last - watch.first + SLEEP) / SLOTS:.1%}")
     quarters = [[m for n, m in watch.memory if k <= 4 * n / watch.trials < k + 1] for k in range(4)]
     print("driver's memory, MiB:", ", ".join(f"{max(q):.0f}" if q else "-" for q in quarters))
     print(f"trials that MLflow is behind: at most {max(watch.behind)}; after the end {caught_up:.1f} s")

@@ -16,6 +16,7 @@ import pytest
 
 from xrt.errors import RecordError
 from xrt.record.files import is_locked, locked, patiently, plain, read_json, sweep, write_json, write_text
+from xrt.record.values import Report
 
 
 def test_a_write_leaves_the_file_and_nothing_else(tmp_path: Path) -> None:
@@ -86,6 +87,7 @@ def test_json_has_no_bare_nan_and_numbers_of_numpy_become_numbers(tmp_path: Path
         "count": np.int64(3),
         "list": (1, None, True),
         "odd": b"\xff".decode("utf-8", "surrogateescape"),
+        "value": Report(0, 0.5, 3, 1.5, {"dev/acc/de": np.nan}),
     }
     write_json(tmp_path / "a.json", value)
     text = (tmp_path / "a.json").read_text("ascii")
@@ -93,6 +95,7 @@ def test_json_has_no_bare_nan_and_numbers_of_numpy_become_numbers(tmp_path: Path
     assert json.loads(text) == {
         **{"nan": "NaN", "up": "Infinity", "down": "-Infinity", "half": 0.5, "count": 3},
         **{"list": [1, None, True], "odd": "\\udcff"},
+        "value": {"rung": 0, "share": 0.5, "step": 3, "time": 1.5, "metrics": {"dev/acc/de": "NaN"}},
     }
     with pytest.raises(TypeError, match="no place in a record"):
         plain({"a": object()})

@@ -63,6 +63,13 @@ def test_trials_get_no_more_cores_than_one_machine_has():
     assert trial_resources(study("resources.cpu=4", "resources.gpu=0"), workers, "tiny")["CPU"] == 2
 
 
+def test_of_a_lone_machine_it_is_known_how_many_trials_fit():
+    cpu = {"CPU": 1.0, "GPU": 0.0}
+    assert present([{"CPU": 16.0}]).slots(cpu) == 16
+    assert present([{"CPU": 16.0}, {"CPU": 16.0}]).slots(cpu) == 0, "others may come"
+    assert present([{}]).slots(cpu) == 0, "a head that waits for its workers"
+
+
 def test_workers_are_described_in_one_variable():
     assert described("count=8,cpus=8,gpus=1,gpu_gib=22") == A10G
     assert described("count=2, cpus=4") == Workers(2, 4, 0)

@@ -16,6 +16,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import fields, is_dataclass
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
@@ -77,9 +78,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def plain(value: object) -> Any:
     """The value in JSON's own types. NaN and the infinities become "NaN", "Infinity", "-Infinity".
 
-    `float` reads these strings back. numpy's numbers count as numbers; lone surrogates (from file names that
-    are no UTF-8) become escapes, for no reader takes them.
+    `float` reads these strings back. numpy's numbers count as numbers, values that are dataclasses become objects by
+    their fields; lone surrogates (from file names that are no UTF-8) become escapes, for no reader takes them.
     """
+    if type(value) is float:  # most of a record; the questions below take longer
+        return _number(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -92,6 +95,8 @@ def plain(value: object) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
+    if is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     raise TypeError(f"{value!r} has no place in a record; give numbers, strings, lists and mappings.")
 
 

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -91,7 +91,7 @@ class Run:
         try:
             paths.trials.mkdir()
             write_text(paths.spec, spec_yaml)
-            write_json(paths.meta, asdict(meta))  # last: a run exists when this file does
+            write_json(paths.meta, meta)  # last: a run exists when this file does
             for folder in (paths.root.parent, results.root):
                 sync_folder(folder)
             if results.remote:
@@ -137,7 +137,7 @@ class Run:
         """Writes changed fields; `extra` is merged with what is there. Only for the one who holds the run."""
         meta = self.meta
         changes["extra"] = {**meta.extra, **environment.redacted(changes.get("extra", {}))}
-        write_json(self.paths.meta, asdict(replace(meta, **changes)), patience=math.inf)
+        write_json(self.paths.meta, replace(meta, **changes), patience=math.inf)
         self._publish(self.paths.meta)
         return self.meta
 
@@ -148,7 +148,7 @@ class Run:
         """
         if trial.reason:
             trial = replace(trial, reason=environment.redact(trial.reason))
-        write_json(self.paths.trial(trial.id), asdict(trial), patience=math.inf)
+        write_json(self.paths.trial(trial.id), trial, patience=math.inf)
         # Optuna's memory first: a trial that it does not know would be proposed again under the same id
         self._publish(self.paths.optuna, self.paths.trial(trial.id))
 

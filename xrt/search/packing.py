@@ -52,13 +52,13 @@ KEYS = {"count", "cpus", "gpus", "gpu_gib"}
 
 
 def present(nodes: Sequence[Mapping[str, float]]) -> Workers:
-    """The largest machine of those that are there, by GPUs and then CPUs; their number may change.
+    """The largest machine of those that are there, by GPUs and then CPUs; unless it is alone their number may change.
 
     The memory of a GPU is that of this machine's: Ray does not tell that of others.
     """
     gpus, cpus = max(((n.get("GPU", 0.0), n.get("CPU", 0.0)) for n in nodes), default=(0.0, 0.0))
     here = torch.cuda.is_available() and torch.cuda.get_device_properties(0).total_memory
-    return Workers(0, int(cpus), gpus, here / 2**30)
+    return Workers(int(len(nodes) == 1), int(cpus), gpus, here / 2**30)
 
 
 def trial_resources(spec: StudySpec, workers: Workers, encoder: str) -> dict[str, float]:

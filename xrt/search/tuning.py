@@ -113,7 +113,8 @@ def run_trials(
         tune.with_resources(trainable, of),
         tune_config=tune.TuneConfig(
             num_samples=-1,
-            # where it is known how many will fit, Tune asks for all of them at once: an autoscaler acts on what waits
+            # Where it is known how many will fit, Tune asks for all of them at once: an autoscaler acts on what waits.
+            # Elsewhere it starts one process after the other, and proposes one trial before its time.
             max_concurrent_trials=spec.search.concurrent or slots,
             search_alg=_Asking(narrator),
             scheduler=scheduler,
