@@ -3,15 +3,16 @@
     python -m tests.bench.scale [TRIALS]
 
 Everything but the training is real: Ray Tune, ASHA, Optuna, the record, MLflow on SQLite. Each trial has 4 rungs of 60
-metrics and a small checkpoint; none is pruned, for each is better than those before it. Printed: the driver's time a
-report (its main thread's processor time, its wall time when it does not wait for news, and the part of that which is
-ours), the share of time in which slots sleep from the first report on, how far MLflow is behind, and the driver's
-memory, by quarters of the study.
+metrics and a small checkpoint; hardly any is pruned, for each is better than those before it. Printed: the driver's
+time a report (its main thread's processor time, its wall time when it does not wait for news, and the part of that
+which is ours), the share of time in which slots sleep from the first report on, how far MLflow is behind, and the
+driver's memory, by quarters of the study.
 
 A rung sleeps for SLEEP seconds, so that 1,000 trials take some minutes; 16 slots then report SLOTS / SLEEP times a
 second, a hundred times as often as in a study whose rungs take minutes.
 """
 
+import logging
 import os
 import sqlite3
 import sys
@@ -114,6 +115,7 @@ def main(trials: int) -> None:
     spec = load_study("mini", settings)
     tuning.trainable = sleeping
     os.environ.update(tuning.ENVIRONMENT)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as started:
         os.environ[STARTED] = started
         ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, object_store_memory=2 * 10**8)

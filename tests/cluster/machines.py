@@ -42,6 +42,24 @@ def hosts(*words: str, check: bool = True, given: bytes = b"") -> str:
     return done.stdout.decode()
 
 
+def begin(count: int, share: Path) -> None:
+    """Make a laptop and `count` hosts; put the checkout on the laptop and a token beside it."""
+    venv = os.path.abspath(os.environ["XRT_HOSTS_VENV"])
+    say(hosts("up", str(count), "--venv", venv, "--share", str(share)).strip())
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    packed = subprocess.run(
+        ["tar", "c", "--null", "-T", "-"], cwd=ROOT, input=listed, stdout=subprocess.PIPE, check=True
+    )
+    hosts("exec", "ctl", "mkdir xrt; tar x -C xrt", given=packed.stdout)
+    for host in (
+        "ctl",
+        *(f"h{i}" for i in range(count)),
+    ):  # as if installed: there is no package index in here
+        pins = (ROOT / "constraints.txt").read_bytes()
+        hosts("exec", host, f"ln -s {venv} xrt-venv; cat > .xrt-pins", given=pins)
+    hosts("exec", "ctl", "ray get-auth-token --generate")
+
+
 def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
@@ -55,22 +73,6 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         return self
-
-    def begin(self) -> None:
-        """Make the hosts, put the checkout on the laptop and a token beside it."""
-        venv = os.path.abspath(os.environ["XRT_HOSTS_VENV"])
-        say(hosts("up", "4", "--venv", venv, "--share", str(self.share)).strip())
-        listed = subprocess.run(
-            ["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, check=True
-        ).stdout
-        packed = subprocess.run(
-            ["tar", "c", "--null", "-T", "-"], cwd=ROOT, input=listed, stdout=subprocess.PIPE, check=True
-        )
-        hosts("exec", "ctl", "mkdir xrt; tar x -C xrt", given=packed.stdout)
-        for host in ("ctl", "h0", "h1", "h2", "h3"):  # as if installed: there is no package index in here
-            pins = (ROOT / "constraints.txt").read_bytes()
-            hosts("exec", host, f"ln -s {venv} xrt-venv; cat > .xrt-pins", given=pins)
-        hosts("exec", "ctl", "ray get-auth-token --generate")
 
     def __exit__(self, *_: object) -> None:
         say(hosts("down").strip())
@@ -172,7 +174,7 @@ def assert_resumed(trial: TrialRecord, here: int) -> None:
     """It saved a checkpoint for each of its `here` last rungs: had it begun again from zero there would be more."""
     if trial.state == "finished" and trial.checkpoint:  # of others nothing is kept
         assert int(trial.checkpoint[-6:]) + 1 == here, trial.checkpoint
-        say(f"trial {trial.id} went on from its checkpoint: {here} more of {len(trial.reports)} rungs")
+        say(f"trial {trial.id} went on from its checkpoint: {here} checkpoints for its last {here} reports")
 
 
 def head(cluster: Cluster) -> None:
@@ -201,7 +203,7 @@ def main() -> None:
             os.chmod(folder, 0o777)
             with Cluster(Path(folder)) as cluster:
                 say(f"== {name}")
-                cluster.begin()
+                begin(4, Path(folder))
                 {"study": study, "worker": worker, "head": head}[name](cluster)
                 say(f"== {name}: all as it should be")
 

@@ -67,7 +67,8 @@ def test_a_trial_is_read_back_as_it_was_saved(run: Run) -> None:
 
 def test_a_nan_survives_as_a_nan(run: Run) -> None:
     run.save(trial().reported(Report(0, 1.0, 1, 1.0, {"train/loss": math.nan})))
-    assert math.isnan(run.trials()[0].metrics["train/loss"])
+    [read] = Run.open(run.paths.results, run.name).trials()
+    assert math.isnan(read.metrics["train/loss"])
 
 
 def test_trials_come_by_id_and_unchanged_ones_are_not_read_again(run: Run) -> None:

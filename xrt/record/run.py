@@ -148,9 +148,11 @@ class Run:
         """
         if trial.reason:
             trial = replace(trial, reason=environment.redact(trial.reason))
-        write_json(self.paths.trial(trial.id), trial, patience=math.inf)
+        path = self.paths.trial(trial.id)
+        write_json(path, trial, patience=math.inf)
+        self._seen[path] = (_stamp(path), trial)  # or a tracker would read it again, and keep it twice
         # Optuna's memory first: a trial that it does not know would be proposed again under the same id
-        self._publish(self.paths.optuna, self.paths.trial(trial.id))
+        self._publish(self.paths.optuna, path)
 
     def trial(self, id: str) -> TrialRecord:
         """One trial.
@@ -257,10 +259,9 @@ class Run:
 
     def _read(self, path: Path, decoded: Callable[[Path], T]) -> T:
         try:
-            stat = path.stat()
+            stamp = _stamp(path)
         except OSError as error:
             raise RecordError(f"{path}: cannot be read ({error.strerror}).") from error
-        stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         known = self._seen.get(path)
         if known is None or known[0] != stamp:
             known = self._seen[path] = (stamp, decoded(path))
@@ -278,6 +279,12 @@ class Run:
                 f"{path}: says that it is {meta.study}/{meta.name}; move the folder back to that name."
             )
         return meta
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Another one for each time that a file was replaced."""
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def _decode_trial(path: Path) -> TrialRecord:

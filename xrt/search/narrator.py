@@ -160,9 +160,13 @@ class Narrator(tune.Callback):
 
 
 def _forget(trial: Trial) -> None:
-    """Of a trial that is over, Tune would keep running means of every metric: half a megabyte with 240 of them."""
+    """Of a trial that is over, Tune would keep running means of every metric, and all metrics with every checkpoint.
+
+    With 240 metrics half a megabyte; with 60 metrics and 4 checkpoints the latter are 60 kB.
+    """
     trial.run_metadata.metric_analysis.clear()
     trial.run_metadata.metric_n_steps.clear()
+    trial.run_metadata.checkpoint_manager._checkpoint_results.clear()
 
 
 GROUPS = ("train", "dev", "final", "test")
