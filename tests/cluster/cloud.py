@@ -65,7 +65,7 @@ from xrt.record.run import Run
 from xrt.record.files import plain
 results = Results.at("{RESULTS}")
 run = Run.open(results, "mini") if results.runs() else None
-print(json.dumps(plain({{"meta": run.meta, "trials": run.trials()}} if run else None)))
+print(json.dumps(plain({{"meta": run.meta, "trials": run.trials(), "holder": run.holder()}} if run else None)))
 """
 
 
@@ -76,9 +76,8 @@ def laptop(command: str, check: bool = True) -> str:
 
 def script(text: str, *arguments: str) -> Any:
     """What a Python script on the laptop prints, as JSON, in its last line."""
-    place = "/tmp/script.py"
-    hosts("exec", "ctl", f"cat > {place}", given=text.encode())
-    lines = laptop(f"PYTHONPATH=. python {place} {' '.join(arguments)}").strip().splitlines()
+    hosts("exec", "ctl", "cat > script.py", given=text.encode())
+    lines = laptop(f"PYTHONPATH=. python ../script.py {' '.join(arguments)}").strip().splitlines()
     return json.loads(lines[-1]) if lines else None
 
 
@@ -157,7 +156,8 @@ def study(listed: Path) -> None:
     up()
     assert [kind for _, kind in running()] == ["head"], "workers come with the work"
     submit(f"run {STUDY}")
-    wait("workers have come", lambda: len(running()) > 1)
+    wait("workers have come", lambda: len(running()) == 3)
+    assert {kind for _, kind in running()} == {"head", "gpu-spot"}, "where there are spot machines, no others"
     [first, *_] = wait(
         "a trial has reported", lambda: [t for t in trials() if t["reports"] and not t["ended"]]
     )
@@ -169,6 +169,7 @@ def study(listed: Path) -> None:
     )
     end(*[id for id, kind in running() if kind == "head"], "the head")
     up()
+    wait("the old head counts as gone", lambda: not script(RECORD)["holder"])
     submit("resume mini")
     wait("the run has ended", lambda: script(RECORD)["meta"]["status"] == "finished", limit=600)
     finish(first)
