@@ -166,7 +166,8 @@ def _forget(trial: Trial) -> None:
     """
     trial.run_metadata.metric_analysis.clear()
     trial.run_metadata.metric_n_steps.clear()
-    trial.run_metadata.checkpoint_manager._checkpoint_results.clear()
+    if checkpoints_kept := trial.run_metadata.checkpoint_manager:
+        checkpoints_kept._checkpoint_results.clear()
 
 
 GROUPS = ("train", "dev", "final", "test")
