@@ -10,6 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -79,26 +82,45 @@ def test_killed_trials_driver_and_ray_and_an_mlflow_that_was_away_leave_the_same
     assert outcome.whole, outcome
 
 
+@contextmanager
+def disk_of(place: Path, size: str = "256m") -> Iterator[Path]:
+    """A file system of a fixed size, where one can be had."""
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(inject.small_disk(place, size))
+        except PermissionError as error:
+            pytest.skip(f"a file system of a fixed size is mounted by root only: {error}")
+        yield disk
+
+
 def test_a_disk_that_was_full_for_a_while_leaves_the_same_table(undisturbed, tmp_path):
-    try:
-        with inject.small_disk(tmp_path / "results") as disk, Study(disk).held() as study:
-            assert inject.disk_filled(study, 1, 1, seconds=4.0) == 1
-            outcome = compare("disk", 1, undisturbed, study)
-    except PermissionError as error:
-        pytest.skip(f"a file system of a fixed size is mounted by root only: {error}")
+    with disk_of(tmp_path / "results") as disk, Study(disk).held() as study:
+        assert inject.disk_filled(study, 1, 1, seconds=4.0) == 1
+        outcome = compare("disk", 1, undisturbed, study)
     assert outcome.whole, outcome
 
 
 def test_a_checkpoint_that_does_not_fit_is_told_as_a_full_disk_and_is_not_there(tmp_path):
     state = start(load_encoder("mini-a", ("a", "b")), Recipe(1e-3, 1, 0))
-    try:
-        with inject.small_disk(tmp_path / "disk", "300k") as disk:
-            with pytest.raises(OSError) as caught:
-                checkpoint.save(state, disk)
-            assert caught.value.errno == errno.ENOSPC
-            assert checkpoint.step_of(disk) is None
-    except PermissionError as error:
-        pytest.skip(f"a file system of a fixed size is mounted by root only: {error}")
+    with disk_of(tmp_path / "disk", "300k") as disk:
+        with pytest.raises(OSError) as caught:
+            checkpoint.save(state, disk)
+        assert caught.value.errno == errno.ENOSPC
+        assert checkpoint.step_of(disk) is None
+
+
+@contextmanager
+def full(disk: Path, action: Callable[[], object]) -> Iterator[None]:
+    """A disk on which an action waits for space, and gets it after the block."""
+    inject.fill(disk / "filler")
+    waiting = threading.Thread(target=action)
+    waiting.start()
+    time.sleep(2.5)
+    assert waiting.is_alive()
+    yield
+    (disk / "filler").unlink()
+    waiting.join(10)
+    assert not waiting.is_alive()
 
 
 def journalled(file: Path, log: dict) -> None:
@@ -114,20 +136,26 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_written_to_a_full_disk_waits_for_space_and_is_then_whole(way, tmp_path):
     (write, read), old, new = WAYS[way], {"old": "x" * 20_000}, {"new": "y" * 20_000}
-    try:
-        with inject.small_disk(tmp_path / "disk", "1m") as disk:
-            write(disk / "file", old)
-            inject.fill(disk / "filler")
-            waiting = threading.Thread(target=write, args=(disk / "file", new))
-            waiting.start()
-            time.sleep(2.5)
-            assert waiting.is_alive() and read(disk / "file") == old
-            (disk / "filler").unlink()
-            waiting.join(10)
-            assert read(disk / "file") == new
-            assert os.listdir(disk) == ["file"]
-    except PermissionError as error:
-        pytest.skip(f"a file system of a fixed size is mounted by root only: {error}")
+    with disk_of(tmp_path / "disk", "1m") as disk:
+        write(disk / "file", old)
+        with full(disk, partial(write, disk / "file", new)):
+            assert read(disk / "file") == old
+        assert read(disk / "file") == new
+        assert os.listdir(disk) == ["file"]
+
+
+def test_a_run_on_a_full_disk_is_held_as_soon_as_there_is_space(tmp_path):
+    holders = []
+
+    def hold() -> None:
+        with run.hold():
+            holders.append(run.holder())
+
+    with disk_of(tmp_path / "disk", "1m") as disk:
+        run = Run.create(Results(disk), "mini", "task: mini\n", metric="dev/mean/mixed")
+        with full(disk, hold):
+            assert not holders
+        assert [who["pid"] for who in holders] == [os.getpid()]
 
 
 def test_two_runs_of_a_study_at_once_share_no_file_and_no_mlflow_run_and_end_alike(tmp_path):

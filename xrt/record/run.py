@@ -20,7 +20,17 @@ from typing import Any, Protocol, TypeVar
 
 from xrt.errors import RecordError
 from xrt.record import environment
-from xrt.record.files import is_locked, locked, plain, read_json, sweep, sync_folder, write_json, write_text
+from xrt.record.files import (
+    is_locked,
+    locked,
+    patiently,
+    plain,
+    read_json,
+    sweep,
+    sync_folder,
+    write_json,
+    write_text,
+)
 from xrt.record.paths import Results, RunPaths
 from xrt.record.remote import records
 from xrt.record.values import FORMAT, Data, Meta, Report, TrialRecord, decode
@@ -217,7 +227,7 @@ class Run:
             who = {"pid": os.getpid(), "host": environment.host(), "since": time.time()}
             # in place, not moved over: the lock is on this very file
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, json.dumps(plain(who)).encode(), 0)
+            patiently(lambda: os.pwrite(descriptor, json.dumps(plain(who)).encode(), 0), math.inf)
             sweep(self.paths.root)
             sweep(self.paths.trials)
             with self._leased(who):
