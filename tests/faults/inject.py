@@ -25,7 +25,10 @@ from tests.faults.small import (
     trial_processes,
     wait_for,
 )
+from xrt.search import checkpoints
 from xrt.search.tuning import RETRIES
+
+PAGE = 4096  # bytes that a file system keeps or loses together
 
 
 def none(study: Study, count: int, seed: int) -> int:
@@ -102,6 +105,35 @@ def ray_killed(study: Study, count: int, seed: int) -> int:
         process = study.resume()
     study.finish(process)
     return done
+
+
+def power_lost(study: Study, count: int, seed: int) -> int:
+    """SIGKILL to every process at once, and what nobody had waited for the disk to have is lost; then `resume`."""
+    draw, process, done = random.Random(seed), study.start(), 0
+    while done < count and wait_for(partial(under_way, study, process), process):
+        time.sleep(draw.uniform(0.0, 1.5))
+        for pid in [process.pid, *descendants(process.pid)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+        _forget_unsynced(study, draw)
+        done += 1
+        process = study.resume()
+    study.finish(process)
+    return done
+
+
+def _forget_unsynced(study: Study, draw: random.Random) -> None:
+    """Cut Optuna's journal anywhere; lose a page of the newest checkpoint of a trial that had more to say."""
+    run = study.run
+    os.truncate(run.paths.optuna, draw.randrange(run.paths.optuna.stat().st_size + 1))
+    for trial in run.trials():
+        over = trial.state in OVER or (trial.last and trial.last.share >= 1)
+        newest = [] if over else checkpoints.whole(run.paths, trial.id)[:1]
+        for file in (draw.choice(sorted(folder.iterdir())) for folder in newest):
+            with file.open("r+b") as torn:
+                torn.seek(draw.randrange(file.stat().st_size) // PAGE * PAGE)
+                torn.write(bytes(min(PAGE, file.stat().st_size - torn.tell())))
 
 
 def one_trial_without_luck(study: Study, count: int, seed: int) -> int:

@@ -23,6 +23,7 @@ FAULTS: dict[str, tuple[Inject, int, tuple[str, ...]]] = {
     "driver killed": (inject.driver_killed, 10, ()),
     "driver terminated": (inject.driver_terminated, 3, ()),
     "Ray killed": (inject.ray_killed, 2, ()),
+    "power lost": (inject.power_lost, 5, ()),
     "MLflow away for 60 s": (inject.mlflow_away, 1, LONGER),
     "disk full for 10 s": (inject.disk_filled, 3, ()),
 }

@@ -1,5 +1,7 @@
 """What a resumed search makes of trials that a kill caught between two writes."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tests.search.test_checkpoints import tear, write
@@ -53,6 +55,18 @@ def test_a_trial_that_had_come_to_its_end_is_finished_and_keeps_its_last_checkpo
     assert trial.state == "finished" and (run.paths.root / trial.checkpoint).resolve() == last
     assert checkpoints.whole(run.paths, "0000") == [last]
     assert narrator.proposer.told == [("0000", "finished", pytest.approx(0.3))]
+
+
+def test_the_last_word_of_a_trial_is_recorded_when_its_checkpoint_has_reached_the_disk(run, monkeypatch):
+    narrator, flushed = resumed(run, rungs=2), []
+    narrator.proposer.reported = lambda trial, rung, value: None
+    last = write(run, "0000", 30)
+    monkeypatch.setattr(
+        checkpoints, "flush", lambda folder: flushed.append((folder, len(run.trial("0000").reports)))
+    )
+    said = {"rung": 2, "share": 1.0, "step": 30, "dev/mean/mixed": 0.3}
+    narrator.on_trial_result(0, [], SimpleNamespace(config={"id": "0000"}), said)
+    assert flushed == [(last, 2)] and len(run.trial("0000").reports) == 3
 
 
 def test_a_trial_whose_last_checkpoint_was_lost_trains_its_end_again(run):

@@ -100,7 +100,7 @@ def weights_kept(spec: StudySpec, trials: Sequence[TrialRecord]) -> set[str]:
 
 
 def flush(folder: Path) -> None:
-    """Make a checkpoint survive a power loss: before a trial is called over and what came before is removed."""
+    """Make a checkpoint survive a power loss: the last of a trial, before the record says that it came to its end."""
     with suppress(OSError):
         for path in folder.iterdir():
             descriptor = os.open(path, os.O_RDONLY)

@@ -100,6 +100,11 @@ class Narrator(tune.Callback):
         metrics = {k: float(v) for k, v in result.items() if k.split("/")[0] in GROUPS}
         now = Report(result["rung"], result["share"], result["step"], time.time(), metrics)
         record = replace(record.reported(now), node=result.get("node"))
+        if (
+            now.share >= 1
+        ):  # its last word counts when what it leaves has reached the disk: nobody asks for it again
+            for folder in checkpoints.whole(self.run.paths, record.id)[:1]:
+                checkpoints.flush(folder)
         self.proposer.reported(record.id, now.rung, metrics[self.spec.search.metric])
         self._save(record, "trial_reported")
 
@@ -132,8 +137,6 @@ class Narrator(tune.Callback):
     def _end(self, record: TrialRecord, outcome: Outcome, reason: str | None) -> None:
         """Record first, clean up then: a kill in between leaves what the next start removes."""
         left = checkpoints.whole(self.run.paths, record.id) if outcome == "finished" else []
-        if left:
-            checkpoints.flush(left[0])
         place = self._place(left[0]) if left else None
         record = replace(record, checkpoint=place).closed(outcome, time.time(), reason)
         self._save(record)
