@@ -100,9 +100,8 @@ class Narrator(tune.Callback):
         metrics = {k: float(v) for k, v in result.items() if k.split("/")[0] in GROUPS}
         now = Report(result["rung"], result["share"], result["step"], time.time(), metrics)
         record = replace(record.reported(now), node=result.get("node"))
-        if (
-            now.share >= 1
-        ):  # its last word counts when what it leaves has reached the disk: nobody asks for it again
+        # its last word counts when what it leaves has reached the disk: nobody asks for it again
+        if now.share >= 1:
             for folder in checkpoints.whole(self.run.paths, record.id)[:1]:
                 checkpoints.flush(folder)
         self.proposer.reported(record.id, now.rung, metrics[self.spec.search.metric])
