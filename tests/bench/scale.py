@@ -22,6 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class Watch:
         self.own: Counter[str] = Counter()  # seconds in our callbacks, by their names
         self.idle: Counter[str] = Counter()  # seconds in which the driver waits for news
         self.first = self.last = 0.0  # times of reports
+        self.spent = [time.thread_time()]  # the main thread's processor time at each of them
         self.behind: list[int] = []
         self.memory: list[tuple[int, float]] = []
         self._over = threading.Event()
@@ -57,6 +59,7 @@ class Watch:
         self.reports += 1
         self.last = time.perf_counter()
         self.first = self.first or self.last
+        self.spent.append(time.thread_time())
 
     def trial_ended(self, trial: TrialRecord) -> None:
         self.ended += 1
@@ -139,7 +142,12 @@ def report(watch: Watch, wall: float, spent: tuple[float, float, float], caught_
     count = watch.reports
     print(f"{watch.ended} trials, {count} reports, {wall:.0f} s")
     main_thread, all_threads, working = (1000 * seconds / count for seconds in spent)
-    print(f"driver, ms a report: main thread {main_thread:.1f}, all threads {all_threads:.1f} (processor)")
+    print(
+        f"driver, ms a report: main thread {main_thread:.1f}, all threads {all_threads:.1f} (processor)",
+        end="; ",
+    )
+    ends = [watch.spent[count * k // 4] for k in range(5)]
+    print("main thread by quarters", ", ".join(f"{4000 * (b - a) / count:.1f}" for a, b in pairwise(ends)))
     print(f"main thread, ms a report: {working:.1f} (wall, when it does not wait for news)", end="; ")
     parts = ", ".join(f"{name} {1000 * seconds / count:.1f}" for name, seconds in watch.own.most_common())
     print(f"of it ours {1000 * watch.own.total() / count:.1f}: {parts}")
