@@ -29,7 +29,10 @@ ENDPOINT = f"http://{LAPTOP}:5000"
 CLOUD = f"AWS_ENDPOINT_URL={ENDPOINT} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"
 RESULTS = "s3://xrt-results/xrt"
 TRIALS = 16
-STUDY = f"mini --set confirm=null --set resources.gpu=auto --set search.trials={TRIALS} --set training.epochs=30 --set pruning.reduction=2"
+STUDY = (
+    f"mini --set confirm=null --set search.trials={TRIALS} --set training.epochs=30 --set pruning.reduction=2 "
+    "--set resources.gpu=auto"
+)
 HOSTS = 8
 ACCOUNT = """
 import boto3, json, os
