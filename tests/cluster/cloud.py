@@ -179,7 +179,8 @@ def study(listed: Path) -> None:
         "it goes on elsewhere",
         lambda: any(t["id"] == first["id"] and t["node"] != first["node"] for t in trials()),
     )
-    end(*[id for id, kind in running() if kind == "head"], "the head")
+    [old] = [id for id, kind in running() if kind == "head"]
+    end(old, "the head")
     up()
     wait("the old head counts as gone", lambda: not script(RECORD)["holder"])
     submit("resume mini")
