@@ -138,8 +138,8 @@ def ours(filled: dict[str, str]) -> dict[str, Any]:
     text = (ROOT / "cluster.yaml").read_text().replace("~/.ssh/xrt.pem", "~/.ssh/id_ed25519")
     text = text.replace("s3://CHANGE-results/xrt", f"{RESULTS} {CLOUD}")
     text = text.replace("count=8,cpus=8,gpus=1,gpu_gib=22", "count=2,cpus=1,gpus=1")
-    for ours, theirs in filled.items():
-        text = text.replace(ours, theirs)
+    for placeholder, made in filled.items():
+        text = text.replace(placeholder, made)
     config: dict[str, Any] = yaml.safe_load(text)
     config |= {"max_workers": 2, "idle_timeout_minutes": 1}
     config["provider"] |= {"use_internal_ips": True, "availability_zone": "us-east-1a"}
