@@ -80,3 +80,14 @@ def test_a_rung_that_is_reported_again_under_another_name_of_tune_counts_once(sp
         twice.on_trial_add(None, tune_trial(id, "other"))
         assert not hear(twice, spec, id, 0, record.reports[0].metrics[METRIC], "other")
     assert [b._rungs for b in once._brackets] == [b._rungs for b in twice._brackets]
+
+
+def test_the_trial_that_has_waited_longest_begins(spec):
+    def trial(id: str, status: str):
+        return SimpleNamespace(config={"id": id}, status=status)
+
+    live = [trial("0007", "PENDING"), trial("0005", "RUNNING"), trial("0006", "PENDING")]
+    tune = SimpleNamespace(get_live_trials=lambda: live)
+    assert Asha(spec).choose_trial_to_run(tune) is live[2]
+    live[:] = live[1:2]
+    assert Asha(spec).choose_trial_to_run(tune) is None

@@ -62,6 +62,11 @@ class Asha(AsyncHyperBandScheduler):
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
         super().on_trial_remove(tune_controller, _known(trial.config["id"]))
 
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The first that waits, among those that are not over: Ray would look through all, several times a report."""
+        waiting = [trial for trial in tune_controller.get_live_trials() if trial.status == Trial.PENDING]
+        return min(waiting, key=lambda trial: str(trial.config["id"]), default=None)
+
 
 def _known(id: str) -> Any:
     """All that ASHA looks at of a trial."""
