@@ -75,7 +75,7 @@ def test_workers_on_aws_come_with_the_work_on_spot_first_and_go_when_idle():
         **fallback["node_config"],
         "InstanceMarketOptions": {"MarketType": "spot"},
     }
-    assert spot["max_workers"] > fallback["max_workers"]
+    assert spot["max_workers"] > fallback["max_workers"] and spot["priority"] > fallback["priority"]
 
 
 def test_machines_on_aws_have_own_groups_roles_and_encrypted_disks():
