@@ -69,6 +69,11 @@ import boto3, sys
 boto3.client("ec2").terminate_instances(InstanceIds=sys.argv[1:])
 print("null")
 """
+STORED = """
+import boto3, json
+found = boto3.client("s3").list_objects_v2(Bucket="xrt-results", Prefix="xrt/mlartifacts/").get("Contents", [])
+print(json.dumps([one["Key"] for one in found]))
+"""
 RECORD = f"""
 import json
 from xrt.record.paths import Results
@@ -201,7 +206,15 @@ def finish(first: dict[str, Any]) -> None:
     counted = laptop("ray exec aws.yaml 'python ~/count.py' 2>&1 | grep '^\\[\\['")
     stored = sorted([t["id"], "FINISHED" if t["state"] == "finished" else "KILLED"] for t in ended)
     assert yaml.safe_load(counted) == [["", "FINISHED"], *stored], counted
-    say("MLflow on the new head has the run and its trials, once each")
+    assert any(key.endswith("report.html") for key in script(STORED)), script(STORED)
+    tunnel = "(timeout 60 python -m xrt.study ui --cluster aws.yaml > /dev/null 2>&1 &); sleep 8"
+    told = laptop(
+        f"{tunnel}; python -m xrt.study sync mini --results {RESULTS} --tracking http://127.0.0.1:5000"
+    )
+    assert "MLflow had everything" in told, told
+    say(
+        "MLflow on the new head has the run and its trials, once each, and files in the bucket; the laptop reaches it"
+    )
     wait("idle workers have gone", lambda: len(running()) == 1)
     laptop("ray down -y aws.yaml")
     assert not running()
