@@ -8,8 +8,9 @@ time a report (its main thread's processor time, its wall time when it does not 
 which is ours), the share of time in which slots sleep from the first report on, how far MLflow is behind, and the
 driver's memory, by quarters of the study.
 
-A rung sleeps for SLEEP seconds, so that 1,000 trials take some minutes; 16 slots then report SLOTS / SLEEP times a
-second, a hundred times as often as in a study whose rungs take minutes.
+The first trials wait until all processes have started. A rung sleeps for SLEEP seconds, so that 1,000 trials take some
+minutes; 16 slots then report SLOTS / SLEEP times a second, a hundred times as often as in a study whose rungs take
+minutes.
 """
 
 import logging
