@@ -125,12 +125,17 @@ def run_trials(
             name=narrator.experiment,
             storage_path=place,
             storage_filesystem=file_system,
-            callbacks=[narrator, _Watch(run.name)],
+            callbacks=[narrator, _Watch()],
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             verbose=0,
         ),
     )
-    tuner.fit()
+    try:
+        tuner.fit()
+    except _Died:
+        raise RayLost(
+            f"Ray has died under the study. Nothing is lost; go on with: python -m xrt.study resume {run.name}"
+        ) from None
 
 
 def trainable(config: dict[str, Any]) -> None:
@@ -222,11 +227,19 @@ class RayLost(XrtError):
     exit_code = 1
 
 
-class _Watch(tune.Callback):
-    """Ends the study when the Ray of this machine has died: Tune would wait for it for ever, and say nothing."""
+class _Died(BaseException):
+    """Ray has. No `Exception`: on one Tune tidies up first, and waits for a Ray that is no more."""
 
-    def __init__(self, run: str) -> None:
-        self._run, self._node, self._next = run, ray.get_runtime_context().get_node_id(), 0.0
+
+class _Watch(tune.Callback):
+    """Ends the study when Ray has died: without its node Tune would wait for ever, and without its store of state Ray
+    would end this process after a minute, neither with a word on how to go on.
+    """
+
+    def __init__(self) -> None:
+        context = ray.get_runtime_context()
+        host, _, port = context.gcs_address.rpartition(":")
+        self._node, self._store, self._next = context.get_node_id(), (host, int(port)), 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -235,10 +248,21 @@ class _Watch(tune.Callback):
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + WATCHED
-        if not any(node["Alive"] for node in ray.nodes() if node["NodeID"] == self._node):
-            raise RayLost(
-                f"Ray has died under the study. Nothing is lost; go on with: python -m xrt.study resume {self._run}"
-            )
+        if not (self._has_state() and self._has_node()):
+            raise _Died
+
+    def _has_state(self) -> bool:
+        """Whether somebody listens where the store of state was; a network that is slow is not its death."""
+        try:
+            socket.create_connection(self._store, timeout=WATCHED).close()
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            pass
+        return True
+
+    def _has_node(self) -> bool:
+        return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == self._node)
 
 
 class _Asking(Searcher):
