@@ -211,7 +211,8 @@ def finish(first: dict[str, Any]) -> None:
     told = laptop(
         f"{tunnel}; python -m xrt.study sync mini --results {RESULTS} --tracking http://127.0.0.1:5000"
     )
-    assert "MLflow had everything" in told, told
+    say(told.strip())
+    assert "had everything" in told or "0 runs made, 0 points sent" in told, "nothing is doubled"
     say(
         "MLflow on the new head has the run and its trials, once each, and files in the bucket; the laptop reaches it"
     )
