@@ -171,3 +171,20 @@ def test_a_record_with_a_hole_is_refused(spec, tmp_path):
     _, records = end(OptunaProposer(spec, tmp_path / "other"), 3)
     with pytest.raises(RecordError, match=r"trials/0001\.json: is missing"):
         OptunaProposer(spec, tmp_path / "log", [records[0], records[2]])
+
+
+def test_where_there_are_only_choices_tpe_tries_none_twice(tmp_path):
+    file = tmp_path / "choices.yaml"
+    file.write_text(
+        "task: mini\ndata: {source: embedded}\n"
+        "space:\n  encoder: [mini-a, mini-b]\n  learning_rate: [1.0e-4, 1.0e-3]\n"
+        "  method: {plain: {}, adversarial: {radius: [0.05, 0.1, 0.3], steps: [1, 2]}}\n"
+        "search: {trials: 28, seed: 3}\nresources: {cpu: 1, gpu: 0}\n"
+    )
+    proposer = OptunaProposer(load_study(str(file)), tmp_path / "log")
+    samples = []
+    while proposal := proposer.propose():
+        samples.append(tuple(sorted(proposal.sample.items())))
+        proposer.ended(proposal.id, "finished", proposal.sample["learning_rate"])
+    random = set(samples[:10])
+    assert len(set(samples[10:]) - random) == min(18, 28 - len(random))

@@ -22,7 +22,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.storages import JournalStorage
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from xrt.errors import RecordError
 from xrt.record.values import TrialRecord
@@ -121,7 +121,7 @@ class OptunaProposer:
         if record.state == "finished" or record.state == "pruned" or record.state == "failed":
             self.ended(record.id, record.state, told(record, self._metric))
 
-    def _begin(self, number: int) -> optuna.trial.FrozenTrial:
+    def _begin(self, number: int) -> FrozenTrial:
         """The trial of that number, begun if the journal did not know that it had."""
         trials = self._study.get_trials(deepcopy=False)
         if number > len(trials):
@@ -159,11 +159,41 @@ def told(record: TrialRecord, metric: str) -> float | None:
     return record.metrics.get(whole_dev(metric), record.metrics.get(metric))
 
 
+class Unrepeated(optuna.samplers.TPESampler):
+    """TPE that does not try a sample twice: same values and same seed are the same numbers once more.
+
+    That matters where a space has choices alone. What is drawn again is drawn anew, at last by chance.
+    """
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        tried = [one.params for one in study.get_trials(deepcopy=False) if one.params]
+        drawn = super().sample_relative(study, trial, search_space)
+        for attempt in range(DRAWS + CHANCES):
+            if not drawn or not any(_same(drawn, params) for params in tried):
+                break
+            if attempt < DRAWS:
+                drawn = super().sample_relative(study, trial, search_space)
+            else:
+                chance = self._random_sampler.sample_independent
+                drawn = {name: chance(study, trial, name, kind) for name, kind in search_space.items()}
+        return drawn
+
+
+def _same(drawn: Mapping[str, Any], tried: Mapping[str, Any]) -> bool:
+    """Whether a draw is a trial's sample; of the other methods' parameters something is drawn too, and not used."""
+    return all(drawn.get(name, value) == value for name, value in tried.items())
+
+
+DRAWS, CHANCES = 20, 500  # of TPE, and at random; then the space is taken to be used up
+
+
 def make_sampler(seed: int) -> optuna.samplers.BaseSampler:
     """TPE for a conditional space and several trials at once, with its draws from `seed`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(
+        return Unrepeated(
             seed=seed,
             multivariate=True,
             group=True,
