@@ -19,8 +19,6 @@ NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
 TRIAL = "xrt.trial"  # only children have it
 UID = "xrt.uid"
-# tells MLflow's pages that these are training runs, not traces of a language model
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 _FORBIDDEN = re.compile(r"[^\w .:-]")  # in the name of a metric, where a slash would make a group of its own
 LONGEST = 5000  # characters of a tag or parameter; MLflow cuts at 8,000 and 6,000
 SETTINGS = (

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from xrt.answers.projection import EXPERIMENT_TAGS, TRIAL, UID, Point, Projected
+from xrt.answers.pages import EXPERIMENT_TAGS, table_of
+from xrt.answers.projection import TRIAL, UID, Point, Projected
 from xrt.errors import RecordError
 from xrt.record.environment import redact
 from xrt.record.files import locked
@@ -201,6 +202,15 @@ def _make_store(results: Results) -> None:
         os.replace(part, results.mlflow_db)
 
 
+def tables(results: Results) -> dict[str, str]:
+    """By study, the address of its table of runs within MLflow's pages; the newest first."""
+    from mlflow import MlflowClient
+
+    found = MlflowClient(results.tracking_uri).search_experiments(order_by=["last_update_time DESC"])
+    mine = [one for one in found if set(EXPERIMENT_TAGS) <= set(one.tags)]
+    return {one.name: table_of(one.experiment_id) for one in mine}
+
+
 def _experiment(client: MlflowClient, study: str, artifacts: Path | None) -> str:
     """The id of the study's experiment, which is made, or brought back from the bin, if need be."""
     from mlflow import MlflowException
@@ -216,6 +226,8 @@ def _experiment(client: MlflowClient, study: str, artifacts: Path | None) -> str
                 raise
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
+    for key in EXPERIMENT_TAGS.keys() - found.tags.keys():  # of a store that an earlier version wrote
+        client.set_experiment_tag(found.experiment_id, key, EXPERIMENT_TAGS[key])
     return str(found.experiment_id)
 
 

@@ -283,6 +283,7 @@ def ui(
 
     Example: `python -m xrt.study ui --port 5001`
     """
+    from xrt.answers.store import tables
     from xrt.record.paths import Results
 
     if cluster:
@@ -291,6 +292,8 @@ def ui(
     if not at.mlflow_db.exists():
         raise XrtError(f"{at.mlflow_db}: there is no MLflow store yet; run a study or `sync` a run first.")
     out.print(f"MLflow at http://{host}:{port} (Ctrl-C ends it)")
+    for study, page in tables(at).items():
+        out.print(f"  {study}: http://{host}:{port}/{page}", soft_wrap=True, highlight=False)
     # MLflow answers only to these names, so that a page elsewhere cannot reach it through the browser
     known = dict.fromkeys(("localhost", "127.0.0.1", host))
     names = ",".join(
