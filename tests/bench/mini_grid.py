@@ -33,14 +33,16 @@ FILE = Path(__file__).with_suffix(".arrow")
 STUDY = ["pruning.rungs=3"]  # one rung more than the study has: whether it helps can be looked up
 SEEDS = (101, 102, 103)
 RATES = (7.5e-4, 1.5e-3, 3e-3)
+SCALES = (0.1, 0.3, 0.6, 1.0, 1.5)
+RADII = (0.01, 0.03, 0.05, 0.1, 0.2)
+STEPS = (1, 3)
 METHODS: list[dict[str, Any]] = [
     {"method": "plain"},
     {"method": "synonyms", "synonyms.copies": 1},
-    *({"method": "noise", "noise.scale": scale} for scale in (0.1, 0.3, 0.6, 1.0, 1.5)),
+    *({"method": "noise", "noise.scale": scale} for scale in SCALES),
     *(
         {"method": "adversarial", "adversarial.radius": radius, "adversarial.steps": steps}
-        for steps in (1, 3)
-        for radius in (0.01, 0.03, 0.05, 0.1, 0.2)
+        for steps, radius in product(STEPS, RADII)
     ),
 ]
 
