@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -192,13 +192,7 @@ def _tunes(id: str) -> Any:
     return SimpleNamespace(config={"id": id})
 
 
-@cache
-def recorded() -> Grid:
-    """The grid at the rungs of the study; read once a process."""
-    grid = load()
-    kept = [grid.shares.index(share) for share in load_study("mini", SPEC).rungs]
-    values = {name: there[:, :, kept] for name, there in grid.values.items()}
-    return replace(grid, shares=tuple(grid.shares[k] for k in kept), values=values)
+recorded = cache(load)  # once a process
 
 
 def one(strategy: str, seed: int) -> tuple[float, float, int]:
