@@ -15,7 +15,7 @@ METRIC = "dev/mean/mixed"
 
 @pytest.fixture
 def spec():
-    return load_study("mini", ["pruning.rungs=3"])
+    return load_study("mini", ["pruning={reduction: 3, rungs: 3}"])
 
 
 def tune_trial(id: str, of_tune: str):
