@@ -21,7 +21,8 @@ psql -h "$place" -lqt postgres | cut -d'|' -f1 | grep -qw mlflow || createdb -h 
 
 healthy() { curl -sf "$address/health" > /dev/null; }
 healthy && exit
-MLFLOW_DISABLE_TELEMETRY=true setsid nohup mlflow server --host 127.0.0.1 --port 5000 --workers 2 \
+export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false  # jobs: ten processes for nothing
+setsid nohup mlflow server --host 127.0.0.1 --port 5000 --workers 2 \
   --backend-store-uri "postgresql+psycopg2:///mlflow?host=$place" \
   --artifacts-destination "${XRT_RESULTS:-$place}/mlartifacts" >> "$place/mlflow.log" 2>&1 < /dev/null &
 server=$!

@@ -302,7 +302,8 @@ def ui(
     command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     command += ["--allowed-hosts", names]
     command += ["--backend-store-uri", at.tracking_uri, "--default-artifact-root", at.mlartifacts.as_uri()]
-    os.execv(sys.executable, command)
+    # jobs are for pages that judge language models: ten processes, and none of them is of use here
+    os.execve(sys.executable, command, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
 
 
 def tunnel(cluster: str) -> NoReturn:
