@@ -43,7 +43,9 @@ def resumed(run, rungs: int, stopped=()):
         Report(r, (1 / 9, 1 / 3, 1.0)[r], 10 * (r + 1), 1.0 + r, m) for r, m in enumerate(metrics)
     )
     run.save(TrialRecord("0000", SAMPLE, {}, 7, state="running", reports=reports))
-    return Narrator(run, load_study("mini", ["pruning={reduction: 3, rungs: 3}"]), Once(), [], "search", stopped)
+    return Narrator(
+        run, load_study("mini", ["pruning={reduction: 3, rungs: 3}"]), Once(), [], "search", stopped
+    )
 
 
 def test_a_trial_that_had_come_to_its_end_is_finished_and_keeps_its_last_checkpoint_alone(run):

@@ -3,7 +3,7 @@ import pytest
 
 from xrt.errors import RecordError
 from xrt.record.values import Report, TrialRecord
-from xrt.search.sampler import OptunaProposer
+from xrt.search.sampler import OptunaProposer, first
 from xrt.spec import load_study
 
 
@@ -33,6 +33,15 @@ def test_every_method_is_tried_early_and_only_as_many_trials_as_asked(spec, tmp_
     assert {s["method"] for s in samples[:3]} == {"plain", "adversarial", "noise"}
 
 
+def test_the_first_samples_are_far_from_each_other(spec):
+    samples = first(spec)
+    assert samples == first(spec) and len(samples) == 10
+    assert [s["method"] for s in samples[:3]] == ["plain", "adversarial", "noise"]
+    both = {(s["method"], s["encoder"]) for s in samples}
+    assert len(both) == 6
+    assert {s["adversarial.steps"] for s in samples if s["method"] == "adversarial"} == {1, 2}
+
+
 def test_a_conditional_space_never_yields_a_parameter_of_another_method(spec, tmp_path):
     proposer = OptunaProposer(spec, tmp_path / "log")
     while proposal := proposer.propose():
@@ -53,9 +62,9 @@ def test_outcomes_are_told_truly(spec, tmp_path):
 
 
 def test_a_resumed_search_repeats_what_was_interrupted_and_goes_on(spec, tmp_path):
-    first = OptunaProposer(spec, tmp_path / "log")
-    done, lost = first.propose(), first.propose()
-    first.ended(done.id, "finished", 0.5)
+    before = OptunaProposer(spec, tmp_path / "log")
+    done, lost = before.propose(), before.propose()
+    before.ended(done.id, "finished", 0.5)
     second = OptunaProposer(spec, tmp_path / "log")
     again = second.propose()
     assert again == lost
@@ -122,12 +131,12 @@ def test_a_search_that_is_resumed_at_every_trial_proposes_what_an_undisturbed_on
 
 
 def test_what_the_journal_lacks_of_the_record_is_filled_in(spec, tmp_path):
-    first = OptunaProposer(spec, tmp_path / "log")
-    proposals = [first.propose() for _ in range(4)]
+    before = OptunaProposer(spec, tmp_path / "log")
+    proposals = [before.propose() for _ in range(4)]
     states = {"finished": "COMPLETE", "pruned": "PRUNED", "failed": "FAIL", "running": "RUNNING"}
     records = [recorded(p, state, [0.1, 0.2]) for p, state in zip(proposals, states, strict=True)]
     second = OptunaProposer(spec, tmp_path / "log", records)
-    told = second._study.trials
+    told = second._study.trials[:4]
     assert [t.state.name for t in told] == list(states.values())
     assert [t.intermediate_values for t in told] == [{0: 0.1, 1: 0.2}] * 4
     assert told[0].value == 0.2

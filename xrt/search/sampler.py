@@ -7,6 +7,7 @@ What is proposed depends on seed, trial and the outcomes so far, not on how ofte
 """
 
 import math
+import random
 import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -71,10 +72,8 @@ class OptunaProposer:
         )
         for record in sorted(known, key=lambda record: int(record.id)):
             self._believe(record)
-        # each method is tried at least once, the baseline among them
-        methods = list(spec.space.method) if len(spec.space.method) > 1 else []
-        for method in methods[len(self._study.trials) :]:
-            self._study.enqueue_trial({"method": method})
+        for sample in first(spec)[len(self._study.trials) :]:
+            self._study.enqueue_trial(sample)
         self._interrupted = [t.number for t in self._study.trials if t.state == TrialState.RUNNING]
 
     def propose(self) -> Proposal | None:
@@ -154,6 +153,28 @@ class OptunaProposer:
         )
 
 
+def first(spec: StudySpec) -> list[dict[str, Any]]:
+    """The samples that a search begins with, before TPE has something to go by: random ones, far from each other.
+
+    The first try each method once, the baseline among them. Of several draws each is the one that has least in
+    common with those before it, by the share of parameters in which they differ.
+    """
+    chance = random.Random(spec.search.seed)
+    chosen: list[dict[str, Any]] = []
+    methods = list(spec.space.method)
+    for number in range(min(STARTUP, spec.search.trials)):
+        drawn = [spec.space.sample(_Chance(chance)) for _ in range(DRAWS * len(methods))]
+        if number < len(methods):
+            drawn = [one for one in drawn if one["method"] == methods[number]] or drawn
+        chosen.append(max(drawn, key=lambda one: min((_apart(one, other) for other in chosen), default=0.0)))
+    return chosen
+
+
+def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    names = one.keys() | other.keys()
+    return sum(one.get(name) != other.get(name) for name in names) / len(names)
+
+
 def told(record: TrialRecord, metric: str) -> float | None:
     """A trial's value: at its end that on the whole dev split, which is surer than the sample of a rung."""
     return record.metrics.get(whole_dev(metric), record.metrics.get(metric))
@@ -226,6 +247,24 @@ class _Suggest:
     def integer(self, name: str, low: int, high: int) -> int:
         self._before(name)
         return self._trial.suggest_int(name, low, high)
+
+
+class _Chance:
+    """Answers at random."""
+
+    def __init__(self, source: random.Random) -> None:
+        self._source = source
+
+    def categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._source.choice(choices)
+
+    def floating(self, name: str, low: float, high: float, log: bool) -> float:
+        if log:
+            return min(high, math.exp(self._source.uniform(math.log(low), math.log(high))))
+        return self._source.uniform(low, high)
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        return self._source.randint(low, high)
 
 
 class _Recorded:
