@@ -233,7 +233,8 @@ class _Died(BaseException):
 
 class _Watch(tune.Callback):
     """Ends the study when Ray has died: without its node Tune would wait for ever, and without its store of state Ray
-    would end this process after a minute, neither with a word on how to go on.
+    would end this process after a minute, neither with a word on how to go on. It cannot speak where Tune itself
+    waits for that store.
     """
 
     def __init__(self) -> None:
