@@ -79,6 +79,13 @@ def test_the_error_of_a_crossed_mean_is_unbiased() -> None:
     assert np.var(means) == pytest.approx(truth, rel=0.1)
 
 
+def test_seeds_that_agree_by_luck_are_not_certain() -> None:
+    one = (np.arange(120) < 51).astype(float)
+    found = crossed(np.stack([one, np.roll(one, 60)]))  # equal means, unlike answers
+    assert found.sd == 0.0
+    assert found.low < found.mean - 0.05 < found.mean + 0.05 < found.high
+
+
 @pytest.mark.parametrize("values", [np.zeros((3, 20)), np.full((3, 20), 0.25)])
 def test_where_nothing_varies_there_is_no_division_by_nothing(values: np.ndarray) -> None:
     found = crossed(values)

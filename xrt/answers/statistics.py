@@ -60,6 +60,7 @@ def crossed(values: Floats) -> Estimate:
 
     The variance of the mean is (MS_seeds + max(MS_examples - MS_rest, 0)) / SN: the seeds' part, and what
     examples have in common over the seeds; the part of each answer alone is in both and counted once.
+    Seeds whose means are equal are so by luck, not certain of theirs: then it is MS_rest / SN, the least expected.
     """
     seeds, examples = values.shape
     by_seed, by_example, mean = values.mean(1), values.mean(0), float(values.mean())
@@ -70,6 +71,8 @@ def crossed(values: Floats) -> Estimate:
     ms_rest = (rest**2).sum() / ((seeds - 1) * (examples - 1))
     seeds_part = examples * by_seed.var(ddof=1)
     examples_part = max(seeds * by_example.var(ddof=1) - ms_rest, 0.0)
+    if seeds_part + examples_part < 1e-9 * ms_rest:
+        examples_part = ms_rest
     total = float(seeds_part + examples_part)
     freedom = _freedom(seeds_part, examples_part, seeds, examples) if total else 1.0
     return _around(mean, sd, np.sqrt(total / values.size), freedom, (seeds, examples))
