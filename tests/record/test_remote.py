@@ -1,5 +1,6 @@
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,14 @@ def test_an_address_of_no_use_is_refused_without_its_secrets(address, expected):
 def test_a_bucket_that_is_not_there_is_named(bucket):
     with pytest.raises(RecordError, match="nowhere"):
         Results.at(bucket.address.replace("results", "nowhere"))
+
+
+def test_who_works_on_a_run_brings_the_answers_of_a_trial_that_has_finished(bucket, monkeypatch):
+    run = begin(bucket)
+    folder, remote = "tune/search-1/0000/checkpoint_000001", run.paths.results.remote
+    for name in ("predictions-dev.arrow", "model.safetensors"):
+        remote.write(remote.place(run.paths.root / folder / name), b"here")
+    run.fetch_answers(replace(TRIAL, checkpoint=folder))
+    assert [path.name for path in (run.paths.root / folder).iterdir()] == ["predictions-dev.arrow"]
+    monkeypatch.setattr(remote, "_list", lambda *_, **__: (_ for _ in ()).throw(OSError("no answer")))
+    run.fetch_answers(replace(TRIAL, checkpoint=folder))  # a study does not end for that

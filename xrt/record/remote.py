@@ -14,7 +14,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ class Remote:
         held: dict[Path, bool] = {}
         for info in found:
             path = self.here / info.path.removeprefix(f"{self.base}/")
-            if not info.is_file or not _is_record(path):
+            if not info.is_file or not is_record(path):
                 continue
             run = self.here.joinpath(*path.relative_to(self.here).parts[:2])
             if run not in held:
@@ -132,11 +132,12 @@ class Remote:
             if not held[run]:
                 self._fetch(info, path)
 
-    def fetch(self, path: Path) -> None:
-        """Fetch a folder whole, such as a checkpoint."""
+    def fetch(self, path: Path, wanted: Callable[[Path], bool] = lambda _: True) -> None:
+        """Fetch a folder, such as a checkpoint, or the wanted files of it."""
         for info in self._list(path, deep=True):
-            if info.is_file:
-                self._fetch(info, self.here / info.path.removeprefix(f"{self.base}/"))
+            here = self.here / info.path.removeprefix(f"{self.base}/")
+            if info.is_file and wanted(here):
+                self._fetch(info, here)
 
     def remove(self, *folders: Path) -> None:
         """Remove folders in the bucket; one that stays, because the bucket is away, does no harm."""
@@ -234,10 +235,10 @@ class Remote:
 
 def records(run: Path) -> Iterable[Path]:
     """The files of a run's record that are here."""
-    return [path for path in run.rglob("*") if path.is_file() and _is_record(path)]
+    return [path for path in run.rglob("*") if path.is_file() and is_record(path)]
 
 
-def _is_record(path: Path) -> bool:
+def is_record(path: Path) -> bool:
     """Whether a file belongs to the record proper: of Ray Tune's folder only the predictions do."""
     if path.name.endswith(NOT_HERE) or ELSEWHERE & set(path.parts):
         return False

@@ -12,7 +12,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from xrt.record.files import (
     write_text,
 )
 from xrt.record.paths import Results, RunPaths
-from xrt.record.remote import records
+from xrt.record.remote import is_record, records
 from xrt.record.values import FORMAT, Data, Meta, Report, TrialRecord, decode
 
 __all__ = ["Data", "Listener", "Meta", "Report", "Run", "TrialRecord"]
@@ -209,6 +209,12 @@ class Run:
         if remote := self.paths.results.remote:
             remote.fetch(self.paths.root / place)
         return self.paths.root / place
+
+    def fetch_answers(self, trial: TrialRecord) -> None:
+        """Bring the predictions of a finished trial from the bucket; where that is away, the next command does."""
+        if (remote := self.paths.results.remote) and trial.checkpoint:
+            with suppress(OSError, RecordError):
+                remote.fetch(self.paths.root / trial.checkpoint, is_record)
 
     def _publish(self, *paths: Path) -> None:
         if remote := self.paths.results.remote:

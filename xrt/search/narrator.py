@@ -143,6 +143,7 @@ class Narrator(tune.Callback):
         checkpoints.keep_newest(self.run.paths, record.id, len(left[:1]))
         if outcome == "finished":
             checkpoints.lighten(self.run.paths, self.spec, list(self.trials.values()), record)
+            self.run.fetch_answers(record)  # the run's own report needs them
         self._tell("trial_ended", record)
 
     def _place(self, folder: Path) -> str:
