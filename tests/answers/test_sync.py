@@ -205,7 +205,7 @@ def test_a_tracker_notices_that_somebody_else_sent_something(run: Run) -> None:
 def test_two_runs_of_a_study_share_its_experiment_and_nothing_else(run: Run) -> None:
     from mlflow import MlflowClient
 
-    other = Run.create(run.paths.results, "mini", "", metric=METRIC)
+    other = Run.create(run.paths.results, "mini", run.spec_yaml, metric=METRIC)
     for one in (run, other):
         fill(one)
         assert sync(one).created == 7
