@@ -3,11 +3,13 @@
 import json
 
 import mlflow
+import pytest
 
 from tests.answers.conftest import METRIC, fill
 from xrt.answers.pages import EXPERIMENT_TAGS, VIEW
 from xrt.answers.store import tables
 from xrt.answers.tracking import sync
+from xrt.errors import RecordError
 from xrt.record import Run
 
 
@@ -38,3 +40,9 @@ def test_an_experiment_of_an_earlier_version_gets_them_too(run: Run) -> None:
     assert tables(run.paths.results) == {}
     sync(run)
     assert "mini" in tables(run.paths.results)
+
+
+def test_a_store_that_mlflow_cannot_read_is_named(run: Run) -> None:
+    run.paths.results.mlflow_db.write_bytes(b"no database " * 100)
+    with pytest.raises(RecordError, match=r"mlflow\.db: MLflow cannot read its store: .*not a database"):
+        tables(run.paths.results)

@@ -203,10 +203,18 @@ def _make_store(results: Results) -> None:
 
 
 def tables(results: Results) -> dict[str, str]:
-    """By study, the address of its table of runs within MLflow's pages; the newest first."""
+    """By study, the address of its table of runs within MLflow's pages; the newest first.
+
+    Raises:
+        RecordError: MLflow cannot read its store, for example because a newer version has written it.
+    """
     from mlflow import MlflowClient
 
-    found = MlflowClient(results.tracking_uri).search_experiments(order_by=["last_update_time DESC"])
+    try:
+        found = MlflowClient(results.tracking_uri).search_experiments(order_by=["last_update_time DESC"])
+    except Exception as error:  # of SQLite, of SQLAlchemy or of MLflow, as it happens
+        reason = str(error).strip().partition("\n")[0]
+        raise RecordError(f"{results.mlflow_db}: MLflow cannot read its store: {reason}") from error
     mine = [one for one in found if set(EXPERIMENT_TAGS) <= set(one.tags)]
     return {one.name: table_of(one.experiment_id) for one in mine}
 

@@ -260,7 +260,8 @@ class _Chance:
 
     def floating(self, name: str, low: float, high: float, log: bool) -> float:
         if log:
-            return min(high, math.exp(self._source.uniform(math.log(low), math.log(high))))
+            drawn = math.exp(self._source.uniform(math.log(low), math.log(high)))
+            return min(high, max(low, drawn))  # rounding
         return self._source.uniform(low, high)
 
     def integer(self, name: str, low: int, high: int) -> int:
