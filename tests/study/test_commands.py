@@ -57,7 +57,8 @@ def run(finished) -> Run:
 def test_the_example_runs(finished, run, monkeypatch, name, words) -> None:
     monkeypatch.chdir(finished.folder)
     done = CliRunner().invoke(app, on_the_toy(words, run.name), catch_exceptions=False)
-    assert done.exit_code == 0 and SAYS[name] in done.output, done.output
+    said = " ".join(done.output.split())  # a table folds its last column where the line ends
+    assert done.exit_code == 0 and SAYS[name] in said, done.output
     if name == "compare":
         assert "no reliable difference: 0.0 points" in done.output.lower()
 
