@@ -24,7 +24,7 @@ def config_for(encoder: Path) -> TrialConfig:
         encoder=str(encoder), learning_rate=1e-3, method="adversarial", params=(("radius", 0.1), ("steps", 1)),
         site="word", epochs=1.0, batch_size=8, max_tokens=MAX_TOKENS, warmup=0.1, weight_decay=0.0, clip=1.0,
         freeze_word_embeddings=False, dropout=None, micro_batch=None, gradient_checkpointing=False, seed=5,
-        rungs=(1.0,), rung_rows=None, test=True,
+        metric="dev/mean/mixed", rungs=(1.0,), rung_rows=None, test=True,
     )  # fmt: skip
 
 

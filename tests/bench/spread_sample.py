@@ -2,8 +2,8 @@
 
 Two trials answer a dev split (cells that share examples, tests.bench.worlds); a rung asks a part of it. Printed is
 the standard error of the sampled mean over cells, and of the difference between the trials, about their values on
-the whole split: with one set of examples for all cells, and with cells that take turns in a shuffled circle
-(`Aligned.spread`). Both ask the same number of questions.
+the whole split: with one set of examples for all cells, and with their own for each (`xrt.data.sampling`). Both ask
+the same number of questions.
 """
 
 import sys
@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.bench.worlds import CELLS, World
+from xrt.data import sampling
+from xrt.data.sampling import Cell
 
 DEV, ROWS = 350, 16  # as `mini`: examples of its dev split, examples a rung asks of a pair
 WORLDS = {
@@ -31,10 +33,10 @@ def shared(answers: Answers, rng: np.random.Generator) -> npt.NDArray[np.float64
 
 
 def spread(answers: Answers, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Sampled means (C,), each cell on the next examples of a circle."""
-    circle = np.resize(rng.permutation(DEV), len(CELLS) * ROWS)
-    cells = np.repeat(np.arange(len(CELLS)), ROWS)
-    return answers[:, cells, circle].mean(1)
+    """Sampled means (C,), each cell on its own examples."""
+    cells = [Cell(a, b, np.arange(DEV), ROWS) for a, b in CELLS]
+    drawn = sampling.spread(cells, np.zeros(DEV, np.int64), rng)
+    return np.mean([answers[:, cell, rows].mean(1) for cell, rows in enumerate(drawn)], 0)
 
 
 def errors(world: World, repeats: int, rng: np.random.Generator) -> list[float]:

@@ -151,6 +151,16 @@ def test_a_spread_sample_asks_all_examples_equally_often_and_balances_every_pair
         assert abs(one.labels.sum() - 9) <= 1  # 30 % are of label 1
 
 
+def test_a_spread_sample_asks_an_examples_sentences_in_turn(two: Task) -> None:
+    aligned = align(two, list(many(40, broken=set())))
+    pairs = [("en", "de"), ("en", "en"), ("de", "en"), ("de", "de")]
+    spread = aligned.spread(dict.fromkeys(pairs, 20), seed=3)
+    assert len(set(np.concatenate([spread[pair].rows for pair in pairs[:2]]).tolist())) == 40
+    # each example was asked once, with English first; now all with German first, and the other second sentence
+    assert set(spread["de", "en"].rows) == set(spread["en", "de"].rows)
+    assert set(spread["de", "de"].rows) == set(spread["en", "en"].rows)
+
+
 def test_a_spread_sample_is_a_function_of_its_seed(two: Task) -> None:
     aligned = align(two, list(many(100, broken=set())))
     first, again, other = (aligned.spread({("en", "de"): 20}, seed)["en", "de"].rows for seed in (1, 1, 2))

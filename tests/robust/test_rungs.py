@@ -2,35 +2,36 @@ import pytest
 
 from xrt.robust.rungs import rung_counts, rung_rows
 
+MIXED, SOURCE, PROXY = "dev/mean/mixed", "dev/acc/l0", "dev/l0_noise"
+
 
 @pytest.mark.parametrize(
-    ("languages", "rungs", "epochs", "training", "available", "rows"),
+    ("count", "metric", "rungs", "epochs", "training", "available", "rows"),
     [
-        (7, 3, 3, 49_401, 2000, 322),
-        (15, 3, 2, 392_702, 2490, 437),
-        (7, 3, 4, 2000, 350, 17),
-        (3, 3, 2, 96, 30, 8),
-        (3, 1, 3, 96, 5, 5),
+        (7, MIXED, 3, 3, 49_401, 2000, 453),
+        (7, SOURCE, 3, 3, 49_401, 2000, 404),
+        (7, PROXY, 3, 3, 49_401, 2000, 322),
+        (15, MIXED, 3, 2, 392_702, 2490, 523),
+        (7, MIXED, 3, 4, 2000, 350, 24),
+        (3, MIXED, 3, 2, 96, 30, 8),
+        (3, MIXED, 1, 3, 96, 5, 5),
     ],
 )
 def test_rungs_before_the_last_cost_a_tenth_of_plain_training(
-    languages, rungs, epochs, training, available, rows
+    count, metric, rungs, epochs, training, available, rows
 ):
-    assert rung_rows(languages, rungs, epochs, training, available) == rows
+    languages = [f"l{i}" for i in range(count)]
+    sizes = {"rungs": rungs, "epochs": epochs, "training_rows": training, "available": available}
+    assert rung_rows(languages, "l0", metric, **sizes) == rows
     if rows not in (8, 5):  # else a floor or a ceiling decides
-        questions = (rungs - 1) * ((languages**2 - 1) * rows + 3 * languages * rows)
+        counts = rung_counts(languages, "l0", metric, rows)
+        proxies = 2 * counts["l0", "l0"] if metric == PROXY else 0
+        questions = (rungs - 1) * (sum(counts.values()) + proxies)
         assert 0.09 < questions / (3 * epochs * training) <= 0.1
 
 
-def test_mixed_pairs_come_first_and_the_source_language_is_asked_for_all_its_scores():
-    counts = rung_counts(("en", "de", "fr"), "en", 10)
+@pytest.mark.parametrize(("metric", "own"), [(MIXED, 10), (SOURCE, 30), (PROXY, 30)])
+def test_mixed_pairs_come_first_and_the_source_language_is_asked_more_where_it_decides(metric, own):
+    counts = rung_counts(("l0", "l1", "l2"), "l0", metric, 10)
     assert {a == b for a, b in list(counts)[:6]} == {False} and len(counts) == 9
-    assert {pair: count for pair, count in counts.items() if count != 10} == {("en", "en"): 30}
-
-
-def test_pairs_are_served_in_a_fixed_order_that_is_not_that_of_the_languages():
-    languages = [f"l{i}" for i in range(7)]
-    first, again = (list(rung_counts(languages, "l0", 10)) for _ in range(2))
-    assert first == again != [(a, b) for a in languages for b in languages if a != b] + first[42:]
-    seconds = [b for _, b in first[:42]]
-    assert max(seconds[i::6].count(b) for i in range(6) for b in languages) < 6  # not one column a window
+    assert counts.pop(("l0", "l0")) == own and set(counts.values()) == {10}

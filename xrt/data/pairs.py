@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from xrt.data.reading import Sentences, Source, Split, languages_of, read
+from xrt.data.sampling import Cell, Ints, spread, stratified
 from xrt.data.sentences import shortened
 from xrt.data.tasks import Task, quoted
 from xrt.errors import DataError, closest
 
-Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _ABSENT = -1  # the label of an example that a language lacks
@@ -31,6 +31,11 @@ class PairRows:
 
     rows: Ints
     labels: Ints
+
+    def only(self, rows: Ints) -> "PairRows":
+        """Some of them; `rows` in rising order."""
+        kept = np.isin(self.rows, rows, assume_unique=True)
+        return PairRows(self.rows[kept], self.labels[kept])
 
 
 @dataclass(frozen=True)
@@ -105,27 +110,20 @@ class Aligned:
             return self
         usable = np.flatnonzero(self._usable_everywhere())
         pool = usable if len(usable) >= count else np.arange(len(self))
-        return self._take(_stratified(pool, self._strata()[pool], count, np.random.default_rng(seed)))
+        return self._take(stratified(pool, self._strata()[pool], count, np.random.default_rng(seed)))
 
     def spread(self, counts: Mapping[tuple[str, str], int], seed: int) -> dict[tuple[str, str], PairRows]:
         """For each pair of languages `counts[pair]` examples of its own, which together cover the split evenly.
 
-        The examples stand in a circle, shuffled by `seed`, labels alternating in proportion; each pair takes
-        the next ones that are usable in it, from where the pair before it ended. So every pair has the shares
-        of the source language's labels, no example is asked much more often than another, and a mean over
-        pairs rests on as many examples as there are. Rows keep their order; a pair that has fewer gives all.
+        Every pair has the shares of the source language's labels, no example is asked much more often than another,
+        nor is a sentence (`sampling.spread`). Rows keep their order; a pair that has fewer gives all.
         """
-        circle = _alternating(self._strata(), np.random.default_rng(seed))
-        found, place = {}, 0
-        for (a, b), count in counts.items():
-            asked = self.pair(a, b)
-            label_of = dict(zip(asked.rows.tolist(), asked.labels.tolist(), strict=True))
-            turned = np.roll(circle, -place)
-            steps = np.flatnonzero(np.isin(turned, asked.rows))[:count]
-            rows = np.sort(turned[steps])
-            found[a, b] = PairRows(rows, np.array([label_of[row] for row in rows.tolist()], np.int64))
-            place += int(steps[-1]) + 1 if len(steps) else 0
-        return found
+        usable = {pair: self.pair(*pair) for pair in counts}
+        cells = [
+            Cell(self._index(a), self._index(b), usable[a, b].rows, count) for (a, b), count in counts.items()
+        ]
+        drawn = spread(cells, self._strata(), np.random.default_rng(seed))
+        return {pair: usable[pair].only(rows) for pair, rows in zip(counts, drawn, strict=True)}
 
     def _index(self, language: str) -> int:
         if language not in self.languages:
@@ -270,23 +268,3 @@ def _no_labels(column: Sentences, split: Split) -> str:
 
 def _name(column: Sentences) -> str:
     return column.origin or column.language
-
-
-def _stratified(pool: Ints, strata: Ints, count: int, rng: np.random.Generator) -> Ints:
-    """`count` of the rows in `pool`, sorted; each stratum in proportion, by largest remainders."""
-    values, sizes = np.unique(strata, return_counts=True)
-    exact = sizes * count / len(pool)
-    quota = np.floor(exact).astype(np.int64)
-    quota[np.argsort(quota - exact, kind="stable")[: count - quota.sum()]] += 1
-    drawn = [rng.permutation(pool[strata == value])[:size] for value, size in zip(values, quota, strict=True)]
-    return np.sort(np.concatenate(drawn))
-
-
-def _alternating(strata: Ints, rng: np.random.Generator) -> Ints:
-    """All rows, shuffled, so that any stretch of them has the strata in proportion, to within one row."""
-    order = rng.permutation(len(strata))
-    share = np.empty(len(order))  # where a row stands within its stratum: 0 the first, 1 the last
-    for value in np.unique(strata):
-        places = np.flatnonzero(strata[order] == value)
-        share[places] = (np.arange(len(places)) + 0.5) / len(places)
-    return order[np.argsort(share, kind="stable")]

@@ -20,7 +20,7 @@ from xrt.mini import neighbours
 from xrt.robust.encoder import Encoder
 from xrt.robust.evaluation import MEANS, Pair, Predictions, predict
 from xrt.robust.proxies import Proxies
-from xrt.robust.rungs import rung_counts, rung_rows
+from xrt.robust.rungs import by_proxy, rung_counts, rung_rows
 from xrt.spec.trial import TrialConfig
 
 Ids = np.ndarray[Any, Any]
@@ -62,9 +62,9 @@ class Scoring:
 
     def sampled(self, encoder: Encoder) -> Scores:
         """`dev/…`: on the sample."""
-        found = self._predict(encoder, self._dev, self._sample)
-        rows = self._sample[self._source]
-        proxies = self.proxies.predictions(encoder, self._dev, rows)
+        found, proxies = self._predict(encoder, self._dev, self._sample), {}
+        if self._by_proxy:
+            proxies = self.proxies.predictions(encoder, self._dev, self._sample[self._source])
         return Scores(_metrics("dev", found, proxies), {})
 
     def whole(self, encoder: Encoder) -> Scores:
@@ -73,9 +73,8 @@ class Scoring:
         found = {"dev": self._predict(encoder, self._dev, pairs)}
         proxies = self.proxies.predictions(encoder, self._dev, self._dev.pair(*self._source))
         sample = {self._source: self._sample[self._source]}
-        metrics = _metrics(
-            "dev", found["dev"].only(self._sample), {name: one.only(sample) for name, one in proxies.items()}
-        )
+        sampled = {name: one.only(sample) for name, one in proxies.items()} if self._by_proxy else {}
+        metrics = _metrics("dev", found["dev"].only(self._sample), sampled)
         metrics |= _metrics("final", found["dev"], proxies)
         test = evaluation_data(config.task, config.source, "test", None) if config.test else None
         if test and (labelled := [pair for pair in pairs if not set(pair) & set(test.unlabelled)]):
@@ -96,13 +95,22 @@ class Scoring:
     def _dev(self) -> Aligned:
         return evaluation_data(self.config.task, self.config.source, "dev", self.config.dev_rows)
 
+    @property
+    def _by_proxy(self) -> bool:
+        return by_proxy(self.config.metric, self.config.task.source)
+
     @cached_property
     def _sample(self) -> dict[Pair, PairRows]:
-        config, languages = self.config, self.config.task.languages
+        config = self.config
+        asked = (config.task.languages, config.task.source, config.metric)
         rows = config.rung_rows or rung_rows(
-            len(languages), len(config.rungs), config.epochs, self.training_rows, len(self._dev)
+            *asked,
+            rungs=len(config.rungs),
+            epochs=config.epochs,
+            training_rows=self.training_rows,
+            available=len(self._dev),
         )
-        return self._dev.spread(rung_counts(languages, config.task.source, rows), SAMPLE_SEED)
+        return self._dev.spread(rung_counts(*asked, rows), SAMPLE_SEED)
 
 
 def _metrics(prefix: str, found: Predictions, proxies: dict[str, Predictions]) -> dict[str, float]:

@@ -30,6 +30,7 @@ class TrialConfig:
     Attributes:
         params: parameters of the method, without its site.
         site: where δ is added: `word`, or `layer:k`.
+        metric: what the study maximises; a rung asks the most of what that rests on.
         rungs: shares of the training at which it is evaluated; the last is 1.
         test: whether it is evaluated on the test split at its end, as only a confirmation is.
         rung_rows: examples that a rung asks of each pair of languages; None: by the cost rule.
@@ -59,6 +60,7 @@ class TrialConfig:
     micro_batch: int | None
     gradient_checkpointing: bool
     seed: int
+    metric: str
     rungs: tuple[float, ...]
     rung_rows: int | None
     test: bool
@@ -127,6 +129,7 @@ def build(spec: StudySpec, sample: Mapping[str, Scalar], seed: int, *, confirm: 
         params=tuple(values.items()),  # type: ignore[arg-type]  # only a site is text
         site=str(site),
         seed=seed,
+        metric=spec.search.metric,
         rungs=(1.0,) if confirm else spec.rungs,
         test=confirm,
         rung_rows=spec.pruning.rung_rows if spec.pruning else None,
