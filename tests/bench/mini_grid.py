@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,11 +27,12 @@ from pyarrow import feather
 
 from xrt.data import TASKS
 from xrt.robust.evaluation import Predictions
+from xrt.robust.rungs import rung_rows
 from xrt.search.trial import RungReport, run_trial, use_threads
-from xrt.spec import build, load_study
+from xrt.spec import StudySpec, build, load_study
 
 FILE = Path(__file__).with_suffix(".arrow")
-STUDY = ["pruning.rungs=3"]  # one rung more than the study has: whether it helps can be looked up
+EARLIER = "pruning.rungs=3"  # one rung more than the study has: whether it helps can be looked up
 SEEDS = (101, 102, 103)
 RATES = (7.5e-4, 1.5e-3, 3e-3)
 METHODS: list[dict[str, Any]] = [
@@ -43,6 +45,26 @@ METHODS: list[dict[str, Any]] = [
         for radius in radii
     ),
 ]
+
+
+def asked() -> int:
+    """How many examples a rung of the study asks of a pair of languages."""
+    spec = load_study("mini", [])
+    return rung_rows(
+        spec.task.languages,
+        spec.task.source,
+        spec.search.metric,
+        rungs=len(spec.rungs),
+        epochs=spec.training.epochs,
+        training_rows=spec.data.train_rows or 0,
+        available=sys.maxsize,
+    )
+
+
+@cache
+def study() -> StudySpec:
+    """The study, with its rungs as large as they are there."""
+    return load_study("mini", [EARLIER, f"pruning.rung_rows={asked()}"])
 
 
 def configurations() -> list[dict[str, Any]]:
@@ -108,8 +130,7 @@ def _place(folder: Path, configuration: int, seed: int) -> Path:
 
 def _trial(configuration: int, seed: int, folder: Path) -> str:
     """One trial; its rows in a file of its own."""
-    spec = load_study("mini", STUDY)
-    config = build(spec, configurations()[configuration], SEEDS[seed])
+    config = build(study(), configurations()[configuration], SEEDS[seed])
     rows: list[dict[str, Any]] = []
 
     def report(rung: RungReport) -> None:
@@ -141,7 +162,7 @@ def pack(folder: Path) -> None:
     small = [pa.float32() if pa.types.is_floating(f.type) else f.type for f in table.schema]
     small = [pa.int16() if pa.types.is_integer(t) else t for t in small]
     table = table.cast(pa.schema(list(zip(table.column_names, small, strict=True))))
-    spec = load_study("mini", STUDY)
+    spec = study()
     about = {
         "configurations": configurations(),
         "seeds": SEEDS,

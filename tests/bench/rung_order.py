@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tests.bench import mini_grid
 from xrt.data import sampling
 from xrt.robust.evaluation import Predictions
-from xrt.robust.rungs import rung_rows
 from xrt.search.scoring import evaluation_data
 from xrt.spec import load_study
 
@@ -47,8 +47,6 @@ class Recorded:
     @classmethod
     def grid(cls) -> "Recorded":
         """The recorded grid."""
-        from tests.bench import mini_grid
-
         grid, spec = mini_grid.load(), load_study("mini", [])
         mixed = [i for i, (a, b) in enumerate(grid.pairs) if a != b]
         right = grid.right[:, :, mixed].reshape(-1, len(mixed), grid.right.shape[-1])
@@ -99,7 +97,7 @@ def main(folder: str | None = None) -> None:
     print(
         "examples a pair  questions   ordered rightly: spread  shared   error of the difference: spread  shared"
     )
-    rungs = () if folder else (asked_by_mini(),)
+    rungs = () if folder else (mini_grid.asked(),)
     for rows in sorted({rows for rows in (*ROWS, *rungs) if rows < data.asked.sum(1).min()}):
         told = []
         for draw in (spread, shared):
@@ -116,21 +114,6 @@ def main(folder: str | None = None) -> None:
             f"{'   the study mini' if rows in rungs else ''}",
             flush=True,
         )
-
-
-def asked_by_mini() -> int:
-    """How many examples a rung of the study `mini` asks of a pair."""
-    spec = load_study("mini", [])
-    dev = evaluation_data(spec.task, spec.data.origin, "dev", spec.data.dev_rows)
-    return rung_rows(
-        spec.task.languages,
-        spec.task.source,
-        spec.search.metric,
-        rungs=len(spec.rungs),
-        epochs=spec.training.epochs,
-        training_rows=spec.data.train_rows or 0,
-        available=len(dev),
-    )
 
 
 if __name__ == "__main__":
