@@ -36,7 +36,7 @@ def test_a_trial_is_the_study_and_the_sample_with_nothing_left_open(spec: StudyS
     assert (trial.study, trial.task.name, trial.source) == ("mini", "mini", Source("embedded"))
     assert (trial.method, trial.parameters) == ("adversarial", {"radius": 0.1, "steps": 2})
     assert (trial.site, trial.layer, trial.seed) == ("layer:3", 3, 11)
-    assert (trial.epochs, trial.dropout, trial.rungs) == (30.0, 0.1, (1 / 9, 1 / 3, 1.0))
+    assert (trial.epochs, trial.dropout, trial.rungs) == (54.0, 0.1, (1 / 9, 1 / 3, 1.0))
 
 
 def test_a_confirmation_has_no_rungs_and_meets_the_test_split(spec: StudySpec) -> None:
