@@ -111,7 +111,7 @@ def test_a_proxy_that_trials_report_becomes_a_rule(run: Run, tmp_path: Path) -> 
     for trial in worked.search(other)[:8]:
         if trial.state == "finished":
             last = replace(
-                trial.reports[-1], metrics={**trial.metrics, "dev/en_noise": 1 - float(trial.id) / 10}
+                trial.reports[-1], metrics={**trial.metrics, "final/en_noise": 1 - float(trial.id) / 10}
             )
             other.save(replace(trial, reports=(*trial.reports[:-1], last)))
     rule = figures.rules(other, None)[-1]

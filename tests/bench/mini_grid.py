@@ -27,7 +27,7 @@ from pyarrow import feather
 
 from xrt.data import TASKS
 from xrt.robust.evaluation import Predictions
-from xrt.robust.rungs import rung_rows
+from xrt.robust.rungs import Demand
 from xrt.search.trial import RungReport, run_trial, use_threads
 from xrt.spec import StudySpec, build, load_study
 
@@ -50,10 +50,8 @@ METHODS: list[dict[str, Any]] = [
 def asked() -> int:
     """How many examples a rung of the study asks of a pair of languages."""
     spec = load_study("mini", [])
-    return rung_rows(
-        spec.task.languages,
-        spec.task.source,
-        spec.search.metric,
+    demand = Demand(spec.task.languages, spec.task.source, spec.search.metric)
+    return demand.rows(
         rungs=len(spec.rungs),
         epochs=spec.training.epochs,
         training_rows=spec.data.train_rows or 0,

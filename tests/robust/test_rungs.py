@@ -1,8 +1,12 @@
 import pytest
 
-from xrt.robust.rungs import rung_counts, rung_rows
+from xrt.robust.rungs import Demand
 
-MIXED, SOURCE, PROXY = "dev/mean/mixed", "dev/acc/l0", "dev/l0_noise"
+MIXED, SOURCE, PROXY, TARGET = "dev/mean/mixed", "dev/acc/l0", "dev/l0_noise", "dev/acc/l2"
+
+
+def demand(count: int, metric: str) -> Demand:
+    return Demand([f"l{i}" for i in range(count)], "l0", metric)
 
 
 @pytest.mark.parametrize(
@@ -10,6 +14,7 @@ MIXED, SOURCE, PROXY = "dev/mean/mixed", "dev/acc/l0", "dev/l0_noise"
     [
         (7, MIXED, 3, 3, 49_401, 2000, 453),
         (7, SOURCE, 3, 3, 49_401, 2000, 404),
+        (7, TARGET, 3, 3, 49_401, 2000, 404),
         (7, PROXY, 3, 3, 49_401, 2000, 322),
         (15, MIXED, 3, 2, 392_702, 2490, 523),
         (7, MIXED, 3, 4, 2000, 350, 24),
@@ -20,18 +25,34 @@ MIXED, SOURCE, PROXY = "dev/mean/mixed", "dev/acc/l0", "dev/l0_noise"
 def test_rungs_before_the_last_cost_a_tenth_of_plain_training(
     count, metric, rungs, epochs, training, available, rows
 ):
-    languages = [f"l{i}" for i in range(count)]
+    asked = demand(count, metric)
     sizes = {"rungs": rungs, "epochs": epochs, "training_rows": training, "available": available}
-    assert rung_rows(languages, "l0", metric, **sizes) == rows
+    assert asked.rows(**sizes) == rows
     if rows not in (8, 5):  # else a floor or a ceiling decides
-        counts = rung_counts(languages, "l0", metric, rows)
+        counts = asked.counts(rows)
         proxies = 2 * counts["l0", "l0"] if metric == PROXY else 0
         questions = (rungs - 1) * (sum(counts.values()) + proxies)
         assert 0.09 < questions / (3 * epochs * training) <= 0.1
 
 
-@pytest.mark.parametrize(("metric", "own"), [(MIXED, 10), (SOURCE, 30), (PROXY, 30)])
-def test_mixed_pairs_come_first_and_the_source_language_is_asked_more_where_it_decides(metric, own):
-    counts = rung_counts(("l0", "l1", "l2"), "l0", metric, 10)
+@pytest.mark.parametrize(
+    ("metric", "deciding", "times"),
+    [
+        (MIXED, {}, 1),
+        ("dev/mean/all", {}, 1),
+        (SOURCE, {("l0", "l0")}, 3),
+        (PROXY, {("l0", "l0")}, 3),
+        (TARGET, {("l2", "l2")}, 3),
+        ("dev/pair/l2-l1", {("l2", "l1")}, 3),
+        ("dev/mean/targets", {("l1", "l1"), ("l2", "l2")}, 3),
+        ("dev/mean/languages", {("l0", "l0"), ("l1", "l1"), ("l2", "l2")}, 2),
+    ],
+)
+def test_mixed_pairs_come_first_and_the_few_that_decide_are_asked_more(metric, deciding, times):
+    counts = demand(3, metric).counts(10)
     assert {a == b for a, b in list(counts)[:6]} == {False} and len(counts) == 9
-    assert counts.pop(("l0", "l0")) == own and set(counts.values()) == {10}
+    assert all(counts[pair] == 10 * (times if pair in deciding else 1) for pair in counts)
+
+
+def test_one_language_is_asked_once():
+    assert demand(1, SOURCE).counts(10) == {("l0", "l0"): 10}

@@ -298,7 +298,10 @@ def rules(run: Run, confirmed: Confirmation | None) -> tuple[Rule, ...]:
     trials = run.trials()
     source = source_language(trials)
     names = [run.meta.metric, f"dev/acc/{source}", "dev/mean/mixed", "dev/mean/targets"]
-    names += sorted({name for t in trials for name in t.metrics if name.startswith(f"dev/{source}_")})
+    whole = f"final/{source}_"  # at rungs a proxy is asked only where the study selects by one
+    names += sorted(
+        {name.replace("final", "dev", 1) for t in trials for name in t.metrics if name.startswith(whole)}
+    )
     shown = list(dict.fromkeys([confirmed.metric if confirmed else "mean/mixed", "mean/targets"]))
     shown.append(f"acc/{source}")
     found: list[Rule] = []

@@ -115,8 +115,8 @@ class Aligned:
     def spread(self, counts: Mapping[tuple[str, str], int], seed: int) -> dict[tuple[str, str], PairRows]:
         """For each pair of languages `counts[pair]` examples of its own, which together cover the split evenly.
 
-        Every pair has the shares of the source language's labels, no example is asked much more often than another,
-        nor is a sentence (`sampling.spread`). Rows keep their order; a pair that has fewer gives all.
+        Every pair keeps the shares of the labels that its examples have, no example is asked much more often than
+        another, nor is a sentence (`sampling.spread`). Rows keep their order; a pair that has fewer gives all.
         """
         usable = {pair: self.pair(*pair) for pair in counts}
         cells = [

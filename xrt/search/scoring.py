@@ -20,7 +20,7 @@ from xrt.mini import neighbours
 from xrt.robust.encoder import Encoder
 from xrt.robust.evaluation import MEANS, Pair, Predictions, predict
 from xrt.robust.proxies import Proxies
-from xrt.robust.rungs import by_proxy, rung_counts, rung_rows
+from xrt.robust.rungs import Demand
 from xrt.spec.trial import TrialConfig
 
 Ids = np.ndarray[Any, Any]
@@ -63,7 +63,7 @@ class Scoring:
     def sampled(self, encoder: Encoder) -> Scores:
         """`dev/…`: on the sample."""
         found, proxies = self._predict(encoder, self._dev, self._sample), {}
-        if self._by_proxy:
+        if self._demand.by_proxy:
             proxies = self.proxies.predictions(encoder, self._dev, self._sample[self._source])
         return Scores(_metrics("dev", found, proxies), {})
 
@@ -73,7 +73,7 @@ class Scoring:
         found = {"dev": self._predict(encoder, self._dev, pairs)}
         proxies = self.proxies.predictions(encoder, self._dev, self._dev.pair(*self._source))
         sample = {self._source: self._sample[self._source]}
-        sampled = {name: one.only(sample) for name, one in proxies.items()} if self._by_proxy else {}
+        sampled = {name: one.only(sample) for name, one in proxies.items() if self._demand.by_proxy}
         metrics = _metrics("dev", found["dev"].only(self._sample), sampled)
         metrics |= _metrics("final", found["dev"], proxies)
         test = evaluation_data(config.task, config.source, "test", None) if config.test else None
@@ -96,21 +96,20 @@ class Scoring:
         return evaluation_data(self.config.task, self.config.source, "dev", self.config.dev_rows)
 
     @property
-    def _by_proxy(self) -> bool:
-        return by_proxy(self.config.metric, self.config.task.source)
+    def _demand(self) -> Demand:
+        task = self.config.task
+        return Demand(task.languages, task.source, self.config.metric)
 
     @cached_property
     def _sample(self) -> dict[Pair, PairRows]:
         config = self.config
-        asked = (config.task.languages, config.task.source, config.metric)
-        rows = config.rung_rows or rung_rows(
-            *asked,
+        rows = config.rung_rows or self._demand.rows(
             rungs=len(config.rungs),
             epochs=config.epochs,
             training_rows=self.training_rows,
             available=len(self._dev),
         )
-        return self._dev.spread(rung_counts(*asked, rows), SAMPLE_SEED)
+        return self._dev.spread(self._demand.counts(rows), SAMPLE_SEED)
 
 
 def _metrics(prefix: str, found: Predictions, proxies: dict[str, Predictions]) -> dict[str, float]:

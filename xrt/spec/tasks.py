@@ -98,7 +98,7 @@ TaskField = Annotated[Task, PlainValidator(_read), PlainSerializer(plain_task), 
 
 
 def metric_names(task: Task, neighbours: bool = False) -> tuple[str, ...]:
-    """What a trial reports of the dev split at a rung and may be selected by, means first, proxies last.
+    """What a study may select by, means first, proxies last; a trial reports it of the dev split at a rung.
 
     Args:
         neighbours: whether the study names a table of synonyms; `mini` has its own.

@@ -30,7 +30,7 @@ class TrialConfig:
     Attributes:
         params: parameters of the method, without its site.
         site: where δ is added: `word`, or `layer:k`.
-        metric: what the study maximises; a rung asks the most of what that rests on.
+        metric: what the study maximises, by which a rung chooses what to ask.
         rungs: shares of the training at which it is evaluated; the last is 1.
         test: whether it is evaluated on the test split at its end, as only a confirmation is.
         rung_rows: examples that a rung asks of each pair of languages; None: by the cost rule.
