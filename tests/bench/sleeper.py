@@ -28,7 +28,8 @@ def sleeping(config: dict[str, Any]) -> None:
         time.sleep(SLEEP)
         metrics = {f"dev/pair/x{i}-y": value for i in range(METRICS - 1)} | {"dev/mean/mixed": value}
         place = {"rung": rung, "share": 3.0 ** (rung + 1 - RUNGS), "step": 10 * (rung + 1), "budget": 3**rung}
-        about = {**place, "node": str(os.getpid())}
+        told = {"dev/mean/mixed": value, "metrics": tuple(metrics.items())}  # as `narrator.as_told`
+        about = {**place, **told, "node": str(os.getpid())}
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "state").write_bytes(bytes(1000))
-            tune.report({**metrics, **about}, checkpoint=tune.Checkpoint.from_directory(folder))
+            tune.report(about, checkpoint=tune.Checkpoint.from_directory(folder))

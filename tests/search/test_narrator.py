@@ -7,7 +7,7 @@ import pytest
 from tests.search.test_checkpoints import tear, write
 from xrt.record import Report, Results, Run, TrialRecord
 from xrt.search import checkpoints
-from xrt.search.narrator import Narrator
+from xrt.search.narrator import Narrator, as_told
 from xrt.search.sampler import Proposal
 from xrt.spec import load_study
 
@@ -66,7 +66,7 @@ def test_the_last_word_of_a_trial_is_recorded_when_its_checkpoint_has_reached_th
     monkeypatch.setattr(
         checkpoints, "flush", lambda folder: flushed.append((folder, len(run.trial("0000").reports)))
     )
-    said = {"rung": 2, "share": 1.0, "step": 30, "dev/mean/mixed": 0.3}
+    said = {"rung": 2, "share": 1.0, "step": 30, **as_told({"dev/mean/mixed": 0.3}, "dev/mean/mixed")}
     narrator.on_trial_result(0, [], SimpleNamespace(config={"id": "0000"}), said)
     assert flushed == [(last, 2)] and len(run.trial("0000").reports) == 3
 

@@ -32,7 +32,7 @@ from xrt.record.run import Listener, Run
 from xrt.record.values import Phase
 from xrt.search import checkpoints
 from xrt.search.home import enter
-from xrt.search.narrator import Narrator
+from xrt.search.narrator import Narrator, as_told
 from xrt.search.packing import WORKERS, Workers, described, present, trial_resources
 from xrt.search.pruning import Asha
 from xrt.search.sampler import Proposer
@@ -148,13 +148,14 @@ def trainable(config: dict[str, Any]) -> None:
     node = socket.gethostname()
 
     def report(rung: RungReport) -> None:
-        place = {
+        said = {
             "rung": rung.rung,
             "share": rung.share,
             "step": rung.step,
             "budget": budget(trial, rung.rung),
+            **as_told(rung.metrics, config["metric"]),
         }
-        _tell({**rung.metrics, **place, "node": node}, rung.save, Path(config["folder"]))
+        _tell({**said, "node": node}, rung.save, Path(config["folder"]))
 
     def keep(step: int, save: Callable[[Path], None]) -> None:
         _tell({"saved": step, "node": node}, save, Path(config["folder"]))
