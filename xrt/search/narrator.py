@@ -172,10 +172,14 @@ def as_told(metrics: Mapping[str, float], metric: str) -> dict[str, Any]:
 
 
 def _forget(trial: Trial) -> None:
-    """Of a trial that is over, Tune would keep all that it said, once more with every checkpoint."""
-    (trial.last_result or {}).pop(METRICS, None)
-    if checkpoints_kept := trial.run_metadata.checkpoint_manager:
-        checkpoints_kept._checkpoint_results.clear()
+    """Of a trial that is over, Tune would keep all that it said, once more with every checkpoint, and running means."""
+    known = trial.run_metadata
+    known.last_result.pop(METRICS, None)
+    known.metric_analysis.clear()
+    known.metric_n_steps.clear()
+    if kept := known.checkpoint_manager:
+        kept._checkpoint_results.clear()
+        kept._latest_checkpoint_result = None
 
 
 METRICS = "metrics"
