@@ -115,7 +115,7 @@ def projected(run: Run) -> int:
 
 
 def main(trials: int) -> None:
-    settings = [f"search.trials={trials}", f"pruning.rungs={RUNGS}", "confirm=null"]
+    settings = [f"search.trials={trials}", f"pruning.rungs={RUNGS}", "pruning.reduction=3", "confirm=null"]
     spec = load_study("mini", settings)
     tuning.trainable = sleeping
     os.environ.update(tuning.ENVIRONMENT)

@@ -3,11 +3,15 @@
 from types import SimpleNamespace
 
 import pytest
+from ray.train._internal.session import _TrainingResult
+from ray.train._internal.storage import StorageContext
+from ray.tune import Checkpoint
+from ray.tune.experiment import Trial
 
 from tests.search.test_checkpoints import tear, write
 from xrt.record import Report, Results, Run, TrialRecord
 from xrt.search import checkpoints
-from xrt.search.narrator import Narrator, as_told
+from xrt.search.narrator import Narrator, _forget, as_told
 from xrt.search.sampler import Proposal
 from xrt.spec import load_study
 
@@ -93,3 +97,23 @@ def test_a_trial_in_mid_training_goes_on_from_what_is_whole_newest_first(run):
     config = resumed(run, rungs=1).next_config()
     assert [place for place, _ in config["resume"]] == [str(newer), str(older)]
     assert config["known"] == 1
+
+
+def test_tune_forgets_what_a_trial_said_when_it_is_over(tmp_path):
+    storage = StorageContext(storage_path=str(tmp_path), experiment_dir_name="search")
+    trial = Trial("one", stub=True, storage=storage)
+    metrics = {f"dev/pair/x{i}-y": 0.5 for i in range(5)} | {"dev/mean/mixed": 0.3}
+    result = {"rung": 0, "training_iteration": 1, **as_told(metrics, "dev/mean/mixed")}
+    trial.update_last_result(result)
+    known = trial.run_metadata
+    assert set(known.metric_analysis) == {"rung", "training_iteration", "dev/mean/mixed"}
+    known.checkpoint_manager.register_checkpoint(_TrainingResult(Checkpoint(str(tmp_path)), result))
+    kept = vars(known.checkpoint_manager)
+    assert kept["_checkpoint_results"] and kept["_latest_checkpoint_result"]
+    _forget(trial)
+    assert not any((known.metric_analysis, known.metric_n_steps, *(kept[n] for n in KEPT)))
+    assert trial.last_result["dev/mean/mixed"] == 0.3 and "metrics" not in trial.last_result
+    assert trial.checkpoint is None
+
+
+KEPT = ("_checkpoint_results", "_latest_checkpoint_result")

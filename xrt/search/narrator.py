@@ -21,6 +21,8 @@ from xrt.search.sampler import Outcome, Proposal, Proposer, told
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import build
 
+METRICS = "metrics"  # the name under which Tune hears all of them
+
 
 class Narrator(tune.Callback):
     """Turns what Tune does into records of trials, and tells proposer and listeners."""
@@ -77,7 +79,6 @@ class Narrator(tune.Callback):
         self._save(record)
         return {
             "id": proposal.id,
-            "metric": self.spec.search.metric,
             "trial": config.to_dict(),
             "resume": [
                 self.run.stored(self._place(f)) for f in checkpoints.whole(self.run.paths, proposal.id)
@@ -180,6 +181,3 @@ def _forget(trial: Trial) -> None:
     if kept := known.checkpoint_manager:
         kept._checkpoint_results.clear()
         kept._latest_checkpoint_result = None
-
-
-METRICS = "metrics"

@@ -153,7 +153,7 @@ def trainable(config: dict[str, Any]) -> None:
             "share": rung.share,
             "step": rung.step,
             "budget": budget(trial, rung.rung),
-            **as_told(rung.metrics, config["metric"]),
+            **as_told(rung.metrics, trial.metric),
         }
         _tell({**said, "node": node}, rung.save, Path(config["folder"]))
 
