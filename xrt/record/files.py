@@ -21,6 +21,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic_core import to_json
+
 from xrt.errors import RecordError
 
 T = TypeVar("T")
@@ -46,7 +48,8 @@ def write_text(path: Path, text: str, patience: float = PATIENCE) -> None:
 
 def write_json(path: Path, value: object, patience: float = PATIENCE) -> None:
     """Replaces the file at once; see `plain` for what becomes of numbers that JSON does not have."""
-    write_text(path, json.dumps(plain(value), indent=1, allow_nan=False) + "\n", patience)
+    # pydantic's encoder: with an indent, Python's own is ten times as slow, for a driver that has little else to do
+    write_text(path, to_json(plain(value), indent=1).decode() + "\n", patience)
 
 
 def read_json(path: Path) -> dict[str, Any]:
