@@ -156,7 +156,8 @@ def study(cluster: Cluster) -> None:
 def worker(cluster: Cluster) -> None:
     """A worker's plug is pulled: its trial goes on from its checkpoint on the other."""
     cluster.up("h0")
-    cluster.submit(f"run {STUDY} --set search.trials=5 --set training.epochs=12 --set pruning.reduction=2")
+    # a rung takes longer than the start of a process: else the second worker stays empty
+    cluster.submit(f"run {STUDY} --set search.trials=5 --set training.epochs=160 --set pruning.reduction=2")
     on_h2 = lambda t: t.node == "rh-h2" and t.state == "running" and t.reports  # noqa: E731
     cluster.wait("a trial on h2 has reported", lambda run: any(on_h2(t) for t in run.trials()))
     [lost] = [t for t in cluster.run().trials() if on_h2(t)]
