@@ -1,5 +1,6 @@
 """The trial of `tests.bench.scale`: it trains nothing. Apart, so that sixteen processes need not import torch."""
 
+import json
 import os
 import tempfile
 import time
@@ -28,7 +29,7 @@ def sleeping(config: dict[str, Any]) -> None:
         time.sleep(SLEEP)
         metrics = {f"dev/pair/x{i}-y": value for i in range(METRICS - 1)} | {"dev/mean/mixed": value}
         place = {"rung": rung, "share": 3.0 ** (rung + 1 - RUNGS), "step": 10 * (rung + 1), "budget": 3**rung}
-        told = {"dev/mean/mixed": value, "metrics": tuple(metrics.items())}  # as `narrator.as_told`
+        told = {"dev/mean/mixed": value, "metrics": json.dumps(metrics)}  # as `narrator.as_told`
         about = {**place, **told, "node": str(os.getpid())}
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "state").write_bytes(bytes(1000))

@@ -78,6 +78,7 @@ def finished(run: Run, id: str, value: float, english: float = 0.0, phase: str =
 
 def test_weights_are_kept_of_the_best_of_the_best_in_english_and_of_each_confirmed_best_seed(run, spec):
     trials: list[TrialRecord] = []
+    left: list[TrialRecord] = []
     for id, value, english in [
         ("0000", 0.5, 0.9),
         ("0001", 0.6, 0.1),
@@ -85,10 +86,10 @@ def test_weights_are_kept_of_the_best_of_the_best_in_english_and_of_each_confirm
         ("0003", 0.4, 0.3),
     ]:
         trials.append(finished(run, id, value, english))
-        checkpoints.lighten(run.paths, spec, trials, trials[-1])
+        left = checkpoints.lighten(run.paths, spec, [*left, trials[-1]])
     for id, value in [("0002-s8", 0.6), ("0002-s9", 0.8), ("0000-s8", 0.5), ("0000-s9", 0.5)]:
         trials.append(finished(run, id, value, phase="confirm"))
-        checkpoints.lighten(run.paths, spec, trials, trials[-1])
+        left = checkpoints.lighten(run.paths, spec, [*left, trials[-1]])
     heavy = {t.id for t in trials if (run.paths.root / t.checkpoint / WEIGHTS).exists()}
     assert heavy == {"0000", "0001", "0002", "0002-s9", "0000-s8"} == checkpoints.weights_kept(spec, trials)
     assert all((run.paths.root / t.checkpoint / "predictions-dev.arrow").exists() for t in trials)

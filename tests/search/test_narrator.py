@@ -1,5 +1,6 @@
 """What a resumed search makes of trials that a kill caught between two writes."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,7 @@ from ray.tune.experiment import Trial
 from tests.search.test_checkpoints import tear, write
 from xrt.record import Report, Results, Run, TrialRecord
 from xrt.search import checkpoints
-from xrt.search.narrator import Narrator, _forget, as_told
+from xrt.search.narrator import GIVEN, Narrator, _forget, as_told
 from xrt.search.sampler import Proposal
 from xrt.spec import load_study
 
@@ -80,7 +81,7 @@ def test_a_trial_whose_last_checkpoint_was_lost_trains_its_end_again(run):
     tear(write(run, "0000", 30), "cut")
     config = resumed(run, rungs=3).next_config()
     assert [place for place, _ in config["resume"]] == [str(older)]
-    assert config["known"] == 3
+    assert json.loads(config[GIVEN])["known"] == 3
 
 
 def test_a_trial_that_asha_had_stopped_is_pruned_and_not_trained_on(run):
@@ -96,12 +97,13 @@ def test_a_trial_in_mid_training_goes_on_from_what_is_whole_newest_first(run):
     older, newer = write(run, "0000", 10, "search-1"), write(run, "0000", 17, "search-2")
     config = resumed(run, rungs=1).next_config()
     assert [place for place, _ in config["resume"]] == [str(newer), str(older)]
-    assert config["known"] == 1
+    assert json.loads(config[GIVEN])["known"] == 1
 
 
-def test_tune_forgets_what_a_trial_said_when_it_is_over(tmp_path):
+def test_tune_forgets_what_a_trial_was_given_and_said_when_it_is_over(tmp_path):
     storage = StorageContext(storage_path=str(tmp_path), experiment_dir_name="search")
-    trial = Trial("one", stub=True, storage=storage)
+    config = {"id": "0000", GIVEN: "{}"}
+    trial = Trial("one", config=config, evaluated_params=config, stub=True, storage=storage)
     metrics = {f"dev/pair/x{i}-y": 0.5 for i in range(5)} | {"dev/mean/mixed": 0.3}
     result = {"rung": 0, "training_iteration": 1, **as_told(metrics, "dev/mean/mixed")}
     trial.update_last_result(result)
@@ -112,8 +114,9 @@ def test_tune_forgets_what_a_trial_said_when_it_is_over(tmp_path):
     assert kept["_checkpoint_results"] and kept["_latest_checkpoint_result"]
     _forget(trial)
     assert not any((known.metric_analysis, known.metric_n_steps, *(kept[n] for n in KEPT)))
-    assert trial.last_result["dev/mean/mixed"] == 0.3 and "metrics" not in trial.last_result
-    assert trial.checkpoint is None
+    assert known.last_result == {"done": True} and trial.checkpoint is None
+    held = [name for name, value in vars(trial).items() if GIVEN in str(value)]
+    assert trial.config == {"id": "0000"} and not held
 
 
 KEPT = ("_checkpoint_results", "_latest_checkpoint_result")

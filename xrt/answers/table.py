@@ -5,7 +5,7 @@ metrics of selection are accuracies: more is better.
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ class Row:
     method: str
     seed: int
     params: dict[str, Any]
-    metrics: dict[str, float]
+    metrics: Mapping[str, float]
     rung: int | None
     share: float
     started: float | None

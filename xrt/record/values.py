@@ -4,7 +4,6 @@ All are frozen; a trial changes by `begun`, `reported`, `closed`, which return t
 are unix seconds on the driver's clock.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -13,6 +12,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from xrt.errors import RecordError
+from xrt.record.metrics import Metrics
 
 V = TypeVar("V")
 
@@ -31,13 +31,10 @@ class Report:
     share: float
     step: int
     time: float
-    metrics: dict[str, float]
+    metrics: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        # numpy's and torch's scalars become floats here, so that a record equals what is read back
-        # and the names, which are the same in thousands of reports, are kept once
-        metrics = {sys.intern(key): float(value) for key, value in self.metrics.items()}
-        object.__setattr__(self, "metrics", metrics)
+        object.__setattr__(self, "metrics", Metrics(self.metrics))
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class TrialRecord:
         return self.reports[-1] if self.reports else None
 
     @property
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> Mapping[str, float]:
         """Of the last report; empty before the first."""
         return self.last.metrics if self.last else {}
 

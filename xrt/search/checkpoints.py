@@ -29,7 +29,11 @@ RUNNING = 2  # checkpoints of a trial that is not over
 
 def whole(paths: RunPaths, trial: str) -> list[Path]:
     """The whole checkpoints of a trial, from whichever start of the run, newest first."""
-    steps = {folder: step(paths, folder) for folder in _folders(paths, trial)}
+    return _whole(paths, _folders(paths, trial))
+
+
+def _whole(paths: RunPaths, folders: Iterable[Path]) -> list[Path]:
+    steps = {folder: step(paths, folder) for folder in folders}
     found = [folder for folder, step in steps.items() if step is not None]
     # of two at the same step the later start of the run, whose folder has the later time in its name
     return sorted(found, key=lambda f: (steps[f] or 0, f.parts), reverse=True)
@@ -47,8 +51,9 @@ def step(paths: RunPaths, folder: Path) -> int | None:
 
 def keep_newest(paths: RunPaths, trial: str, count: int) -> None:
     """Remove all but the newest `count` whole checkpoints of a trial, torn ones too."""
-    kept = whole(paths, trial)[:count]
-    _discard(paths, [folder for folder in _folders(paths, trial) if folder not in kept])
+    folders = _folders(paths, trial)
+    kept = _whole(paths, folders)[:count]
+    _discard(paths, [folder for folder in folders if folder not in kept])
 
 
 def _discard(paths: RunPaths, folders: Iterable[Path]) -> None:
@@ -72,16 +77,23 @@ def sweep(paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
     _discard(paths, [folder for folder in found if folder.parent.name in ended and folder not in kept])
 
 
-def lighten(paths: RunPaths, spec: StudySpec, trials: Sequence[TrialRecord], newest: TrialRecord) -> None:
-    """Leave only the predictions of a trial whose weights nobody will ask for, now that `newest` has finished."""
-    before = weights_kept(spec, [t for t in trials if t.id != newest.id]) | {newest.id}
-    fallen = before - weights_kept(spec, trials)
-    for trial in trials:
-        if trial.id in fallen and trial.checkpoint:
+def lighten(paths: RunPaths, spec: StudySpec, heavy: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Leave only the predictions of trials whose weights nobody will ask for.
+
+    Args:
+        heavy: the finished trials that have weights; no other can come among the best again.
+
+    Returns:
+        Those that still have them.
+    """
+    kept = weights_kept(spec, heavy)
+    for trial in heavy:
+        if trial.id not in kept and trial.checkpoint:
             with suppress(OSError):
                 if remote := paths.results.remote:
                     remote.delete(paths.root / trial.checkpoint / WEIGHTS)
                 (paths.root / trial.checkpoint / WEIGHTS).unlink(missing_ok=True)
+    return [trial for trial in heavy if trial.id in kept]
 
 
 def weights_kept(spec: StudySpec, trials: Sequence[TrialRecord]) -> set[str]:

@@ -3,6 +3,7 @@
 Tune's callback on one side; proposer, record and listeners on the other. What it knows is in the record.
 """
 
+import json
 import os
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +22,9 @@ from xrt.search.sampler import Outcome, Proposal, Proposer, told
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import build
 
-METRICS = "metrics"  # the name under which Tune hears all of them
+# Whatever has a name Tune flattens, copies, and adds to every result, so it is given two texts in place of many names.
+GIVEN = "given"  # what a trial needs to know
+METRICS = "metrics"  # what it says
 
 
 class Narrator(tune.Callback):
@@ -41,6 +44,7 @@ class Narrator(tune.Callback):
         self.experiment = f"{phase}-{int(time.time())}"
         self.trials = {trial.id: trial for trial in run.trials()}
         self._steps: dict[str, int] = {}
+        self._heavy = [trial for trial in self.trials.values() if trial.state == "finished"]  # have weights
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune saves its callbacks, but what this one knows is in the record."""
@@ -77,16 +81,19 @@ class Narrator(tune.Callback):
             seed=proposal.seed,
         )
         self._save(record)
-        return {
-            "id": proposal.id,
-            "trial": config.to_dict(),
-            "resume": [
-                self.run.stored(self._place(f)) for f in checkpoints.whole(self.run.paths, proposal.id)
-            ],
+        given = {
+            "trial": record.config,
             "known": len(record.reports),
             "home": home_of(self.run, config),
             "seconds": self.spec.checkpoints.seconds,
             "folder": str(self.run.paths.tune.resolve() / self.experiment / proposal.id),
+        }
+        found = checkpoints.whole(self.run.paths, proposal.id)
+        return {
+            "id": proposal.id,
+            "encoder": config.encoder,
+            "resume": [self.run.stored(self._place(folder)) for folder in found],
+            GIVEN: json.dumps(given),
         }
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -99,7 +106,7 @@ class Narrator(tune.Callback):
         record = self.trials[trial.config["id"]]
         if "rung" not in result or any(r.rung == result["rung"] for r in record.reports):
             return
-        metrics = dict(result[METRICS])
+        metrics = json.loads(result[METRICS])
         now = Report(result["rung"], result["share"], result["step"], time.time(), metrics)
         record = replace(record.reported(now), node=result.get("node"))
         # its last word counts when what it leaves has reached the disk: nobody asks for it again
@@ -144,7 +151,7 @@ class Narrator(tune.Callback):
         self.proposer.ended(record.id, outcome, told(record, self.spec.search.metric))
         checkpoints.keep_newest(self.run.paths, record.id, len(left[:1]))
         if outcome == "finished":
-            checkpoints.lighten(self.run.paths, self.spec, list(self.trials.values()), record)
+            self._heavy = checkpoints.lighten(self.run.paths, self.spec, [*self._heavy, record])
             self.run.fetch_answers(record)  # the run's own report needs them
         self._tell("trial_ended", record)
 
@@ -169,13 +176,18 @@ def as_told(metrics: Mapping[str, float], metric: str) -> dict[str, Any]:
 
     Of every number that has a name Tune keeps running means: a millisecond and kilobytes a report.
     """
-    return {metric: metrics[metric], METRICS: tuple(metrics.items())}
+    return {
+        metric: metrics[metric],
+        METRICS: json.dumps({name: float(value) for name, value in metrics.items()}),
+    }
 
 
 def _forget(trial: Trial) -> None:
-    """Of a trial that is over, Tune would keep all that it said, once more with every checkpoint, and running means."""
+    """Of a trial that is over Tune keeps all that it was given and said, several times: nobody asks for it again."""
+    given = {"id": trial.config["id"]}
+    vars(trial).update(config=given, _Trial__unresolved_config=given, evaluated_params={}, experiment_tag="")
     known = trial.run_metadata
-    known.last_result.pop(METRICS, None)
+    known.last_result = {"done": True}  # with none it would ask the trial's process
     known.metric_analysis.clear()
     known.metric_n_steps.clear()
     if kept := known.checkpoint_manager:

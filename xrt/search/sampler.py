@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import optuna
 from optuna.distributions import (
@@ -186,6 +186,11 @@ class Unrepeated(optuna.samplers.TPESampler):
     That matters where a space has choices alone. What is drawn again is drawn anew, at last by chance.
     """
 
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return super().infer_relative_search_space(cast(optuna.Study, _Kinds(study)), trial)
+
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
@@ -200,6 +205,22 @@ class Unrepeated(optuna.samplers.TPESampler):
                 chance = self._random_sampler.sample_independent
                 drawn = {name: chance(study, trial, name, kind) for name, kind in search_space.items()}
         return drawn
+
+
+class _Kinds:
+    """A study in which there is one trial of each kind: which parameters go together, the others say again.
+
+    Optuna would take the space apart once more for every trial, which is a fifth of what a proposal costs.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study, self._study_id = study, study._study_id
+
+    def _get_trials(self, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
+        kinds: dict[frozenset[str], FrozenTrial] = {}
+        for trial in self._study._get_trials(*args, **kwargs):
+            kinds.setdefault(frozenset(trial.params), trial)
+        return list(kinds.values())
 
 
 def _same(drawn: Mapping[str, Any], tried: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ reports into a new scheduler and starts unfinished trials from their newest whol
 on Ray's own experiment state, which is not even written.
 """
 
+import json
 import logging
 import os
 import signal
@@ -15,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from xrt.record.run import Listener, Run
 from xrt.record.values import Phase
 from xrt.search import checkpoints
 from xrt.search.home import enter
-from xrt.search.narrator import Narrator, as_told
+from xrt.search.narrator import GIVEN, Narrator, as_told
 from xrt.search.packing import WORKERS, Workers, described, present, trial_resources
 from xrt.search.pruning import Asha
 from xrt.search.sampler import Proposer
@@ -107,7 +109,7 @@ def run_trials(
     slots = max(workers.slots(each) for each in resources.values())
 
     def of(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory([resources[config["trial"]["encoder"]]])
+        return _placed(tuple(resources[config["encoder"]].items()))
 
     tuner = tune.Tuner(
         tune.with_resources(trainable, of),
@@ -138,13 +140,20 @@ def run_trials(
         ) from None
 
 
+@cache
+def _placed(resources: tuple[tuple[str, float], ...]) -> tune.PlacementGroupFactory:
+    """One for all trials that ask for the same: Tune keeps it for as long as it lives."""
+    return tune.PlacementGroupFactory([dict(resources)])
+
+
 def trainable(config: dict[str, Any]) -> None:
     """What a Ray worker runs: one trial, its reports handed to Tune."""
     context = tune.get_context()
     given = context.get_trial_resources().required_resources or {}
     use_threads(int(given.get("CPU", 1)))
     use_gpu(given.get("GPU") or 1.0)
-    trial, loaded = TrialConfig.from_dict(config["trial"]), tune.get_checkpoint()
+    told = json.loads(config[GIVEN])
+    trial, loaded, folder = TrialConfig.from_dict(told["trial"]), tune.get_checkpoint(), Path(told["folder"])
     node = socket.gethostname()
 
     def report(rung: RungReport) -> None:
@@ -155,17 +164,17 @@ def trainable(config: dict[str, Any]) -> None:
             "budget": budget(trial, rung.rung),
             **as_told(rung.metrics, trial.metric),
         }
-        _tell({**said, "node": node}, rung.save, Path(config["folder"]))
+        _tell({**said, "node": node}, rung.save, folder)
 
     def keep(step: int, save: Callable[[Path], None]) -> None:
-        _tell({"saved": step, "node": node}, save, Path(config["folder"]))
+        _tell({"saved": step, "node": node}, save, folder)
 
     try:
-        enter(config["home"])
+        enter(told["home"])
         # what Tune has of a trial that it starts again it has been told; what an earlier start left, perhaps not
-        known = len(trial.rungs) if loaded else config["known"]
+        known = len(trial.rungs) if loaded else told["known"]
         with _at_hand([loaded] if loaded else [], config["resume"]) as resume:
-            run_trial(trial, report, resume, known, Between(config["seconds"], keep))
+            run_trial(trial, report, resume, known, Between(told["seconds"], keep))
     except Exception as error:  # said once, by name; only a process that dies is tried again
         reason = str(error) if isinstance(error, XrtError) else f"{type(error).__name__}: {error}"
         if isinstance(error, OutOfMemoryError):
