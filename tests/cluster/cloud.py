@@ -6,7 +6,8 @@ The hosts are those of `machines.py`; moto stands for EC2, IAM and S3, `hypervis
 in the mock's bucket. What is changed in our file is what it marks with CHANGE, and what a machine without internet
 lacks: addresses are internal ones, the packages are there as if they had been in the image.
 
-    ray up; a study; a spot machine is taken away; the head is lost; resume; `status` from the laptop; ray down
+    ray up; a study; a spot machine is taken away, and there are no others; the head is lost; resume; `status` from the
+    laptop; ray down
 """
 
 import json
@@ -33,7 +34,7 @@ STUDY = (
     f"mini --set confirm=null --set search.trials={TRIALS} --set training.epochs=30 --set pruning.reduction=2 "
     "--set resources.gpu=auto"
 )
-HOSTS = 8
+HOSTS = 9
 ACCOUNT = """
 import boto3, json, os
 ec2, iam = boto3.client("ec2"), boto3.client("iam")
@@ -50,12 +51,19 @@ print(json.dumps({"ami-0123456789abcdef0": image, "subnet-0123456789abcdef0": su
                   "sg-0123456789abcdef0": group}))
 """
 MOCK = f"""
+import os
+from moto.ec2.exceptions import EC2ClientError
 from moto.ec2.responses.instances import InstanceResponse
 from moto.server import main
 asked = InstanceResponse._get_param
 def plenty(self, name, *rest, **named):  # EC2 gives as many machines as there are, moto the fewest that do
     return asked(self, "MaxCount" if name == "MinCount" else name, *rest, **named)
-InstanceResponse._get_param = plenty
+runs = InstanceResponse.run_instances
+def scarce(self):  # as EC2 answers when others pay more
+    if asked(self, "InstanceMarketOptions.MarketType") == "spot" and os.path.exists("no-spot"):
+        raise EC2ClientError("InsufficientInstanceCapacity", "There is no Spot capacity available.")
+    return runs(self)
+InstanceResponse._get_param, InstanceResponse.run_instances = plenty, scarce
 main("-H {LAPTOP} -p 5000".split())
 """
 INSTANCES = """
@@ -179,11 +187,13 @@ def study(listed: Path) -> None:
         "a trial has reported", lambda: [t for t in trials() if t["reports"] and not t["ended"]]
     )
     where = {f"rh-{host}": id for id, host in json.loads(listed.read_text()).items()}
+    hosts("exec", "ctl", "touch no-spot")
     end(where[first["node"]], f"the machine of trial {first['id']}")
     wait(
         "it goes on elsewhere",
         lambda: any(t["id"] == first["id"] and t["node"] != first["node"] for t in trials()),
     )
+    wait("a machine on demand has come", lambda: "gpu-on-demand" in {kind for _, kind in running()})
     [old] = [id for id, kind in running() if kind == "head"]
     end(old, "the head")
     up()
