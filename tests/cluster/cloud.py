@@ -69,8 +69,9 @@ main("-H {LAPTOP} -p 5000".split())
 INSTANCES = """
 import boto3, json
 found = [i for r in boto3.client("ec2").describe_instances()["Reservations"] for i in r["Instances"]]
-tag = lambda i: {t["Key"]: t["Value"] for t in i.get("Tags", [])}.get("ray-user-node-type")
-print(json.dumps([[i["InstanceId"], tag(i)] for i in found if i["State"]["Name"] in ("pending", "running")]))
+head = lambda i: {"Key": "ray-user-node-type", "Value": "head"} in i["Tags"]
+kind = lambda i: "head" if head(i) else i.get("InstanceLifecycle", "on demand")
+print(json.dumps([[i["InstanceId"], kind(i)] for i in found if i["State"]["Name"] in ("pending", "running")]))
 """
 END = """
 import boto3, sys
@@ -117,7 +118,7 @@ def wait(what: str, happened: Callable[[], Any], limit: float = 300) -> Any:
 
 
 def running() -> list[tuple[str, str]]:
-    """The instances that run: id and kind."""
+    """The instances that run: id, and "head" or the market."""
     return [(id, kind) for id, kind in script(INSTANCES)]
 
 
@@ -157,9 +158,7 @@ def ours(filled: dict[str, str]) -> dict[str, Any]:
     config |= {"max_workers": 2, "idle_timeout_minutes": 1}
     config["provider"] |= {"use_internal_ips": True, "availability_zone": "us-east-1a"}
     kinds = config["available_node_types"]
-    kinds["gpu-spot"]["max_workers"] = 2
-    for kind in ("gpu-spot", "gpu-on-demand"):
-        kinds[kind]["resources"] = {"CPU": 1, "GPU": 1}
+    kinds["gpu"] |= {"max_workers": 2, "resources": {"CPU": 1, "GPU": 1}}
     config["setup_commands"] = [c for c in config["setup_commands"] if "apt-get" not in c]
     for commands in ("head_start_ray_commands", "worker_start_ray_commands"):
         config[commands][-1] += " --object-store-memory=100000000"
@@ -182,7 +181,7 @@ def study(listed: Path) -> None:
     assert [kind for _, kind in running()] == ["head"], "workers come with the work"
     submit(f"run {STUDY}")
     wait("workers have come", lambda: len(running()) == 3)
-    assert {kind for _, kind in running()} == {"head", "gpu-spot"}, "where there are spot machines, no others"
+    assert {kind for _, kind in running()} == {"head", "spot"}, "where there are spot machines, no others"
     [first, *_] = wait(
         "a trial has reported", lambda: [t for t in trials() if t["reports"] and not t["ended"]]
     )
@@ -193,7 +192,7 @@ def study(listed: Path) -> None:
         "it goes on elsewhere",
         lambda: any(t["id"] == first["id"] and t["node"] != first["node"] for t in trials()),
     )
-    wait("a machine on demand has come", lambda: "gpu-on-demand" in {kind for _, kind in running()})
+    wait("a machine on demand has come", lambda: "on demand" in {kind for _, kind in running()})
     [old] = [id for id, kind in running() if kind == "head"]
     end(old, "the head")
     up()

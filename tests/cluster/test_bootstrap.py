@@ -5,10 +5,12 @@ import boto3
 import pytest
 import yaml
 from moto import mock_aws
+from moto.ec2.exceptions import EC2ClientError
+from moto.ec2.responses.instances import InstanceResponse
 from ray.autoscaler import tags
-from ray.autoscaler._private.aws.config import bootstrap_aws
-from ray.autoscaler._private.aws.node_provider import AWSNodeProvider
+from ray.autoscaler._private.providers import _get_node_provider
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.autoscaler.node_launch_exception import NodeLaunchException
 
 from tests.conftest import ROOT
 
@@ -41,36 +43,97 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[dict]:
         yield prepare_config(copy.deepcopy(config))
 
 
-def test_ray_finds_everything_that_the_file_names_and_makes_nothing_of_its_own(account):
+@pytest.fixture
+def provider(account):
+    """What Ray makes of it, by the way that it takes itself."""
     validate_config(account)
-    config = bootstrap_aws(account)
-    for name, node in config["available_node_types"].items():
-        given = account["available_node_types"][name]["node_config"]
+    provider = _get_node_provider(account["provider"], account["cluster_name"], use_cache=False)
+    account |= provider.bootstrap_config(account)
+    return provider
+
+
+def launch(account: dict, provider, kind: str, count: int = 1) -> list[dict]:
+    """EC2's word on the machines that the provider made."""
+    role = tags.NODE_KIND_HEAD if kind == "head" else tags.NODE_KIND_WORKER
+    marks = {tags.TAG_RAY_NODE_KIND: role, tags.TAG_RAY_USER_NODE_TYPE: kind}
+    node = copy.deepcopy(account["available_node_types"][kind]["node_config"])
+    made = list(provider.create_node(node, marks, count))
+    assert set(made) <= set(provider.non_terminated_nodes(marks))
+    found = boto3.client("ec2", region_name=REGION).describe_instances(InstanceIds=made)["Reservations"]
+    return [instance for reservation in found for instance in reservation["Instances"]]
+
+
+def test_ray_finds_everything_that_the_file_names_and_makes_nothing_of_its_own(account, provider):
+    file = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    assert account["available_node_types"].keys() == file["available_node_types"].keys()
+    for name, node in account["available_node_types"].items():
+        given = file["available_node_types"][name]["node_config"]
         made = node["node_config"]
-        for field in ("SubnetIds", "SecurityGroupIds", "KeyName", "IamInstanceProfile", "ImageId"):
-            assert made[field] == given[field]
+        assert made["KeyName"] == given["KeyName"]
+        assert made["IamInstanceProfile"] == given["IamInstanceProfile"]
+        for field in ("SubnetIds", "SecurityGroupIds"):
+            assert len(made[field]) == 1
     assert not boto3.client("iam", region_name=REGION).list_roles()["Roles"], "no role with full access"
 
 
-@pytest.mark.parametrize(
-    ("kind", "spot"), [("head", False), ("gpu-spot", True), ("gpu-on-demand", False)], ids=lambda x: str(x)
-)
-def test_each_kind_of_machine_is_launched_as_the_file_says(account, kind, spot):
-    config = bootstrap_aws(account)
-    provider = AWSNodeProvider(config["provider"], config["cluster_name"])
-    role = tags.NODE_KIND_HEAD if kind == "head" else tags.NODE_KIND_WORKER
-    node = copy.deepcopy(config["available_node_types"][kind]["node_config"])
-    marks = {tags.TAG_RAY_NODE_KIND: role, tags.TAG_RAY_USER_NODE_TYPE: kind}
-    provider.create_node(node, marks, 1)
-    [id] = provider.non_terminated_nodes(marks)
-    ec2 = boto3.client("ec2", region_name=REGION)
-    [instance] = ec2.describe_instances(InstanceIds=[id])["Reservations"][0]["Instances"]
-    expected = account["available_node_types"][kind]["node_config"]
+@pytest.mark.parametrize(("kind", "market"), [("head", None), ("gpu", "spot")])
+def test_each_kind_of_machine_is_launched_as_the_file_says(account, provider, kind, market):
+    expected = copy.deepcopy(account["available_node_types"][kind]["node_config"])
+    [instance] = launch(account, provider, kind)
     assert instance["InstanceType"] == expected["InstanceType"]
-    assert instance.get("InstanceLifecycle") == ("spot" if spot else None)
+    assert instance.get("InstanceLifecycle") == market
     assert instance["IamInstanceProfile"]["Arn"].endswith(expected["IamInstanceProfile"]["Name"])
+    ec2, id = boto3.client("ec2", region_name=REGION), instance["InstanceId"]
     [disk] = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [id]}])["Volumes"]
     ebs = expected["BlockDeviceMappings"][0]["Ebs"]
     assert (disk["Size"], disk["VolumeType"], disk["Encrypted"]) == (ebs["VolumeSize"], "gp3", True)
     provider.terminate_nodes([id])
-    assert provider.non_terminated_nodes(marks) == []
+    assert provider.non_terminated_nodes({}) == []
+
+
+def refusing(monkeypatch: pytest.MonkeyPatch, code: str, market: str | None) -> None:
+    """EC2 has no machine of a market."""
+    runs, asked = InstanceResponse.run_instances, InstanceResponse._get_param
+
+    def plenty(self: InstanceResponse, name: str, *rest, **named):
+        """EC2 gives as many machines as there are, moto the fewest that do."""
+        return asked(self, "MaxCount" if name == "MinCount" else name, *rest, **named)
+
+    def refuse(self: InstanceResponse):
+        if self._get_param("InstanceMarketOptions.MarketType") == market:
+            raise EC2ClientError(code, "There is none.")
+        return runs(self)
+
+    monkeypatch.setattr(InstanceResponse, "_get_param", plenty)
+    monkeypatch.setattr(InstanceResponse, "run_instances", refuse)
+
+
+def test_where_there_is_none_on_spot_a_few_machines_are_on_demand(account, provider, monkeypatch):
+    on_spot = launch(account, provider, "gpu")
+    refusing(monkeypatch, "InsufficientInstanceCapacity", "spot")
+    instead = launch(account, provider, "gpu", 5)
+    assert [i.get("InstanceLifecycle") for i in on_spot + instead] == ["spot", None, None]
+    assert instead[0]["InstanceType"] == on_spot[0]["InstanceType"]
+    with pytest.raises(NodeLaunchException, match="InsufficientInstanceCapacity"):
+        launch(account, provider, "gpu")
+    provider.terminate_node(instead[0]["InstanceId"])
+    assert len(launch(account, provider, "gpu", 5)) == 1, "there is room for one again"
+
+
+@pytest.mark.parametrize(
+    ("code", "market", "on_demand"),
+    [
+        ("UnauthorizedOperation", "spot", 2),
+        ("InsufficientInstanceCapacity", None, 2),
+        ("InsufficientInstanceCapacity", "spot", 0),
+    ],
+    ids=["not allowed", "none on demand either", "spot alone"],
+)
+def test_a_refusal_for_another_reason_stays_one(account, provider, monkeypatch, code, market, on_demand):
+    provider.provider_config["on_demand"] = on_demand
+    refusing(monkeypatch, code, market)
+    if market is None:
+        refusing(monkeypatch, code, "spot")
+    with pytest.raises(NodeLaunchException, match=code):
+        launch(account, provider, "gpu")
+    assert provider.non_terminated_nodes({}) == []

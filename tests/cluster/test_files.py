@@ -23,7 +23,7 @@ def test_ray_takes_the_file(name):
     "spoil",
     [
         lambda c: c.update(providr={}),
-        lambda c: c["available_node_types"]["gpu-spot"].update(min_worker=1),
+        lambda c: c["available_node_types"]["gpu"].update(min_worker=1),
         lambda c: c["available_node_types"]["head"].update(resources={"GPU": "one"}),
         lambda c: c.update(head_node_type="hed"),
     ],
@@ -70,12 +70,8 @@ def test_workers_on_aws_come_with_the_work_on_spot_first_and_go_when_idle():
     assert AWS["idle_timeout_minutes"] <= 10 and not AWS["provider"]["cache_stopped_nodes"]
     assert all(node["min_workers"] == 0 for node in types.values())
     assert types["head"]["max_workers"] == 0 and "InstanceMarketOptions" not in types["head"]["node_config"]
-    spot, fallback = types["gpu-spot"], types["gpu-on-demand"]
-    assert spot["node_config"] == {
-        **fallback["node_config"],
-        "InstanceMarketOptions": {"MarketType": "spot"},
-    }
-    assert spot["max_workers"] > fallback["max_workers"] and spot["priority"] > fallback["priority"]
+    assert types["gpu"]["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+    assert 0 < AWS["provider"]["on_demand"] < types["gpu"]["max_workers"] == AWS["max_workers"]
 
 
 def test_machines_on_aws_have_own_groups_roles_and_encrypted_disks():
