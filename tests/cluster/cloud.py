@@ -27,6 +27,7 @@ from tests.cluster.machines import COUNT, ROOT, begin, hosts, say
 
 LAPTOP = "10.77.0.1"
 ENDPOINT = f"http://{LAPTOP}:5000"
+HERE = "PYTHONPATH=$HOME/xrt"  # the checkout, which users install; the hosts' packages are those of another place
 CLOUD = f"AWS_ENDPOINT_URL={ENDPOINT} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1"
 RESULTS = "s3://xrt-results/xrt"
 TRIALS = 16
@@ -96,13 +97,13 @@ print(json.dumps(plain({{"meta": run.meta, "trials": run.trials(), "holder": run
 
 def laptop(command: str, check: bool = True) -> str:
     """Run a command where the user sits; what it printed."""
-    return hosts("exec", "ctl", f"cd xrt; export {CLOUD}; {command}", check=check)
+    return hosts("exec", "ctl", f"cd xrt; export {HERE} {CLOUD}; {command}", check=check)
 
 
 def script(text: str, *arguments: str) -> Any:
     """What a Python script on the laptop prints, as JSON, in its last line."""
     hosts("exec", "ctl", "cat > script.py", given=text.encode())
-    lines = laptop(f"PYTHONPATH=. python ../script.py {' '.join(arguments)}").strip().splitlines()
+    lines = laptop(f"python ../script.py {' '.join(arguments)}").strip().splitlines()
     return json.loads(lines[-1]) if lines else None
 
 
@@ -150,7 +151,7 @@ def prepare(listed: Path) -> subprocess.Popen[bytes]:
 def ours(filled: dict[str, str]) -> dict[str, Any]:
     """`cluster.yaml` with its CHANGEs made, for machines without internet and with two cores for all."""
     text = (ROOT / "cluster.yaml").read_text().replace("~/.ssh/xrt.pem", "~/.ssh/id_ed25519")
-    text = text.replace("s3://CHANGE-results/xrt", f"{RESULTS} {CLOUD}")
+    text = text.replace("s3://CHANGE-results/xrt", f"{RESULTS} {HERE} {CLOUD}")
     text = text.replace("count=8,cpus=8,gpus=1,gpu_gib=22", "count=2,cpus=1,gpus=1")
     for placeholder, made in filled.items():
         text = text.replace(placeholder, made)
