@@ -22,19 +22,45 @@ TIMED = 3  # steps, after one to warm up
 
 @dataclass(frozen=True)
 class Plan:
-    """Costs are in plain steps; `seconds_per_step` is measured on this machine with one trial's threads."""
+    """Costs are in plain steps; `seconds_per_step` is measured on this machine with one trial's threads.
+
+    A range is from a search that tries all methods equally often to one that has gone over to the costliest, as a
+    search does that finds it best.
+    """
 
     steps: int  # of one plain trial
     cost_by_method: Mapping[str, float]  # mean cost of a whole trial
-    exhaustive: float  # of all trials without pruning
-    search: float  # expected with pruning
-    confirmation: float
+    trials: int
+    kept: float  # the share of their training that pruning leaves
+    confirmed: int  # trials of the confirmation
     seconds_per_step: float
 
     @property
-    def hours(self) -> float:
+    def exhaustive(self) -> float:
+        """Of all trials without pruning, all methods equally often."""
+        return self.trials * mean(self.cost_by_method.values())
+
+    @property
+    def costliest(self) -> str:
+        return max(self.cost_by_method, key=lambda name: self.cost_by_method[name])
+
+    @property
+    def search(self) -> tuple[float, float]:
+        return self._range(self.trials * self.kept)
+
+    @property
+    def confirmation(self) -> tuple[float, float]:
+        return self._range(self.confirmed)
+
+    @property
+    def seconds(self) -> tuple[float, float]:
         """Of one slot that runs trial after trial; divide by the trials that run at once."""
-        return (self.search + self.confirmation) * self.seconds_per_step / 3600
+        low, high = (sum(both) for both in zip(self.search, self.confirmation, strict=True))
+        return low * self.seconds_per_step, high * self.seconds_per_step
+
+    def _range(self, trials: float) -> tuple[float, float]:
+        costs = self.cost_by_method.values()
+        return trials * mean(costs), trials * max(costs)
 
 
 def make_plan(spec: StudySpec) -> Plan:
@@ -51,17 +77,9 @@ def make_plan(spec: StudySpec) -> Plan:
     steps = round(first.epochs * stream.steps_per_epoch)
     costs = {m: [_cost(t, encoder.layers, steps) for t in trials if t.method == m] for m in spec.space.method}
     by_method = {m: mean(c) for m, c in costs.items() if c}
-    usual = mean(by_method.values())
-    exhaustive = spec.search.trials * usual
     confirmed = 0 if spec.confirm is None else (spec.confirm.top + 1) * spec.confirm.seeds
-    return Plan(
-        steps,
-        by_method,
-        exhaustive,
-        exhaustive * kept_share(spec),
-        confirmed * usual,
-        _timed(first, encoder, stream),
-    )
+    timed = _timed(first, encoder, stream)
+    return Plan(steps, by_method, spec.search.trials, kept_share(spec), confirmed, timed)
 
 
 def kept_share(spec: StudySpec) -> float:

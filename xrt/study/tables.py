@@ -136,26 +136,31 @@ def plan_table(spec: StudySpec, plan: "Plan") -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     pruning = spec.pruning
     shares = ", ".join(f"{share:.0%}" for share in spec.rungs)
+    why = [f"1 in {pruning.reduction} passes a rung"] if pruning else []
+    if len(set(plan.search)) > 1:
+        why.append(f"the more, the more trials are {plan.costliest}")
+    ends = dict.fromkeys(clock(seconds) for seconds in plan.seconds)
     rows = [
         ("task", f"{spec.task.name}: {len(spec.task.languages)} languages, {len(spec.task.pairs())} pairs"),
         ("varied", ", ".join(spec.space.varying())),
         ("trials", f"{spec.search.trials}, evaluated at {shares} of {plan.steps} steps"),
         *((f"  {name}", f"{cost:,.0f} plain steps a trial") for name, cost in plan.cost_by_method.items()),
         ("exhaustive", f"{plan.exhaustive:,.0f} plain steps"),
-        (
-            "search",
-            f"about {plan.search:,.0f}" + (f" (1 in {pruning.reduction} passes a rung)" if pruning else ""),
-        ),
-        ("confirmation", f"about {plan.confirmation:,.0f}" if spec.confirm else "none"),
+        ("search", f"about {_span(plan.search)}" + (f" ({'; '.join(why)})" if why else "")),
+        ("confirmation", f"about {_span(plan.confirmation)}" if spec.confirm else "none"),
         ("a plain step", f"{plan.seconds_per_step * 1000:,.0f} ms here, with {spec.resources.cpu} CPU"),
         (
             "training time",
-            f"about {clock(plan.hours * 3600)} for one slot; divide by the trials that run at once",
+            f"about {' to '.join(ends)} for one slot; divide by the trials that run at once",
         ),
     ]
     for name, told in rows:
         table.add_row(name, told)
     return table
+
+
+def _span(ends: tuple[float, float]) -> str:
+    return " to ".join(dict.fromkeys(f"{end:,.0f}" for end in ends))
 
 
 def holder_line(run: Run) -> str:
