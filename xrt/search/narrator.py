@@ -82,7 +82,7 @@ class Narrator(tune.Callback):
         )
         self._save(record)
         given = {
-            "trial": record.config,
+            "trial": config.to_dict(),
             "known": len(record.reports),
             "home": home_of(self.run, config),
             "seconds": self.spec.checkpoints.seconds,
