@@ -21,6 +21,8 @@ from mlflow import MlflowClient
 from tests.faults import inject
 from tests.faults.small import (
     OVER,
+    ROOT,
+    SMALL,
     Study,
     compare,
     descendants,
@@ -57,6 +59,36 @@ def strike(study: Study, process, pids, how: int = signal.SIGKILL) -> None:
     time.sleep(0.7)
     for pid in pids()[:1]:
         os.kill(pid, how)
+
+
+# The moment when ASHA has decided and the record has it, but Tune has not acted on it: then Tune forgets it.
+STRUCK = """
+import os, signal
+from tests.faults.small import descendants, named
+from xrt.study.__main__ import app
+from xrt.study.console import Screen
+told = Screen.trial_reported
+def struck(self, trial):
+    told(self, trial)
+    for pid in named(descendants(os.getpid()), "ray::ImplicitFunc"):
+        os.kill(pid, signal.SIGKILL)
+        print(f"struck {trial.id}", flush=True)
+Screen.trial_reported = struck
+app()
+"""
+
+
+def test_a_trial_whose_process_dies_when_it_has_just_reported_goes_on_only_if_asha_lets_it(
+    undisturbed, tmp_path
+):
+    study = Study(tmp_path / "results")
+    words = [sys.executable, "-c", STRUCK, "run", str(SMALL), "--results", str(study.results)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pruned = {id for id, row in undisturbed.items() if row[1] == "pruned"}
+    assert pruned and all(f"struck {id}" in done.stdout for id in pruned)
+    found = compare("struck", 1, undisturbed, study)
+    assert found.whole, found
 
 
 def test_killed_trials_driver_and_ray_and_an_mlflow_that_was_away_leave_the_same_table(undisturbed, tmp_path):

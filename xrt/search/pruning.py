@@ -21,6 +21,7 @@ class Asha(AsyncHyperBandScheduler):
     def __init__(self, spec: StudySpec) -> None:
         assert spec.pruning is not None
         self.first = spec.rungs[0]
+        self.stopped: set[str] = set()  # before their end
         super().__init__(
             metric=spec.search.metric,
             mode="max",
@@ -54,7 +55,11 @@ class Asha(AsyncHyperBandScheduler):
         super().on_trial_add(tune_controller, _known(trial.config["id"]))
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        return super().on_trial_result(tune_controller, _known(trial.config["id"]), result)
+        id = str(trial.config["id"])
+        decision = super().on_trial_result(tune_controller, _known(id), result)
+        if decision == TrialScheduler.STOP and result["budget"] < self.budget(1.0):
+            self.stopped.add(id)
+        return decision
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
         super().on_trial_complete(tune_controller, _known(trial.config["id"]), result)
@@ -63,8 +68,15 @@ class Asha(AsyncHyperBandScheduler):
         super().on_trial_remove(tune_controller, _known(trial.config["id"]))
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The first that waits, among those that are not over: Ray would look through all, several times a report."""
+        """The first that waits, among those that are not over: Ray would look through all, several times a report.
+
+        One whose process died before Tune had stopped it waits too, for Tune forgets the decision: it is stopped now.
+        """
         waiting = [trial for trial in tune_controller.get_live_trials() if trial.status == Trial.PENDING]
+        for trial in waiting:
+            if trial.config["id"] in self.stopped:
+                tune_controller.stop_trial(trial)
+        waiting = [trial for trial in waiting if trial.status == Trial.PENDING]
         return min(waiting, key=lambda trial: str(trial.config["id"]), default=None)
 
 
