@@ -38,24 +38,20 @@ class Asha(AsyncHyperBandScheduler):
     def replay(self, trials: Sequence[TrialRecord]) -> set[str]:
         """Hear the reports of a search again; returns the ids of the trials that ASHA did not let go on."""
         said: list[tuple[Report, str]] = [(r, t.id) for t in trials if t.phase == "search" for r in t.reports]
-        stopped: set[str] = set()
         nobody: Any = None
         for id in {id for _, id in said}:
             super().on_trial_add(nobody, _known(id))
         for report, id in sorted(said, key=lambda entry: (entry[0].time, entry[1])):
-            result = {"budget": self.budget(report.share), **report.metrics}
-            if (
-                super().on_trial_result(nobody, _known(id), result) == TrialScheduler.STOP
-                and report.share < 1
-            ):
-                stopped.add(id)
-        return stopped
+            self._decide(nobody, id, {"budget": self.budget(report.share), **report.metrics})
+        return self.stopped
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         super().on_trial_add(tune_controller, _known(trial.config["id"]))
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        id = str(trial.config["id"])
+        return self._decide(tune_controller, str(trial.config["id"]), result)
+
+    def _decide(self, tune_controller: Any, id: str, result: dict[str, Any]) -> str:
         decision = super().on_trial_result(tune_controller, _known(id), result)
         if decision == TrialScheduler.STOP and result["budget"] < self.budget(1.0):
             self.stopped.add(id)
