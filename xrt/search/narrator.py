@@ -44,7 +44,8 @@ class Narrator(tune.Callback):
         self.experiment = f"{phase}-{int(time.time())}"
         self.trials = {trial.id: trial for trial in run.trials()}
         self._steps: dict[str, int] = {}
-        self._heavy = [trial for trial in self.trials.values() if trial.state == "finished"]  # have weights
+        kept = checkpoints.weights_kept(spec, list(self.trials.values()))
+        self._heavy = [trial for id, trial in self.trials.items() if id in kept]
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune saves its callbacks, but what this one knows is in the record."""
