@@ -45,41 +45,42 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[dict]:
 
 @pytest.fixture
 def provider(account):
-    """What Ray makes of it, by the way that it takes itself."""
+    """The one that Ray makes of it, by the way that it takes itself."""
     validate_config(account)
-    provider = _get_node_provider(account["provider"], account["cluster_name"], use_cache=False)
-    account |= provider.bootstrap_config(account)
-    return provider
+    return _get_node_provider(account["provider"], account["cluster_name"], use_cache=False)
 
 
-def launch(account: dict, provider, kind: str, count: int = 1) -> list[dict]:
+@pytest.fixture
+def cluster(account, provider) -> dict:
+    """What Ray makes of the rest."""
+    return provider.bootstrap_config(copy.deepcopy(account))
+
+
+def launch(cluster: dict, provider, kind: str, count: int = 1) -> list[dict]:
     """EC2's word on the machines that the provider made."""
     role = tags.NODE_KIND_HEAD if kind == "head" else tags.NODE_KIND_WORKER
     marks = {tags.TAG_RAY_NODE_KIND: role, tags.TAG_RAY_USER_NODE_TYPE: kind}
-    node = copy.deepcopy(account["available_node_types"][kind]["node_config"])
+    node = copy.deepcopy(cluster["available_node_types"][kind]["node_config"])
     made = list(provider.create_node(node, marks, count))
     assert set(made) <= set(provider.non_terminated_nodes(marks))
     found = boto3.client("ec2", region_name=REGION).describe_instances(InstanceIds=made)["Reservations"]
     return [instance for reservation in found for instance in reservation["Instances"]]
 
 
-def test_ray_finds_everything_that_the_file_names_and_makes_nothing_of_its_own(account, provider):
-    file = yaml.safe_load((ROOT / "cluster.yaml").read_text())
-    assert account["available_node_types"].keys() == file["available_node_types"].keys()
-    for name, node in account["available_node_types"].items():
-        given = file["available_node_types"][name]["node_config"]
+def test_ray_finds_everything_that_the_file_names_and_makes_nothing_of_its_own(account, cluster):
+    assert cluster["available_node_types"].keys() == account["available_node_types"].keys() == {"head", "gpu"}
+    for name, node in cluster["available_node_types"].items():
+        given = account["available_node_types"][name]["node_config"]
         made = node["node_config"]
-        assert made["KeyName"] == given["KeyName"]
-        assert made["IamInstanceProfile"] == given["IamInstanceProfile"]
-        for field in ("SubnetIds", "SecurityGroupIds"):
-            assert len(made[field]) == 1
+        for field in ("SubnetIds", "SecurityGroupIds", "KeyName", "IamInstanceProfile", "ImageId"):
+            assert made[field] == given[field]
     assert not boto3.client("iam", region_name=REGION).list_roles()["Roles"], "no role with full access"
 
 
 @pytest.mark.parametrize(("kind", "market"), [("head", None), ("gpu", "spot")])
-def test_each_kind_of_machine_is_launched_as_the_file_says(account, provider, kind, market):
+def test_each_kind_of_machine_is_launched_as_the_file_says(account, cluster, provider, kind, market):
     expected = copy.deepcopy(account["available_node_types"][kind]["node_config"])
-    [instance] = launch(account, provider, kind)
+    [instance] = launch(cluster, provider, kind)
     assert instance["InstanceType"] == expected["InstanceType"]
     assert instance.get("InstanceLifecycle") == market
     assert instance["IamInstanceProfile"]["Arn"].endswith(expected["IamInstanceProfile"]["Name"])
@@ -108,16 +109,16 @@ def refusing(monkeypatch: pytest.MonkeyPatch, code: str, market: str | None) -> 
     monkeypatch.setattr(InstanceResponse, "run_instances", refuse)
 
 
-def test_where_there_is_none_on_spot_a_few_machines_are_on_demand(account, provider, monkeypatch):
-    on_spot = launch(account, provider, "gpu")
+def test_where_there_is_none_on_spot_a_few_machines_are_on_demand(cluster, provider, monkeypatch):
+    on_spot = launch(cluster, provider, "gpu")
     refusing(monkeypatch, "InsufficientInstanceCapacity", "spot")
-    instead = launch(account, provider, "gpu", 5)
+    instead = launch(cluster, provider, "gpu", 5)
     assert [i.get("InstanceLifecycle") for i in on_spot + instead] == ["spot", None, None]
     assert instead[0]["InstanceType"] == on_spot[0]["InstanceType"]
     with pytest.raises(NodeLaunchException, match="InsufficientInstanceCapacity"):
-        launch(account, provider, "gpu")
+        launch(cluster, provider, "gpu")
     provider.terminate_node(instead[0]["InstanceId"])
-    assert len(launch(account, provider, "gpu", 5)) == 1, "there is room for one again"
+    assert len(launch(cluster, provider, "gpu", 5)) == 1, "there is room for one again"
 
 
 @pytest.mark.parametrize(
@@ -129,11 +130,11 @@ def test_where_there_is_none_on_spot_a_few_machines_are_on_demand(account, provi
     ],
     ids=["not allowed", "none on demand either", "spot alone"],
 )
-def test_a_refusal_for_another_reason_stays_one(account, provider, monkeypatch, code, market, on_demand):
+def test_a_refusal_for_another_reason_stays_one(cluster, provider, monkeypatch, code, market, on_demand):
     provider.provider_config["on_demand"] = on_demand
     refusing(monkeypatch, code, market)
     if market is None:
         refusing(monkeypatch, code, "spot")
     with pytest.raises(NodeLaunchException, match=code):
-        launch(account, provider, "gpu")
+        launch(cluster, provider, "gpu")
     assert provider.non_terminated_nodes({}) == []

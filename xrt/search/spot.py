@@ -33,9 +33,8 @@ class SpotFirst(AWSNodeProvider):
             if "InstanceMarketOptions" not in node_config or error.category not in SCARCE:
                 raise
             with self._one_at_a_time:
-                room = int(self.provider_config.get("on_demand", 0)) - len(
-                    self.non_terminated_nodes(ON_DEMAND)
-                )
+                there = len(self.non_terminated_nodes(ON_DEMAND))
+                room = int(self.provider_config.get("on_demand", 0)) - there
                 if room < 1:
                     raise
                 on_demand = {k: v for k, v in node_config.items() if k != "InstanceMarketOptions"}
