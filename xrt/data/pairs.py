@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from xrt.data.groups import groups_of
 from xrt.data.reading import Sentences, Source, Split, languages_of, read
 from xrt.data.sampling import Cell, Ints, spread, stratified
 from xrt.data.sentences import shortened
@@ -100,6 +101,17 @@ class Aligned:
         content = [(c.language, c.ids, c.first, c.second, c.labels) for c in self.columns]
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
+    @cached_property
+    def groups(self) -> Ints:
+        """(n,) the group of each example: examples that share a source sentence, directly or through others.
+
+        Rows that share a sentence are not independent draws: XNLI asks three hypotheses of each premise, and PAWS
+        builds several rows from one sentence (1,249 of its 2,000 dev rows share one). Uncertainty over examples is
+        therefore over groups. An example that the source lacks counts by the first language that has it.
+        """
+        first, second = zip(*map(self._told_by, range(len(self))), strict=True) if len(self) else ((), ())
+        return groups_of(first, second)
+
     def sample(self, count: int, seed: int) -> "Aligned":
         """`count` examples, the same for the same seed, keeping the shares of the source language's labels.
 
@@ -139,6 +151,12 @@ class Aligned:
         sides = ([c.first for c in self.columns], [c.second for c in self.columns])
         first, second = (np.array([[s != "" for s in column] for column in side], bool).T for side in sides)
         return first, second
+
+    def _told_by(self, row: int) -> tuple[str, str]:
+        """Both sentences of an example in the source, else in the first language that has any of them."""
+        columns = sorted(self.columns, key=lambda column: column.language != self.task.source)
+        found = ((column.first[row], column.second[row]) for column in columns)
+        return next((texts for texts in found if any(texts)), ("", ""))
 
     def _complete(self, i: int, j: int) -> Bools:
         first, second = self._present
