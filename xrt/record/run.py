@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from xrt.errors import RecordError
+from xrt.errors import RecordError, XrtError
 from xrt.record import environment
 from xrt.record.files import (
     is_locked,
@@ -34,6 +35,8 @@ from xrt.record.files import (
 from xrt.record.paths import Results, RunPaths
 from xrt.record.remote import is_record, records
 from xrt.record.values import FORMAT, Data, Meta, Report, TrialRecord, decode
+from xrt.spec.document import read_document
+from xrt.spec.study import StudySpec
 
 __all__ = ["Data", "Listener", "Meta", "Report", "Run", "TrialRecord"]
 
@@ -65,30 +68,29 @@ class Run:
     def create(
         cls,
         results: Results,
-        study: str,
-        spec_yaml: str,
-        *,
-        metric: str,
-        task: str | None = None,
-        languages: Sequence[str] = (),
+        spec: StudySpec,
         data: Sequence[Data] = (),
-        extra: dict[str, Any] | None = None,
+        notes: Mapping[str, Any] | None = None,
     ) -> "Run":
         """Makes the folder of a new run; nothing of it stays when that fails.
+
+        Args:
+            notes: more fields of `Meta`: tracking, repeats, dropped, warnings.
 
         Raises:
             RecordError: the study's name or the results folder cannot be used.
         """
         now = time.time()
-        paths = results.create(study, datetime.fromtimestamp(now, UTC))
+        paths = results.create(spec.study, datetime.fromtimestamp(now, UTC))
         meta = Meta(
             uid=uuid.uuid4().hex[:16],
             name=paths.name,
-            study=study,
-            metric=metric,
+            study=spec.study,
+            metric=spec.search.metric,
             started=now,
-            task=task,
-            languages=tuple(languages),
+            task=spec.task.name,
+            languages=spec.task.languages,
+            source=spec.task.source,
             command=environment.command(),
             versions=environment.versions(),
             git=environment.git(),
@@ -96,11 +98,11 @@ class Run:
             user=environment.user(),
             hardware=dict(environment.machine()),
             data=tuple(data),
-            extra=environment.redacted(extra or {}),
+            **environment.redacted(notes or {}),
         )
         try:
             paths.trials.mkdir()
-            write_text(paths.spec, spec_yaml)
+            write_text(paths.spec, spec.to_yaml())
             write_json(paths.meta, meta)  # last: a run exists when this file does
             for folder in (paths.root.parent, results.root):
                 sync_folder(folder)
@@ -138,16 +140,27 @@ class Run:
         except (OSError, ValueError) as error:
             raise RecordError(f"{self.paths.spec}: cannot be read ({error}).") from error
 
+    @cached_property
+    def spec(self) -> StudySpec:
+        """The study as it was resolved at the start.
+
+        Raises:
+            RecordError: the file is damaged.
+        """
+        try:
+            return StudySpec.model_validate(read_document(self.paths.spec))
+        except (XrtError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise RecordError(f"{self.paths.spec}: is not a study of this version of xrt ({first}).") from error
+
     @property
     def meta(self) -> Meta:
         """What run.json says now; another process may have changed it."""
         return self._read(self.paths.meta, self._decode_meta)
 
     def update_meta(self, **changes: Any) -> Meta:
-        """Writes changed fields; `extra` is merged with what is there. Only for the one who holds the run."""
-        meta = self.meta
-        changes["extra"] = {**meta.extra, **environment.redacted(changes.get("extra", {}))}
-        write_json(self.paths.meta, replace(meta, **changes), patience=math.inf)
+        """Writes changed fields. Only for the process that holds the run."""
+        write_json(self.paths.meta, replace(self.meta, **environment.redacted(changes)), patience=math.inf)
         self._publish(self.paths.meta)
         return self.meta
 
@@ -161,8 +174,7 @@ class Run:
         path = self.paths.trial(trial.id)
         write_json(path, trial, patience=math.inf)
         self._seen[path] = (_stamp(path), trial)  # or a tracker would read it again, and keep it twice
-        # Optuna's memory first: a trial that it does not know would be proposed again under the same id
-        self._publish(self.paths.optuna, path)
+        self._publish(path)
 
     def trial(self, id: str) -> TrialRecord:
         """One trial.
@@ -287,8 +299,9 @@ class Run:
     def _decode_meta(self, path: Path) -> Meta:
         value = read_json(path)
         written = value.get("format")
-        if isinstance(written, int) and written > FORMAT:
-            raise RecordError(f"{path}: format {written} is of a newer xrt; this one reads up to {FORMAT}.")
+        if written != FORMAT:
+            reader = "0.1" if written == 1 else "the version that wrote it"
+            raise RecordError(f"{path}: record format {written}; this xrt reads {FORMAT}. Open it with xrt {reader}.")
         meta = decode(Meta, value, path)
         if (meta.study, meta.name) != (self.study, self.name):
             raise RecordError(

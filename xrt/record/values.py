@@ -4,6 +4,7 @@ All are frozen; a trial changes by `begun`, `reported`, `closed`, which return t
 are unix seconds on the driver's clock.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -12,11 +13,10 @@ from typing import Any, Literal, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from xrt.errors import RecordError
-from xrt.record.metrics import Metrics
 
 V = TypeVar("V")
 
-FORMAT = 1  # of run.json; a reader refuses a larger one
+FORMAT = 2  # of run.json and of everything beside it; a reader refuses any other
 Phase = Literal["search", "confirm"]
 State = Literal["pending", "running", "finished", "pruned", "failed", "stopped"]
 Ending = Literal["finished", "pruned", "failed", "stopped"]
@@ -25,7 +25,10 @@ Status = Literal["running", "finished", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class Report:
-    """What a trial said at one rung. `step` counts optimizer steps, `share` is of the full budget."""
+    """What a trial reported at a rung. `step` counts optimizer steps, `share` is of its whole training.
+
+    `dev/...` is of the rung's sample; at the end of the training (share 1) it is of the whole dev split.
+    """
 
     rung: int
     share: float
@@ -33,19 +36,25 @@ class Report:
     time: float
     metrics: Mapping[str, float]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "metrics", Metrics(self.metrics))
-
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial: what was asked (`params` as sampled, `config` resolved) and what became of it."""
+    """One trial: what it trains and what became of it.
+
+    Attributes:
+        params: the values sampled from the space, by flat name.
+        config: everything resolved.
+        configuration: the id of its configuration. Trials of one configuration differ by their seed alone.
+        added: the trial was added after somebody had seen the verdicts of the run.
+    """
 
     id: str
     params: dict[str, Any]
     config: dict[str, Any]
     seed: int
+    configuration: str = ""
     phase: Phase = "search"
+    added: bool = False
     state: State = "pending"
     reason: str | None = None
     started: float | None = None
@@ -65,7 +74,19 @@ class TrialRecord:
 
     @property
     def method(self) -> str:
-        return str(self.config.get("method", self.params.get("method", "plain")))
+        return str(self.params["method"])
+
+    def score(self, metric: str) -> float:
+        """The metric of its last report; NaN where there is none.
+
+        Of a finished trial that is the whole dev split's, of any other the sample's of the last rung it reached.
+        """
+        return self.metrics.get(metric, math.nan)
+
+    @property
+    def seconds(self) -> float | None:
+        """From the first start to the end, pauses included; None while it runs."""
+        return None if self.started is None or self.ended is None else self.ended - self.started
 
     def begun(self, time: float, node: str | None = None) -> "TrialRecord":
         """Running, for the first time or again: the first start stays, an earlier end is forgotten."""
@@ -93,27 +114,40 @@ class TrialRecord:
 
 @dataclass(frozen=True)
 class Data:
-    """Fingerprint of one split of a data set. `context` is its use: training, evaluation or test."""
+    """Fingerprint of one split of a data set. `context` is its use (training, evaluation or test), `origin` the
+    folder or the hub that it was read from.
+    """
 
     name: str
     split: str
     digest: str
     rows: int
     context: str
-    source: str | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True)
 class Meta:
-    """What a run is. `uid` is its own in all the world, for two machines may share one MLflow server."""
+    """What a run is.
+
+    Attributes:
+        uid: its own in all the world, for two machines may share one MLflow server.
+        source: the language trained on.
+        tracking: the MLflow address that the run was started with; None: the store beside the results.
+        repeats: the run that this one repeats.
+        dropped: what the data leave out, one line a split.
+        misalignment: encoder -> site -> {"distance": {language: distance}, "unrelated": distance}.
+        seen: how often its verdicts were shown as final.
+    """
 
     uid: str
     name: str
     study: str
     metric: str
     started: float
-    task: str | None = None
-    languages: tuple[str, ...] = ()
+    task: str
+    languages: tuple[str, ...]
+    source: str
     status: Status = "running"
     ended: float | None = None
     command: str = ""
@@ -123,7 +157,12 @@ class Meta:
     user: str | None = None
     hardware: dict[str, Any] = field(default_factory=dict)
     data: tuple[Data, ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
+    tracking: str | None = None
+    repeats: str | None = None
+    dropped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    misalignment: dict[str, Any] = field(default_factory=dict)
+    seen: int = 0
     format: int = FORMAT
 
 

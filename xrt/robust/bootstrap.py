@@ -1,30 +1,32 @@
-"""The bootstrap of a mean over cells that share their examples: an example is drawn with all its cells.
+"""The bootstrap of a mean over cells that share their examples: an example group is drawn with all its cells.
 
-Letters: N aligned examples, P cells (pairs of languages), D draws.
+Letters: P cells (pairs of languages), G example groups, D draws.
 """
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
 
 
-def bootstrap_means(right: Bools, asked: Bools, rng: np.random.Generator, draws: int = 1000) -> Floats:
-    """Means over cells (D,) when the examples are drawn again, each with all its cells.
+def bootstrap_means(right: Ints, total: Ints, rng: np.random.Generator, draws: int = 1000) -> Floats:
+    """Means over cells (D,) when the groups are drawn again, each with all its examples and cells.
 
     Args:
-        right: (P, N); where not asked it does not count.
-        asked: (P, N).
+        right: (P, G) correct predictions of each group.
+        total: (P, G) predictions of each group.
     """
-    examples = right.shape[1]
-    right32, asked32 = (right & asked).T.astype(np.float32), asked.T.astype(np.float32)
+    groups = right.shape[1]
+    if not groups:
+        return np.empty(0)
+    right32, total32 = right.T.astype(np.float32), total.T.astype(np.float32)
     means = np.empty(draws)
-    step = max(1, 2**22 // max(1, examples))  # weights of 16 MiB at a time
+    step = max(1, 2**22 // groups)  # weights of 16 MiB at a time
     for start in range(0, draws, step):
         size = min(step, draws - start)
-        weights = rng.multinomial(examples, np.full(examples, 1 / examples), size).astype(np.float32)
-        total = weights @ asked32  # (D, P)
+        weights = rng.multinomial(groups, np.full(groups, 1 / groups), size).astype(np.float32)
         with np.errstate(invalid="ignore"):
-            means[start : start + size] = np.nanmean((weights @ right32) / total, axis=1)
+            drawn = (weights @ right32) / (weights @ total32)  # (D, P)
+            means[start : start + size] = np.nanmean(drawn, axis=1)
     return means

@@ -19,8 +19,9 @@ from xrt.data.pairs import Aligned, PairRows
 from xrt.data.synonyms import Neighbours, substitute
 from xrt.data.tokens import tokenize_cached, tokenizer_digest
 from xrt.robust.encoder import Encoder
-from xrt.robust.evaluation import Pair, Predictions, Questions, answers, gathered
+from xrt.robust.evaluation import Inputs, gathered, predict_inputs
 from xrt.robust.perturb import Noise
+from xrt.robust.predictions import Pair, Predictions
 
 NOISE = 1.0
 SEED = 0
@@ -35,24 +36,24 @@ class Proxies:
     max_tokens: int
 
     def predictions(self, encoder: Encoder, aligned: Aligned, rows: PairRows) -> dict[str, Predictions]:
-        """What the encoder answers to `rows` of the source language, by proxy."""
+        """The predictions for `rows` of the source language, by proxy."""
         source = aligned.task.source
-        asked: dict[Pair, PairRows] = {(source, source): rows}
+        wanted: dict[Pair, PairRows] = {(source, source): rows}
         sentences = aligned.sentences(source)
         plain = (sentences.first, sentences.second)
-        found = {"noise": answers(encoder, self._questions(encoder, asked, plain), self._noisily(encoder))}
+        found = {"noise": predict_inputs(encoder, self._inputs(encoder, wanted, plain), self._noisily(encoder))}
         if self.neighbours is not None:
             other = _substituted(plain, self.neighbours)
-            found["synonyms"] = answers(encoder, self._questions(encoder, asked, other))
-        return {name: gathered(aligned, asked, answered) for name, answered in found.items()}
+            found["synonyms"] = predict_inputs(encoder, self._inputs(encoder, wanted, other))
+        return {name: gathered(aligned, wanted, predicted) for name, predicted in found.items()}
 
-    def _questions(
-        self, encoder: Encoder, asked: dict[Pair, PairRows], sides: tuple[tuple[str, ...], tuple[str, ...]]
-    ) -> Questions:
+    def _inputs(
+        self, encoder: Encoder, wanted: dict[Pair, PairRows], sides: tuple[tuple[str, ...], tuple[str, ...]]
+    ) -> Inputs:
         digest = tokenizer_digest(encoder.tokenizer)
-        ((source, _),) = asked
+        ((source, _),) = wanted
         first, second = ({source: tokenize_cached(encoder.tokenizer, digest, side)} for side in sides)
-        return Questions.of(asked, first, second, self.max_tokens)
+        return Inputs.of(wanted, first, second, self.max_tokens)
 
     def _noisily(self, encoder: Encoder) -> "_Noisily":
         return _Noisily(Noise(NOISE * self.word_norm), torch.Generator(encoder.device).manual_seed(SEED))
@@ -60,7 +61,7 @@ class Proxies:
 
 @dataclass(frozen=True)
 class _Noisily:
-    """Asks with noise on the word embeddings, whatever the site of the trial."""
+    """Predicts with noise on the word embeddings, whatever the site of the trial."""
 
     noise: Noise
     generator: torch.Generator

@@ -1,10 +1,10 @@
-"""The scores of a trial: at a rung on a sample of the dev split, at its end on all of it; in a confirmation on test.
+"""The metrics of a trial: at a rung on a sample of the dev split, at its end on all of it; in a confirmation on test.
 
 The sample is the same in all trials of a study, at all rungs and after a resumption: trials are compared over the
 same examples.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from typing import Any, Self
@@ -18,19 +18,21 @@ from xrt.data.synonyms import Neighbours, load_neighbours
 from xrt.data.tasks import Task
 from xrt.mini import neighbours
 from xrt.robust.encoder import Encoder
-from xrt.robust.evaluation import MEANS, Pair, Predictions, predict
+from xrt.robust.evaluation import predict
+from xrt.robust.predictions import Pair, Predictions
 from xrt.robust.proxies import Proxies
-from xrt.robust.rungs import Demand
+from xrt.search.rungs import Sampling
+from xrt.spec.metric import Metric, means_of
 from xrt.spec.trial import TrialConfig
 
 Ids = np.ndarray[Any, Any]
-Watch = Callable[[str, int, int], None]  # told while it scores: which split, how many of how many questions
+Watch = Callable[[str, int, int], None]  # called while it evaluates: which split, how many of how many inputs
 SAMPLE_SEED = 0  # one sample for all trials and studies: their differences are paired
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Metrics by name, and per split what was answered where all of it was asked."""
+    """Metrics by name, and the predictions of each split that was evaluated whole."""
 
     metrics: dict[str, float]
     predictions: dict[str, Predictions]
@@ -61,31 +63,34 @@ class Scoring:
         return cls(config, proxies, norm, len(stream.pairs.labels), watch)
 
     def sampled(self, encoder: Encoder) -> Scores:
-        """`dev/…`: on the sample."""
+        """`dev/...` on the sample."""
         found, proxies = self._predict(encoder, self._dev, self._sample), {}
-        if self._demand.by_proxy:
+        if self._sampling.by_proxy:
             proxies = self.proxies.predictions(encoder, self._dev, self._sample[self._source])
-        return Scores(_metrics("dev", found, proxies), {})
+        return Scores(self._metrics("dev", found, proxies), {})
 
     def whole(self, encoder: Encoder) -> Scores:
-        """`final/…` on the whole dev split, `dev/…` on the sample of it, `test/…` if the trial may."""
+        """`dev/...` on the whole dev split; `test/...` if the trial may."""
         config, pairs = self.config, self.config.task.pairs()
         found = {"dev": self._predict(encoder, self._dev, pairs)}
         proxies = self.proxies.predictions(encoder, self._dev, self._dev.pair(*self._source))
-        sample = {self._source: self._sample[self._source]}
-        sampled = {name: one.only(sample) for name, one in proxies.items() if self._demand.by_proxy}
-        metrics = _metrics("dev", found["dev"].only(self._sample), sampled)
-        metrics |= _metrics("final", found["dev"], proxies)
+        metrics = self._metrics("dev", found["dev"], proxies)
         test = evaluation_data(config.task, config.source, "test", None) if config.test else None
         if test and (labelled := [pair for pair in pairs if not set(pair) & set(test.unlabelled)]):
             found["test"] = self._predict(encoder, test, labelled)
-            metrics |= _of_whole_means("test", found["test"], pairs)
+            metrics |= self._metrics("test", found["test"], {})
         return Scores(metrics, found)
 
+    def _metrics(self, split: str, found: Predictions, proxies: Mapping[str, Predictions]) -> dict[str, float]:
+        metrics = dict(metrics_of_predictions(self.config.task, split, found))
+        return metrics | {
+            str(Metric("proxy", name, split)): one.mean([0]) for name, one in proxies.items()
+        }
+
     def _predict(
-        self, encoder: Encoder, aligned: Aligned, asked: Sequence[Pair] | Mapping[Pair, PairRows]
+        self, encoder: Encoder, aligned: Aligned, wanted: Sequence[Pair] | Mapping[Pair, PairRows]
     ) -> Predictions:
-        return predict(encoder, aligned, asked, self.config.max_tokens, partial(self.watch, aligned.split))
+        return predict(encoder, aligned, wanted, self.config.max_tokens, partial(self.watch, aligned.split))
 
     @property
     def _source(self) -> Pair:
@@ -96,40 +101,37 @@ class Scoring:
         return evaluation_data(self.config.task, self.config.source, "dev", self.config.dev_rows)
 
     @property
-    def _demand(self) -> Demand:
+    def _sampling(self) -> Sampling:
         task = self.config.task
-        return Demand(task.languages, task.source, self.config.metric)
+        return Sampling(task.languages, task.source, Metric.parse(self.config.metric))
 
     @cached_property
     def _sample(self) -> dict[Pair, PairRows]:
         config = self.config
-        rows = config.rung_rows or self._demand.rows(
+        rows = config.rung_rows or self._sampling.rows(
             rungs=len(config.rungs),
             epochs=config.epochs,
             training_rows=self.training_rows,
             available=len(self._dev),
         )
-        return self._dev.spread(self._demand.counts(rows), SAMPLE_SEED)
+        return self._dev.spread(self._sampling.counts(rows), SAMPLE_SEED)
 
 
-def _metrics(prefix: str, found: Predictions, proxies: dict[str, Predictions]) -> dict[str, float]:
-    source = found.source
-    metrics = found.matrix.metrics(prefix) | found.errors(prefix)
-    return metrics | {
-        f"{prefix}/{source}_{name}": one.matrix.accuracy((source, source)) for name, one in proxies.items()
-    }
+def metrics_of_predictions(task: Task, split: str, found: Predictions) -> Iterator[tuple[str, float]]:
+    """Accuracy of every cell, every mean with its standard error, and the shares of the commonest label and prediction.
 
-
-def _of_whole_means(prefix: str, found: Predictions, pairs: Sequence[Pair]) -> dict[str, float]:
-    """Without the means over pairs that were not all asked: some languages of a test split may lack labels."""
-    asked = set(found.pairs)
-    missing = [
-        which
-        for which, belongs in MEANS.items()
-        if not all(pair in asked for pair in pairs if belongs(pair, found.source))
-    ]
-    refused = {f"{prefix}/{kind}/{which}" for kind in ("mean", "se") for which in missing}
-    return {name: value for name, value in _metrics(prefix, found, {}).items() if name not in refused}
+    A mean of which a cell is missing is left out: some languages of a test split may have no labels.
+    """
+    for pair, accuracy in zip(found.pairs, found.accuracies.tolist(), strict=True):
+        yield str(Metric.of(pair, split)), accuracy
+    for mean in means_of(task):
+        cells = mean.cells(found.pairs, task.source)
+        if len(cells) == len(mean.cells(task.pairs(), task.source)):
+            yield str(mean.on(split)), found.mean(cells)
+            yield str(Metric("se", mean.name, split)), found.error(cells)
+    label, prediction = found.commonest()
+    yield str(Metric("commonest", "label", split)), label
+    yield str(Metric("commonest", "prediction", split)), prediction
 
 
 def neighbours_at_hand(config: TrialConfig) -> Neighbours | None:

@@ -6,16 +6,19 @@
 Knows nothing of how trials are run, and loads neither torch, Ray, Optuna nor MLflow.
 """
 
+from xrt.spec.arms import Arm
 from xrt.spec.loading import find_study, known_studies, load_study
+from xrt.spec.metric import Metric, metrics_of
 from xrt.spec.overrides import known_fields
 from xrt.spec.space import Space, Suggest
 from xrt.spec.study import StudySpec
-from xrt.spec.tasks import metric_names
 from xrt.spec.trial import TrialConfig, build
 from xrt.spec.values import Choice, Range, Scalar, Value
 
 __all__ = [
+    "Arm",
     "Choice",
+    "Metric",
     "Range",
     "Scalar",
     "Space",
@@ -28,5 +31,5 @@ __all__ = [
     "known_fields",
     "known_studies",
     "load_study",
-    "metric_names",
+    "metrics_of",
 ]

@@ -5,7 +5,7 @@ file are reported at once. Types are strict, hence a value that pydantic did not
 checks read the file's mapping as well as the finished model.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -14,7 +14,9 @@ from pydantic import BaseModel
 from xrt.data import Task
 from xrt.errors import closest
 from xrt.spec.problems import Field, Problem, Refused, section, show
-from xrt.spec.tasks import metric_names, read_task
+from xrt.spec.arms import arms_of
+from xrt.spec.metric import Metric, means_of, metrics_of
+from xrt.spec.tasks import read_task
 
 LEAST_SHARE = 1000  # the first rung comes after at least 1/1000 of the training
 Get = Callable[[str], Any]
@@ -82,14 +84,27 @@ def _path(get: Get) -> Iterator[tuple[str, str]]:
 
 def _metric(get: Get) -> Iterator[tuple[str, str]]:
     task, metric = _task(get), get("search.metric")
-    names = metric_names(task, neighbours=get("data.neighbours") is not None)
+    known = list(metrics_of(task, neighbours=get("data.neighbours") is not None))
+    names = [str(one) for one in known]
     if metric in names:
         return
-    kinds = [name for name in names if name.startswith("dev/mean/")] + ["dev/acc/LANGUAGE", "dev/pair/A-B"]
-    kinds += [name for name in names if name.startswith(f"dev/{task.source}_")]
+    kinds = [*map(str, means_of(task)), "dev/acc/LANGUAGE", "dev/pair/A-B"]
+    kinds += [str(one) for one in known if one.kind == "proxy"]
     listed = f"{', '.join(kinds)} (A and B differ) with the languages {', '.join(task.languages)}"
-    same = [f"dev/acc/{a}" for a in task.languages if metric == f"dev/pair/{a}-{a}"]
+    same = [str(Metric.of((a, a))) for a in task.languages if metric == f"dev/pair/{a}-{a}"]
     yield "search.metric", f"{show(metric)} is never reported; {listed}.{closest(metric, same or names)}"
+
+
+def _trials(get: Get) -> Iterator[tuple[str, str]]:
+    trials, methods, compared = get("search.trials"), get("space.method"), get("compare")
+    encoder = get("space.encoder")
+    encoders = encoder if isinstance(encoder, list) else getattr(encoder, "options", (encoder,))
+    if not isinstance(methods, Mapping):
+        return
+    arms = arms_of(tuple(compared), tuple(methods), tuple(map(str, encoders)))
+    if trials < len(arms):
+        names = "; ".join(arm.name for arm in arms)
+        yield "search.trials", f"{trials} is not allowed; at least {len(arms)}, one for each arm ({names})."
 
 
 def _micro_batch(get: Get) -> Iterator[tuple[str, str]]:
@@ -120,4 +135,4 @@ def _gpu(get: Get) -> Iterator[tuple[str, str]]:
         yield "resources.gpu", f"{gpu} is not allowed; auto, a share of at most 1, or a whole number."
 
 
-CHECKS = (_source, _path, _micro_batch, _metric, _first_rung, _gpu)
+CHECKS = (_source, _path, _micro_batch, _metric, _trials, _first_rung, _gpu)

@@ -4,12 +4,12 @@ Types are strict ("3" is not 3, true is not 1) and unknown fields are refused. W
 together stands in `checks`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from xrt.data import Source
-from xrt.spec.problems import LARGEST_WHOLE
+from xrt.spec.problems import LARGEST_WHOLE, Problem, Refused, refuse
 
 Count = Annotated[int, Field(ge=1, le=LARGEST_WHOLE)]
 Text = Annotated[str, Field(min_length=1)]
@@ -77,21 +77,44 @@ class Search(Section):
 
 
 class Pruning(Section):
-    """ASHA: trials are evaluated at rungs, and the better share of each goes on."""
+    """ASHA: trials of an arm are evaluated at rungs, and only the better share of them continues past a rung."""
 
-    reduction: int = Field(default=3, ge=2, le=100, description="One of so many trials passes a rung.")
-    rungs: int = Field(default=3, ge=1, le=10, description="Rungs of a trial, the end of training included.")
+    reduction: int = Field(default=3, ge=2, le=100, description="One of so many trials of an arm passes a rung.")
+    rungs: int = Field(
+        default=3, ge=1, le=10, description="Rungs of the shortest training of an arm, its end included."
+    )
     rung_rows: Count | None = Field(
         default=None,
-        description="Examples that a rung asks of each pair of languages; null: a tenth of the training's cost.",
+        description="Examples of each language pair at a rung; null: a tenth of the cost of plain training.",
     )
 
 
-class Confirm(Section):
-    """Training the best again, with the plain baseline, and evaluating on the test split."""
+MOST_SEEDS = 100
 
-    top: Count = Field(default=3, description="Configurations to confirm.")
-    seeds: Count = Field(default=5, description="Trainings of each.")
+
+class _Seeds:
+    """Reads `5`, or `[3, 10]`."""
+
+    allowed = f"a whole number from 2 to {MOST_SEEDS}, or [fewest, most] of such"
+
+    def __call__(self, given: Any) -> tuple[int, int]:
+        ends = list(given) if isinstance(given, list | tuple) else [given, given]
+        whole = all(isinstance(n, int) and not isinstance(n, bool) and 2 <= n <= MOST_SEEDS for n in ends)
+        if len(ends) != 2 or not whole or ends[0] > ends[1]:
+            raise Refused([Problem((), refuse(given, self.allowed))]).for_pydantic()
+        return ends[0], ends[1]
+
+
+_read_seeds = _Seeds()
+Seeds = Annotated[tuple[int, int], PlainValidator(_read_seeds), PlainSerializer(list, list[int]), _read_seeds]
+
+
+class Confirm(Section):
+    """Training the best of every arm again with new seeds, and evaluating it on the test split."""
+
+    seeds: Seeds = Field(
+        default=(3, 10), description="Trainings of each: [fewest, most], as many as the verdict takes."
+    )
 
 
 class Resources(Section):

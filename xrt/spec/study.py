@@ -5,13 +5,16 @@ which words every problem.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
+from xrt.spec.arms import Arm, arms_of
 from xrt.spec.checks import together
 from xrt.spec.document import dump
+from xrt.spec.metric import Metric
 from xrt.spec.problems import Problem, Refused, refuse
 from xrt.spec.sections import Checkpoints, Confirm, Data, Pruning, Resources, Search, Section, Training
 from xrt.spec.space import Space
@@ -36,6 +39,24 @@ def _refused(*problems: Problem) -> PydanticCustomError:
     return Refused(problems).for_pydantic()
 
 
+class _Compared:
+    """Reads what a study compares; the method always, for its arms are compared with plain fine-tuning."""
+
+    allowed = "[method] or [encoder, method]"
+
+    def __call__(self, given: Any) -> tuple[str, ...]:
+        names = sorted(given) if isinstance(given, list | tuple) and all(isinstance(n, str) for n in given) else ()
+        if tuple(names) not in (("method",), ("encoder", "method")):
+            raise _refused(Problem((), refuse(given, self.allowed)))
+        return tuple(names)
+
+
+_read_compared = _Compared()
+Compared = Annotated[
+    tuple[str, ...], PlainValidator(_read_compared), PlainSerializer(list, list[str]), _read_compared
+]
+
+
 class StudySpec(Section):
     """A study file. `null` for pruning or confirm skips it."""
 
@@ -44,6 +65,10 @@ class StudySpec(Section):
     )
     task: TaskField = Field(description="pawsx, xnli, mini, or your own: {name, languages, labels, source}.")
     data: Data = Field(default_factory=Data, description=Data.__doc__)
+    compare: Compared = Field(
+        default=("method",),
+        description="What the study compares; each value is an arm, tuned with the same number of trials.",
+    )
     space: Space = Field(description=Space.__doc__)
     training: Training = Field(default_factory=Training, description=Training.__doc__)
     search: Search = Field(default_factory=Search, description=Search.__doc__)
@@ -60,8 +85,25 @@ class StudySpec(Section):
         return self
 
     @property
+    def arms(self) -> tuple[Arm, ...]:
+        """What is compared, plain arms first."""
+        return arms_of(self.compare, tuple(self.space.method), self.space.encoders)
+
+    def arm_of(self, params: Mapping[str, Any]) -> Arm:
+        """The arm that a trial with these parameters belongs to."""
+        encoder = str(params["encoder"]) if "encoder" in self.compare else None
+        return Arm(str(params["method"]), encoder)
+
+    @property
+    def metric(self) -> Metric:
+        """What is maximised."""
+        return Metric.parse(self.search.metric)
+
+    @property
     def rungs(self) -> tuple[float, ...]:
-        """The shares of training at which a trial is evaluated: (1/9, 1/3, 1) for 3 rungs of reduction 3."""
+        """The shares of an arm's shortest training at which its trials are evaluated: (1/9, 1/3, 1) for 3 rungs of
+        reduction 3. In optimizer steps they are the same for all trials of an arm.
+        """
         if self.pruning is None:
             return (1.0,)
         return tuple(1 / self.pruning.reduction**k for k in reversed(range(self.pruning.rungs)))

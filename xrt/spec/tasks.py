@@ -96,27 +96,3 @@ class _Reader:
 _read = _Reader()
 TaskField = Annotated[Task, PlainValidator(_read), PlainSerializer(plain_task), _read]
 
-
-def metric_names(task: Task, neighbours: bool = False) -> tuple[str, ...]:
-    """What a study may select by, means first, proxies last; a trial reports it of the dev split at a rung.
-
-    Args:
-        neighbours: whether the study names a table of synonyms; `mini` has its own.
-    """
-    means = ["languages", "all"]
-    if task.targets:
-        means[1:1] = ["targets", "mixed"]
-    diagonal = [f"dev/acc/{language}" for language in task.languages]
-    mixed = [f"dev/pair/{a}-{b}" for a, b in task.pairs() if a != b]
-    proxies = ["noise"] + ["synonyms"] * (neighbours or task.embedded)
-    return (
-        *(f"dev/mean/{mean}" for mean in means),
-        *diagonal,
-        *mixed,
-        *(f"dev/{task.source}_{proxy}" for proxy in proxies),
-    )
-
-
-def whole_dev(metric: str) -> str:
-    """The name of a rung's metric on the whole dev split, which finished trials are compared by."""
-    return metric.replace("dev/", "final/", 1)

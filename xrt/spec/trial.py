@@ -20,7 +20,7 @@ from xrt.spec.problems import show
 from xrt.spec.space import default_of, parameters_of
 from xrt.spec.study import StudySpec
 from xrt.spec.tasks import TaskField
-from xrt.spec.values import Scalar
+from xrt.spec.values import Scalar, least
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class TrialConfig:
         params: parameters of the method, without its site.
         site: where δ is added: `word`, or `layer:k`.
         metric: what the study maximises, by which a rung chooses what to ask.
-        rungs: shares of the training at which it is evaluated; the last is 1.
+        rungs: shares of the training at which it is evaluated; the last is 1. Trials of an arm that train for
+            longer have them at the same optimizer steps as the shortest, and a last one more.
         test: whether it is evaluated on the test split at its end, as only a confirmation is.
         rung_rows: examples that a rung asks of each pair of languages; None: by the cost rule.
     """
@@ -130,12 +131,20 @@ def build(spec: StudySpec, sample: Mapping[str, Scalar], seed: int, *, confirm: 
         site=str(site),
         seed=seed,
         metric=spec.search.metric,
-        rungs=(1.0,) if confirm else spec.rungs,
+        rungs=(1.0,) if confirm else _rungs(spec, method, own),
         test=confirm,
         rung_rows=spec.pruning.rung_rows if spec.pruning else None,
         **spec.training.model_dump(),
         **spec.data.model_dump(include={"train_rows", "dev_rows", "neighbours"}),
     )
+
+
+def _rungs(spec: StudySpec, method: str, own: Mapping[str, Scalar]) -> tuple[float, ...]:
+    """The rungs of the arm's shortest training as shares of this one, then its own end."""
+    copies = spec.space.method.get(method, {}).get("copies")
+    longer = float(own.get("copies", 1)) / least(copies) if copies else 1.0
+    shared = tuple(share / longer for share in spec.rungs)
+    return shared if longer == 1 else (*shared, 1.0)
 
 
 def rung_steps(rungs: Sequence[float], steps: float) -> list[int]:

@@ -41,6 +41,11 @@ class Range:
 Value = Choice | Range
 
 
+def least(value: Value) -> float:
+    """The smallest number that a value may take."""
+    return float(value.low if isinstance(value, Range) else min(map(float, value.options)))
+
+
 @dataclass(frozen=True)
 class Kind:
     """What a parameter accepts: an encoder, a site, or a number of at least (`above`: above) `low`."""

@@ -1,0 +1,150 @@
+"""Predictions of an encoder for aligned examples in pairs of languages: counts, means, errors, and their file.
+
+Knows no encoder and no names of metrics: a mean is a list of cells. It loads without torch, so that reports do too.
+
+Letters: P language pairs (cells), N aligned examples, G example groups.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import feather
+
+from xrt.data.pairs import PairRows
+from xrt.robust.bootstrap import bootstrap_means
+
+Pair = tuple[str, str]
+Ints = npt.NDArray[np.int64]
+NOT_EVALUATED = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """One row a pair of languages, one column an aligned example.
+
+    Attributes:
+        source: the language that the encoder was fine-tuned on.
+        groups: (N,) numbers of the example groups: examples that share a sentence are not independent.
+        predicted, labels: (P, N) int16; -1 where the example was not evaluated in that pair.
+    """
+
+    source: str
+    pairs: tuple[Pair, ...]
+    ids: tuple[str, ...]
+    groups: npt.NDArray[Any]
+    predicted: npt.NDArray[np.int16]
+    labels: npt.NDArray[np.int16]
+
+    @cached_property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """(P, N): evaluated, and predicted correctly."""
+        return (self.predicted == self.labels) & self.evaluated
+
+    @property
+    def evaluated(self) -> npt.NDArray[np.bool_]:
+        """(P, N)."""
+        return self.labels != NOT_EVALUATED
+
+    @cached_property
+    def counts(self) -> dict[Pair, tuple[int, int]]:
+        """The accuracy matrix as counts: cell -> (correct, total)."""
+        right, total = self.right.sum(1), self.evaluated.sum(1)
+        return {pair: (int(right[i]), int(total[i])) for i, pair in enumerate(self.pairs)}
+
+    @cached_property
+    def accuracies(self) -> npt.NDArray[np.float64]:
+        """(P,): accuracy of each cell; NaN for a cell without examples."""
+        with np.errstate(invalid="ignore"):
+            return self.right.sum(1) / self.evaluated.sum(1)
+
+    def mean(self, cells: Sequence[int]) -> float:
+        """The unweighted mean of the accuracies of some cells; NaN without cells, or where one has no examples."""
+        return float(self.accuracies[list(cells)].mean()) if cells else float("nan")
+
+    def error(self, cells: Sequence[int], draws: int = 400) -> float:
+        """The standard error of that mean, by a bootstrap over example groups, each drawn with all its cells.
+
+        The cells share their examples: a binomial formula over all predictions would be too sure.
+        """
+        means = bootstrap_means(*self.by_group(cells), np.random.default_rng(0), draws)
+        return float(np.nanstd(means, ddof=1)) if means.size else float("nan")
+
+    def by_group(self, cells: Sequence[int]) -> tuple[Ints, Ints]:
+        """Two (len(cells), G): how many predictions of each group are correct, and how many there are.
+
+        Groups that none of the cells evaluates are left out.
+        """
+        right, evaluated = self.right[list(cells)], self.evaluated[list(cells)]
+        used = evaluated.any(0)
+        numbers = np.unique(self.groups[used], return_inverse=True)[1]
+        size = int(numbers.max()) + 1 if numbers.size else 0
+
+        def summed(values: npt.NDArray[np.bool_]) -> Ints:
+            rows = [np.bincount(numbers, weights=row, minlength=size) for row in values[:, used]]
+            return np.array(rows, np.int64).reshape(len(values), size)
+
+        return summed(right), summed(evaluated)
+
+    def commonest(self) -> tuple[float, float]:
+        """The share of the commonest label, and of the commonest prediction, over all cells.
+
+        A constant predictor reaches the first; where the second is 1, the encoder has learned nothing.
+        """
+        shares = [_commonest(values[self.evaluated]) for values in (self.labels, self.predicted)]
+        return shares[0], shares[1]
+
+    def only(self, kept: Mapping[Pair, PairRows]) -> "Predictions":
+        """As if nothing but these examples had been evaluated."""
+        mask = np.zeros(self.labels.shape, bool)
+        for i, pair in enumerate(self.pairs):
+            mask[i, kept[pair].rows] = True
+        sides = (np.where(mask, side, NOT_EVALUATED) for side in (self.labels, self.predicted))
+        labels, predicted = (side.astype(np.int16) for side in sides)
+        return replace(self, labels=labels, predicted=predicted)
+
+    def comparable(self, other: "Predictions") -> bool:
+        """Whether both are predictions for the same examples, so that they compare example by example."""
+        same = self.ids == other.ids and self.pairs == other.pairs
+        return same and np.array_equal(self.labels, other.labels)
+
+    def save(self, path: Path) -> None:
+        """Write a compressed Arrow file: ids, groups, a column `a-b` of predictions a pair, `label a` a language.
+
+        An example has one label in all pairs with sentence 1 in `a`, for languages that disagree do not make a
+        pair; where it was not evaluated the prediction says so.
+        """
+        columns: dict[str, Any] = {"id": pa.array(self.ids), "group": pa.array(self.groups)}
+        for a in dict.fromkeys(a for a, _ in self.pairs):
+            columns[f"label {a}"] = pa.array(self.labels[[a == first for first, _ in self.pairs]].max(0))
+        for (a, b), predicted in zip(self.pairs, self.predicted, strict=True):
+            columns[f"{a}-{b}"] = pa.array(predicted)
+        # A language may have a "-" in its code, so the pairs are written out.
+        about = {"source": self.source, "pairs": json.dumps(self.pairs)}
+        table = pa.table(columns).replace_schema_metadata(about)
+        feather.write_feather(table, path, compression="zstd")
+
+    @classmethod
+    def open(cls, path: Path) -> "Predictions":
+        """Read what `save` wrote."""
+        table = feather.read_table(path, memory_map=False)
+        about = table.schema.metadata
+        pairs = tuple((a, b) for a, b in json.loads(about[b"pairs"]))
+        ids = tuple(table.column("id").to_pylist())
+        groups = table.column("group").to_numpy()
+        predicted, labels = (
+            np.array([table.column(name.format(a=a, b=b)).to_numpy() for a, b in pairs], np.int16)
+            for name in ("{a}-{b}", "label {a}")
+        )
+        labels = np.where(predicted == NOT_EVALUATED, NOT_EVALUATED, labels).astype(np.int16)
+        return cls(about[b"source"].decode(), pairs, ids, groups, predicted, labels)
+
+
+def _commonest(values: npt.NDArray[np.int16]) -> float:
+    return float(np.bincount(values).max() / values.size) if values.size else float("nan")

@@ -1,0 +1,56 @@
+"""How much a rung evaluates: how many examples of which language pairs. Knows the rule of cost, and no data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xrt.spec.metric import PROXIES, Metric, Pair
+
+SHARE = 0.1  # of a trial's plain training, for all its rungs before the last
+STEP = 3  # forward passes that a training step costs: one, and a backward pass of twice that
+LEAST_ROWS = 8  # even of a training so short that this costs more than its share
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a rung samples the dev split, given the study's metric.
+
+    Every language pair is evaluated on the same number of examples. Pairs that the metric depends on get up to L
+    times as many (L languages), so that a metric over few pairs is about as precise as the mixed mean. The proxies
+    are evaluated only where the metric is a proxy.
+    """
+
+    languages: Sequence[str]
+    source: str
+    metric: Metric
+
+    @property
+    def by_proxy(self) -> bool:
+        """Whether the metric is accuracy in the source language under noise or under synonyms."""
+        return self.metric.kind == "proxy"
+
+    @property
+    def times(self) -> dict[Pair, int]:
+        """How many times the usual number of examples each pair gets.
+
+        Mixed pairs come first, because the first ones served share the examples most evenly.
+        """
+        count = len(self.languages)
+        pairs = [(a, b) for a in self.languages for b in self.languages]
+        deciding = [pair for pair in pairs if self.metric.covers(pair, self.source)]
+        times = min(count, max(1, count * (count - 1) // max(1, len(deciding))))
+        ordered = sorted(pairs, key=lambda pair: pair[0] == pair[1])
+        return {pair: times if pair in deciding else 1 for pair in ordered}
+
+    def rows(self, *, rungs: int, epochs: float, training_rows: int, available: int) -> int:
+        """The usual number of examples of a pair at a rung.
+
+        The last rung costs nothing: the whole split is evaluated there anyway.
+        """
+        inputs = SHARE * STEP * epochs * training_rows / max(1, rungs - 1)
+        times = self.times
+        proxies = len(PROXIES) * times[self.source, self.source] if self.by_proxy else 0
+        return min(available, max(LEAST_ROWS, int(inputs / (sum(times.values()) + proxies))))
+
+    def counts(self, rows: int) -> dict[Pair, int]:
+        """How many examples each pair gets, in the order in which `Aligned.spread` should serve them."""
+        return {pair: times * rows for pair, times in self.times.items()}
