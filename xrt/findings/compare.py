@@ -1,6 +1,6 @@
-"""Two runs side by side: what was asked differently, and whether the outcome differs.
+"""Two runs side by side: how their studies differ, and whether the outcome differs. It prints nothing.
 
-The chosen configurations are compared on the examples that both runs answered. It prints nothing.
+The best configurations are compared on the examples that both runs evaluated.
 """
 
 import json
@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from xrt.answers.confirmed import Confirmation, confirmation, difference, number, ranked
-from xrt.answers.statistics import Estimate, over_seeds
-from xrt.answers.wording import answer, interval, points, probability, spread, words
-from xrt.record.run import Run
-from xrt.spec.document import read_document
-from xrt.spec.tasks import whole_dev
+from xrt.findings.configurations import Configuration, unpaired
+from xrt.findings.findings import Findings
+from xrt.findings.statistics import Estimate, over_seeds
+from xrt.findings.words import difference_interval, points, probability, spread
+from xrt.spec.metric import Metric, means_of
 
 
 @dataclass(frozen=True)
@@ -23,78 +22,76 @@ class Comparison:
 
     Attributes:
         answers: each run's own answer.
-        asked: fields of the study, versions and data that differ: name, left, right.
+        changed: fields of the study, versions and data that differ: name, left, right.
         scores: metric, left, right as shown.
-        gain: right minus left by the headline metric; None where the runs cannot be compared.
+        gain: right minus left by the first primary metric; None where the runs cannot be compared.
         sentence: the outcome in words.
     """
 
     answers: tuple[str, str]
-    asked: tuple[tuple[str, str, str], ...]
+    changed: tuple[tuple[str, str, str], ...]
     scores: tuple[tuple[str, str, str], ...]
     gain: Estimate | None
     sentence: str
 
 
-def compare(left: Run, right: Run) -> Comparison:
-    """Compare two runs as they stand.
-
-    Raises:
-        RecordError: a record is damaged.
-    """
-    found = confirmation(left), confirmation(right)
-    gain = _gain(*found)
-    answers = answer(left, found[0]).sentence, answer(right, found[1]).sentence
+def compare(left: Findings, right: Findings) -> Comparison:
+    """Compare two runs as they stand."""
+    gain = _gain(left, right)
     return Comparison(
-        answers,
-        tuple(asked(left, right)),
-        tuple(_scores(left, right, *found)),
+        (left.answer.sentence, right.answer.sentence),
+        tuple(changed(left, right)),
+        tuple(_scores(left, right)),
         gain,
         _sentence(left, right, gain),
     )
 
 
-def _gain(left: Confirmation | None, right: Confirmation | None) -> Estimate | None:
-    if not (left and right and left.winner and right.winner):
+def _winner(found: Findings) -> tuple[Configuration, Metric] | None:
+    confirmed = found.confirmation
+    if confirmed is None or confirmed.winner is None:
         return None
-    if (left.metric, left.split) != (right.metric, right.split):
-        return None
-    return difference(right.winner.configuration, left.winner.configuration, left.metric, left.split)
+    return confirmed.best(confirmed.winner), confirmed.metrics[0]
 
 
-def _sentence(left: Run, right: Run, gain: Estimate | None) -> str:
+def _gain(left: Findings, right: Findings) -> Estimate | None:
+    ours, theirs = _winner(left), _winner(right)
+    if ours is None or theirs is None or ours[1] != theirs[1]:
+        return None
+    known = [p for w in (ours, theirs) for p in w[0].predictions[w[1].split].values()]
+    if not known or not all(known[0].comparable(p) for p in known):
+        return None
+    return unpaired(theirs[0], ours[0], ours[1])
+
+
+def _sentence(left: Findings, right: Findings, gain: Estimate | None) -> str:
     if left.meta.task != right.meta.task:
-        return f"The runs are of different tasks ({left.meta.task}, {right.meta.task}): their numbers do not compare."
+        tasks = f"({left.meta.task}, {right.meta.task})"
+        return f"The runs are of different tasks {tasks}: their numbers do not compare."
     if gain is None:
-        return (
-            "Not both runs have a confirmed answer to the same question that was asked of the same examples."
-        )
-    much = f"{points(gain.mean)} points from {left.name} to {right.name}"
+        return "The runs do not compare: they lack confirmed predictions for the same examples."
+    much = f"{points(gain.mean)} points from {left.meta.name} to {right.meta.name}"
     if not gain.known:
         return f"How sure is unknown: {much}, but with one seed there is no interval."
-    sure = f"95 % interval {interval(gain, signed=True)}, p {probability(gain.p)}"
+    sure = f"95 % interval {difference_interval(gain.interval())}, p {probability(gain.p)}"
     return f"{'A reliable' if gain.p < 0.05 else 'No reliable'} difference: {much} ({sure})."
 
 
-def _scores(
-    left: Run, right: Run, ours: Confirmation | None, theirs: Confirmation | None
-) -> Iterator[tuple[str, str, str]]:
+def _scores(left: Findings, right: Findings) -> Iterator[tuple[str, str, str]]:
     languages = dict.fromkeys([*left.meta.languages, *right.meta.languages])
-    names = ["mean/mixed", "mean/targets", *(f"acc/{language}" for language in languages)]
-    for name in names:
-        cells = (_score(left, ours, name), _score(right, theirs, name))
+    for metric in (*means_of(left.spec.task), *(Metric("acc", language) for language in languages)):
+        cells = (_score(left, metric), _score(right, metric))
         if any(not math.isnan(cell.mean) for cell in cells):
-            yield words(name), spread(cells[0]), spread(cells[1])
+            yield metric.words, spread(cells[0]), spread(cells[1])
 
 
-def _score(run: Run, found: Confirmation | None, name: str) -> Estimate:
-    if found and found.winner:
-        return found.score(found.winner.configuration, name)
-    best = ranked(run.trials(), run.meta.metric)
-    return over_seeds([number(best[0], whole_dev(f"dev/{name}"))] if best else [])
+def _score(found: Findings, metric: Metric) -> Estimate:
+    if found.confirmation and found.confirmation.winner:
+        return found.confirmation.accuracy(found.confirmation.winner, metric)
+    return over_seeds([t.score(str(metric)) for t in found.ranking[:1]])
 
 
-def asked(left: Run, right: Run) -> Iterator[tuple[str, str, str]]:
+def changed(left: Findings, right: Findings) -> Iterator[tuple[str, str, str]]:
     """What differs in the study, in the libraries, in the data: name, left, right."""
     for kind, ours, theirs in (
         ("", fields(left), fields(right)),
@@ -106,13 +103,13 @@ def asked(left: Run, right: Run) -> Iterator[tuple[str, str, str]]:
                 yield kind + name, ours.get(name, "-"), theirs.get(name, "-")
 
 
-def _digests(run: Run) -> dict[str, str]:
-    return {f"{data.name}/{data.split}": f"{data.rows} rows, {data.digest[:12]}" for data in run.meta.data}
+def _digests(found: Findings) -> dict[str, str]:
+    return {f"{data.name}/{data.split}": f"{data.rows} rows, {data.digest[:12]}" for data in found.meta.data}
 
 
-def fields(run: Run) -> dict[str, str]:
+def fields(found: Findings) -> dict[str, str]:
     """The study as flat fields: `search.trials`."""
-    return dict(_flat(read_document(run.paths.spec), ""))
+    return dict(_flat(found.spec.to_plain(), ""))
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:

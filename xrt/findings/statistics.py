@@ -1,14 +1,15 @@
 """How sure is a mean accuracy, how sure a difference: over seeds, over examples, over both. Knows arrays only.
 
-Two things are drawn at random in a confirmation: the seeds of training and the examples of the test split, and
-every seed answers every example. `crossed` estimates a mean over both with the two-way random model without
-replication, as readers and cases in diagnostic studies (Dorfman, Berbaum & Metz 1992; Hillis 2007, Statistics in
-Medicine 26:596). A bootstrap over 3 seeds is too sure of itself, a t test over seeds alone forgets that there could
-have been other examples: tests/bench/type_one_error.py shows both.
+Two things are drawn at random in a confirmation: the seeds of training and the examples of the test split, and every
+seed predicts every example. `crossed` estimates a mean over both with the two-way random model without replication,
+as readers and cases in diagnostic studies (Dorfman, Berbaum & Metz 1992; Hillis 2007, Statistics in Medicine 26:596).
+A bootstrap over 3 seeds is too sure of itself, a t test over seeds alone forgets that there could have been other
+examples: tests/bench/groups.py shows both.
 
-Cells (pairs of languages) share their examples, so an example is drawn with all its cells.
+What is drawn is a group of examples that share a sentence, with all its examples and all its cells (pairs of
+languages): neither the examples of a group nor the cells of an example are independent.
 
-Letters: S seeds, N aligned examples.
+Letters: S seeds, G example groups, P cells.
 """
 
 from collections.abc import Sequence
@@ -17,150 +18,135 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from xrt.robust.bootstrap import bootstrap_means
-from xrt.robust.evaluation import MEANS, Pair, Predictions
+from xrt.robust.predictions import Predictions
 
 Floats = npt.NDArray[np.float64]
 
-LEVEL = 0.95
+LEVEL = 0.05
 LUCK = 0.2  # see `_freedom`
 NAN = float("nan")
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its interval. What cannot be known (one seed, no examples) is NaN.
+    """A mean with its standard error. What cannot be known (one seed, no examples) is NaN.
 
     Attributes:
         sd: between seeds.
-        error: standard error of the mean.
-        p: of the hypothesis that the mean is 0; meant for differences.
-        examples: 0 where only the seeds were looked at.
+        error: standard error of the mean; `seed_error` is the part of it that more seeds would reduce.
+        freedom: degrees of freedom of the error.
+        groups: 0 where only the seeds were looked at.
     """
 
     mean: float
-    sd: float
-    error: float
-    low: float
-    high: float
-    p: float
-    seeds: int
-    examples: int
+    sd: float = NAN
+    error: float = NAN
+    seed_error: float = NAN
+    freedom: float = NAN
+    seeds: int = 0
+    groups: int = 0
 
     @property
     def known(self) -> bool:
         """Whether there is an interval."""
-        return not np.isnan(self.low)
+        return not np.isnan(self.error)
+
+    @property
+    def p(self) -> float:
+        """Two-sided, of the hypothesis that the mean is 0; meant for differences."""
+        if not self.known:
+            return NAN
+        if self.error == 0:  # nothing varies: a difference of nothing is certainly none
+            return float(abs(self.mean) < 1e-12)
+        return 2 * float(stats.t.sf(abs(self.mean) / self.error, self.freedom))
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """The interval that leaves out 0 exactly where `p` is below `level`."""
+        if not self.known:
+            return NAN, NAN
+        half = self.quantile(level) * self.error
+        return self.mean - half, self.mean + half
+
+    def quantile(self, level: float) -> float:
+        """Student's quantile of a two-sided test at `level`."""
+        return float(stats.t.isf(level / 2, self.freedom)) if self.error else 0.0
+
+    def error_at(self, seeds: int) -> float:
+        """The standard error to expect with so many seeds and the same examples."""
+        rest = max(self.error**2 - self.seed_error**2, 0.0)
+        return float(np.sqrt(rest + self.seed_error**2 * self.seeds / seeds))
 
 
 def crossed(values: Floats) -> Estimate:
-    """The mean over seeds and examples of `values` (S, N), both taken for random draws.
+    """The mean over seeds and groups of `values` (S, G), both taken for random draws.
 
-    The variance of the mean is (MS_seeds + max(MS_examples - MS_rest, 0)) / SN: the seeds' part, and what
-    examples have in common over the seeds; the part of each answer alone is in both and counted once.
-    Seeds whose means are equal are so by luck, not certain of theirs: then it is MS_rest / SN, the least expected.
+    The variance of the mean is (MS_seeds + max(MS_groups - MS_rest, 0)) / SG: the seeds' part, and what groups have
+    in common over the seeds; the part of each prediction alone is in both and counted once. Seeds can have equal
+    means by luck; the variance is then MS_rest / SG, the least that is expected.
     """
-    seeds, examples = values.shape
-    by_seed, by_example, mean = values.mean(1), values.mean(0), float(values.mean())
+    seeds, groups = values.shape
+    by_seed, by_group, mean = values.mean(1), values.mean(0), float(values.mean())
     sd = float(by_seed.std(ddof=1)) if seeds > 1 else NAN
-    if seeds < 2 or examples < 2:
-        return Estimate(mean, sd, NAN, NAN, NAN, NAN, seeds, examples)
-    rest = values - by_seed[:, None] - by_example + mean
-    ms_rest = (rest**2).sum() / ((seeds - 1) * (examples - 1))
-    seeds_part = examples * by_seed.var(ddof=1)
-    examples_part = max(seeds * by_example.var(ddof=1) - ms_rest, 0.0)
-    if seeds_part + examples_part < 1e-9 * ms_rest:
-        examples_part = ms_rest
-    total = float(seeds_part + examples_part)
-    freedom = _freedom(seeds_part, examples_part, seeds, examples) if total else 1.0
-    return _around(mean, sd, np.sqrt(total / values.size), freedom, (seeds, examples))
+    if seeds < 2 or groups < 2:
+        return Estimate(mean, sd, seeds=seeds, groups=groups)
+    rest = values - by_seed[:, None] - by_group + mean
+    ms_rest = (rest**2).sum() / ((seeds - 1) * (groups - 1))
+    seeds_part = groups * by_seed.var(ddof=1)
+    groups_part = max(seeds * by_group.var(ddof=1) - ms_rest, 0.0)
+    if seeds_part + groups_part < 1e-9 * ms_rest:
+        groups_part = ms_rest
+    total = float(seeds_part + groups_part)
+    error = float(np.sqrt(total / values.size))
+    if error < 1e-12:
+        return Estimate(mean, sd, 0.0, 0.0, 1.0, seeds, groups)
+    seed_error = float(np.sqrt(seeds_part / values.size))
+    return Estimate(
+        mean, sd, error, seed_error, _freedom(seeds_part, groups_part, seeds, groups), seeds, groups
+    )
 
 
-def _freedom(seeds_part: float, examples_part: float, seeds: int, examples: int) -> float:
+def _freedom(seeds_part: float, groups_part: float, seeds: int, groups: int) -> float:
     """Satterthwaite's degrees of freedom, but with an upper bound in place of the seeds' mean square.
 
     Three seeds can be alike by luck. The plain formula then takes their small variance for a well-known one, and
     finds differences where there are none in 8 % of the cases at nominal 5 % (4 % at 1.67 %).
     """
     bound = seeds_part * (seeds - 1) / float(stats.chi2.ppf(LUCK, seeds - 1))
-    return (bound + examples_part) ** 2 / (bound**2 / (seeds - 1) + examples_part**2 / (examples - 1))
+    return float((bound + groups_part) ** 2 / (bound**2 / (seeds - 1) + groups_part**2 / (groups - 1)))
 
 
 def over_seeds(values: Sequence[float]) -> Estimate:
-    """The mean of one value per seed, with Student's interval: for these examples, not for others."""
+    """The mean of one value a seed, with Student's error: for these examples, not for others."""
     given = np.asarray(values, float)
-    sd = float(given.std(ddof=1)) if len(given) > 1 else NAN
     mean = float(given.mean()) if len(given) else NAN
     if len(given) < 2:
-        return Estimate(mean, sd, NAN, NAN, NAN, NAN, len(given), 0)
-    return _around(mean, sd, sd / np.sqrt(len(given)), len(given) - 1, (len(given), 0))
-
-
-def _around(mean: float, sd: float, error: float, freedom: float, counts: tuple[int, int]) -> Estimate:
-    if error < 1e-12:  # nothing varies: a difference of nothing is certainly none
-        return Estimate(mean, sd, 0.0, mean, mean, float(abs(mean) < 1e-12), *counts)
-    error = float(error)
-    half = float(stats.t.ppf(0.5 + LEVEL / 2, freedom)) * error
-    p = 2 * float(stats.t.sf(abs(mean) / error, freedom))
-    return Estimate(mean, sd, error, mean - half, mean + half, p, *counts)
-
-
-def chosen(metric: str, pairs: Sequence[Pair], source: str) -> list[int]:
-    """The places among `pairs` of the cells that a metric is the mean of: `mean/mixed`, `acc/de`, `pair/de-zh`.
-
-    A name may begin with its split (`dev/mean/mixed`). Empty where there is no such cell.
-    """
-    *_, kind, name = metric.split("/")
-    if kind == "mean":
-        return [i for i, pair in enumerate(pairs) if name in MEANS and MEANS[name](pair, source)]
-    wanted = f"{name}-{name}" if kind == "acc" else name
-    return [i for i, (a, b) in enumerate(pairs) if f"{a}-{b}" == wanted]
+        return Estimate(mean, seeds=len(given))
+    sd = float(given.std(ddof=1))
+    error = sd / float(np.sqrt(len(given)))
+    return Estimate(mean, sd, error, error, len(given) - 1.0, len(given))
 
 
 def contributions(predictions: Predictions, cells: Sequence[int]) -> Floats:
-    """What each example (N,) gives to the mean over `cells` of their accuracies; their mean is that mean.
+    """What each example group (G,) contributes to the mean over `cells` of their accuracies; their mean is that mean.
 
-    An example that a cell does not ask gives it the cell's mean (the ratio estimator, linearised); one that no
-    cell asks is left out, so N counts those that matter.
+    The ratio estimator, linearised: a group without predictions in a cell contributes the cell's accuracy. Groups that
+    no cell evaluates are left out. Empty where a cell has no examples at all, for then the mean is unknown.
     """
-    asked = predictions.labels[list(cells)] >= 0
-    right = (predictions.predicted[list(cells)] == predictions.labels[list(cells)]) & asked
-    filled = asked.any(1)
-    asked, right = asked[filled], right[filled]  # a cell without examples has no accuracy: leave it out
-    used = asked.any(0)
-    asked, right = asked[:, used], right[:, used]
-    if not asked.size:
+    right, total = predictions.by_group(cells)
+    count = total.sum(1, keepdims=True)
+    if not total.size or not count.all():
         return np.zeros(0)
-    total = asked.sum(1, keepdims=True)
-    accuracy = right.sum(1, keepdims=True) / total
-    centred = np.where(asked, right - accuracy, 0.0) / total
-    return accuracy.mean() + asked.shape[1] * centred.mean(0)
+    accuracy = right.sum(1, keepdims=True) / count
+    centred = (right - accuracy * total) / count
+    return np.asarray(accuracy.mean() + total.shape[1] * centred.mean(0))
 
 
-def over_examples(
-    predictions: Predictions, cells: Sequence[int], seed: int = 0, draws: int = 1000
-) -> Estimate:
-    """The mean over `cells` for one trained encoder, with a bootstrap interval over example ids."""
-    labels = predictions.labels[list(cells)]
-    asked = labels >= 0
-    asked, right = asked[asked.any(1)], (predictions.predicted[list(cells)] == labels)[asked.any(1)]
-    if not asked.any():
-        return Estimate(NAN, NAN, NAN, NAN, NAN, NAN, 1, 0)
-    used = asked.any(0)
-    asked, right = asked[:, used], right[:, used]
-    means = bootstrap_means(right, asked, np.random.default_rng(seed), draws)
-    low, high = np.quantile(means, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
-    mean = float(((right & asked).sum(1) / asked.sum(1)).mean())
-    return Estimate(mean, NAN, float(means.std(ddof=1)), float(low), float(high), NAN, 1, asked.shape[1])
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Corrected for their number (Holm 1979); a NaN stays one and does not count."""
-    given = np.asarray(p_values, float)
-    known = ~np.isnan(given)
-    corrected = np.full(len(given), NAN)
-    if known.any():
-        corrected[known] = multipletests(given[known], method="holm")[1]
-    return [float(p) for p in corrected]
+def over_groups(predictions: Predictions, cells: Sequence[int], draws: int = 1000) -> tuple[float, float]:
+    """The 95 % interval of the mean over `cells` for one trained encoder, by a bootstrap over example groups."""
+    means = bootstrap_means(*predictions.by_group(cells), np.random.default_rng(0), draws)
+    if not means.size:
+        return NAN, NAN
+    low, high = np.nanquantile(means, [LEVEL / 2, 1 - LEVEL / 2])
+    return float(low), float(high)

@@ -151,7 +151,9 @@ class Run:
             return StudySpec.model_validate(read_document(self.paths.spec))
         except (XrtError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
-            raise RecordError(f"{self.paths.spec}: is not a study of this version of xrt ({first}).") from error
+            raise RecordError(
+                f"{self.paths.spec}: is not a study of this version of xrt ({first})."
+            ) from error
 
     @property
     def meta(self) -> Meta:
@@ -301,7 +303,9 @@ class Run:
         written = value.get("format")
         if written != FORMAT:
             reader = "0.1" if written == 1 else "the version that wrote it"
-            raise RecordError(f"{path}: record format {written}; this xrt reads {FORMAT}. Open it with xrt {reader}.")
+            raise RecordError(
+                f"{path}: record format {written}; this xrt reads {FORMAT}. Open it with xrt {reader}."
+            )
         meta = decode(Meta, value, path)
         if (meta.study, meta.name) != (self.study, self.name):
             raise RecordError(

@@ -137,6 +137,7 @@ class Meta:
         repeats: the run that this one repeats.
         dropped: what the data leave out, one line a split.
         misalignment: encoder -> site -> {"distance": {language: distance}, "unrelated": distance}.
+        seeds: the bounds of the confirmation, [fewest, most]; None: as the study says.
         seen: how often its verdicts were shown as final.
     """
 
@@ -162,6 +163,7 @@ class Meta:
     dropped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     misalignment: dict[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, int] | None = None
     seen: int = 0
     format: int = FORMAT
 

@@ -41,7 +41,9 @@ class Proxies:
         wanted: dict[Pair, PairRows] = {(source, source): rows}
         sentences = aligned.sentences(source)
         plain = (sentences.first, sentences.second)
-        found = {"noise": predict_inputs(encoder, self._inputs(encoder, wanted, plain), self._noisily(encoder))}
+        found = {
+            "noise": predict_inputs(encoder, self._inputs(encoder, wanted, plain), self._noisily(encoder))
+        }
         if self.neighbours is not None:
             other = _substituted(plain, self.neighbours)
             found["synonyms"] = predict_inputs(encoder, self._inputs(encoder, wanted, other))

@@ -81,11 +81,11 @@ class Scoring:
             metrics |= self._metrics("test", found["test"], {})
         return Scores(metrics, found)
 
-    def _metrics(self, split: str, found: Predictions, proxies: Mapping[str, Predictions]) -> dict[str, float]:
+    def _metrics(
+        self, split: str, found: Predictions, proxies: Mapping[str, Predictions]
+    ) -> dict[str, float]:
         metrics = dict(metrics_of_predictions(self.config.task, split, found))
-        return metrics | {
-            str(Metric("proxy", name, split)): one.mean([0]) for name, one in proxies.items()
-        }
+        return metrics | {str(Metric("proxy", name, split)): one.mean([0]) for name, one in proxies.items()}
 
     def _predict(
         self, encoder: Encoder, aligned: Aligned, wanted: Sequence[Pair] | Mapping[Pair, PairRows]

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from xrt.data import Task
 from xrt.errors import closest
-from xrt.spec.problems import Field, Problem, Refused, section, show
 from xrt.spec.arms import arms_of
 from xrt.spec.metric import Metric, means_of, metrics_of
+from xrt.spec.problems import Field, Problem, Refused, section, show
 from xrt.spec.tasks import read_task
 
 LEAST_SHARE = 1000  # the first rung comes after at least 1/1000 of the training

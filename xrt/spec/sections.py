@@ -79,7 +79,9 @@ class Search(Section):
 class Pruning(Section):
     """ASHA: trials of an arm are evaluated at rungs, and only the better share of them continues past a rung."""
 
-    reduction: int = Field(default=3, ge=2, le=100, description="One of so many trials of an arm passes a rung.")
+    reduction: int = Field(
+        default=3, ge=2, le=100, description="One of so many trials of an arm passes a rung."
+    )
     rungs: int = Field(
         default=3, ge=1, le=10, description="Rungs of the shortest training of an arm, its end included."
     )

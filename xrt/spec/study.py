@@ -45,7 +45,11 @@ class _Compared:
     allowed = "[method] or [encoder, method]"
 
     def __call__(self, given: Any) -> tuple[str, ...]:
-        names = sorted(given) if isinstance(given, list | tuple) and all(isinstance(n, str) for n in given) else ()
+        names = (
+            sorted(given)
+            if isinstance(given, list | tuple) and all(isinstance(n, str) for n in given)
+            else ()
+        )
         if tuple(names) not in (("method",), ("encoder", "method")):
             raise _refused(Problem((), refuse(given, self.allowed)))
         return tuple(names)

@@ -95,4 +95,3 @@ class _Reader:
 
 _read = _Reader()
 TaskField = Annotated[Task, PlainValidator(_read), PlainSerializer(plain_task), _read]
-

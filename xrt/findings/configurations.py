@@ -1,0 +1,162 @@
+"""A configuration with its confirming trials: what it reaches over its seeds, and what each example contributes.
+
+It reads records and the predictions beside the checkpoints. Where predictions are gone it falls back to the recorded
+metrics, and says so by `groups == 0`.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from xrt.findings.statistics import Estimate, Floats, contributions, crossed, over_seeds
+from xrt.findings.words import describe
+from xrt.record.values import TrialRecord
+from xrt.robust.predictions import Predictions
+from xrt.spec.metric import Metric
+
+
+class Trained(Protocol):
+    """What a comparison needs of a configuration; simulations have one of their own."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds whose training finished."""
+        ...
+
+    @property
+    def failed(self) -> tuple[int, ...]:
+        """Seeds whose training failed."""
+        ...
+
+    def values(self, metric: Metric) -> Mapping[int, Floats]:
+        """By seed, in their order: what each example group contributes to the metric (G,), or its value alone (1,)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Configuration:
+    """Trials that differ by their seed alone.
+
+    Attributes:
+        id: of the search trial that it comes from, or `0012-plain`.
+        trials: the confirming ones that finished, by seed.
+    """
+
+    id: str
+    params: dict[str, Any]
+    trials: tuple[TrialRecord, ...]
+    failed: tuple[int, ...]
+    root: Path
+
+    @property
+    def label(self) -> str:
+        """The method with its own parameters: "adversarial (radius 0.1, steps 1)"."""
+        return describe(self.params)
+
+    @property
+    def encoder(self) -> str:
+        return str(self.params["encoder"])
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(trial.seed for trial in self.trials)
+
+    @cached_property
+    def predictions(self) -> dict[str, dict[int, Predictions]]:
+        """Split -> seed -> predictions, without those whose files are gone."""
+        found: dict[str, dict[int, Predictions]] = {"dev": {}, "test": {}}
+        for split, by_seed in found.items():
+            for trial in self.trials:
+                if (opened := predictions_of(self.root, trial, split)) is not None:
+                    by_seed[trial.seed] = opened
+        return found
+
+    @cached_property
+    def _values(self) -> dict[Metric, dict[int, Floats]]:
+        return {}
+
+    def values(self, metric: Metric) -> Mapping[int, Floats]:
+        """See `Trained`. Groups where every seed has comparable predictions, else one recorded value a seed."""
+        if metric not in self._values:
+            self._values[metric] = dict(self._contributions(metric))
+        return self._values[metric]
+
+    def _contributions(self, metric: Metric) -> Iterator[tuple[int, Floats]]:
+        found = self.predictions.get(metric.split, {})
+        first = next(iter(found.values()), None)
+        whole = first and len(found) == len(self.trials) and all(first.comparable(p) for p in found.values())
+        cells = metric.cells(first.pairs, first.source) if first else []
+        for trial in self.trials:
+            if whole and cells:
+                yield trial.seed, contributions(found[trial.seed], cells)
+            elif not math.isnan(score := trial.score(str(metric))):
+                yield trial.seed, np.array([score])
+
+    def accuracy(self, metric: Metric) -> Estimate:
+        """Its mean over seeds, with the error over seeds and example groups."""
+        return estimate(list(self.values(metric).values()))
+
+
+def estimate(values: Sequence[Floats]) -> Estimate:
+    """The mean of what seeds and groups contribute; of one value a seed, over seeds alone."""
+    sizes = {len(one) for one in values}
+    if len(sizes) == 1 and sizes.pop() > 1:
+        return crossed(np.stack(values))
+    return over_seeds([float(one.mean()) for one in values if len(one)])
+
+
+def difference(left: Trained, right: Trained, metric: Metric, seeds: Sequence[int] | None = None) -> Estimate:
+    """Left minus right, paired by seed and example group, over the seeds that both have.
+
+    Args:
+        seeds: only these.
+    """
+    ours, theirs = left.values(metric), right.values(metric)
+    common = [seed for seed in ours if seed in theirs and (seeds is None or seed in seeds)]
+    return estimate(list(_paired([(ours[seed], theirs[seed]) for seed in common])))
+
+
+def unpaired(left: Trained, right: Trained, metric: Metric) -> Estimate:
+    """Left minus right where seeds have nothing to do with each other: any pairing of them is as good."""
+    pairs = list(zip(left.values(metric).values(), right.values(metric).values(), strict=False))
+    return estimate(list(_paired(pairs)))
+
+
+def _paired(pairs: Sequence[tuple[Floats, Floats]]) -> Iterator[Floats]:
+    by_group = all(len(ours) == len(theirs) for ours, theirs in pairs)
+    for ours, theirs in pairs:
+        yield ours - theirs if by_group else np.array([ours.mean() - theirs.mean()])
+
+
+def predictions_of(root: Path, trial: TrialRecord, split: str) -> Predictions | None:
+    """A trial's predictions for a split; None where there is no file of them, or none that can be read."""
+    if not trial.checkpoint:
+        return None
+    try:
+        return Predictions.open(root / trial.checkpoint / f"predictions-{split}.arrow")
+    except (OSError, ValueError, KeyError):  # pyarrow's errors are among these
+        return None
+
+
+def configurations(
+    trials: Sequence[TrialRecord], order: Sequence[str], root: Path
+) -> dict[str, Configuration]:
+    """What has been or is being confirmed, by id, in the given order; others come last."""
+    found: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        if trial.phase == "confirm":
+            found.setdefault(trial.configuration, []).append(trial)
+    places = {id: place for place, id in enumerate(order)}
+    ids = sorted(found, key=lambda id: (places.get(id, len(places)), id))
+    return {id: _configuration(id, found[id], root) for id in ids}
+
+
+def _configuration(id: str, trials: Sequence[TrialRecord], root: Path) -> Configuration:
+    finished = sorted((t for t in trials if t.state == "finished"), key=lambda t: t.seed)
+    failed = tuple(sorted(t.seed for t in trials if t.state == "failed"))
+    return Configuration(id, trials[0].params, tuple(finished), failed, root)

@@ -1,0 +1,96 @@
+"""How the confirmation proceeds: which trainings are still needed before the next look, until all is decided.
+
+It begins with the fewest seeds of every candidate. After each look only the arms whose verdict is open get more, with
+what they are compared with, up to the most. All of it is a function of the record, so a killed confirmation resumes
+with the same looks and the same verdicts, and a bound that is raised later continues where the lower one ended.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from xrt.findings.candidates import Candidates, candidates
+from xrt.findings.configurations import Trained, configurations
+from xrt.findings.looks import looks
+from xrt.findings.verdicts import claims
+from xrt.record.run import Run
+from xrt.record.values import TrialRecord
+from xrt.spec.arms import PLAIN, Arm
+from xrt.spec.metric import Metric, primary
+
+
+class Wanted(NamedTuple):
+    """A training that the next look needs."""
+
+    configuration: str
+    params: dict[str, Any]
+    seed: int
+
+
+def wanted(run: Run) -> list[Wanted]:
+    """The trainings that the next look needs, all configurations with the first seed before any with the second.
+
+    Empty where the confirmation is decided, or the study has none.
+    """
+    spec, trials = run.spec, run.trials()
+    at = looks_of(run)
+    if not at:
+        return []
+    found = candidates(spec, [t for t in trials if t.phase == "search"])
+    split = split_of(trials)
+    metrics = [m.on(split) for m in primary(spec.task, spec.metric)]
+    trained = configurations(trials, [], run.paths.root)
+    needed = plan(found, trained, metrics, at, spec.search.seed + 1)
+    return [Wanted(id, dict(found.params[id]), seed) for id, seed in needed]
+
+
+def looks_of(run: Run) -> tuple[int, ...]:
+    """The numbers of seeds at which the verdicts of a run are taken; none without a confirmation."""
+    seeds = run.meta.seeds or (run.spec.confirm.seeds if run.spec.confirm else None)
+    return looks(*seeds) if seeds else ()
+
+
+def split_of(trials: Sequence[TrialRecord]) -> str:
+    """The split that the verdicts are about: test, or dev where test has no labels."""
+    metrics = [t.metrics for t in trials if t.phase == "confirm" and t.state == "finished"]
+    return "dev" if metrics and not any(name.startswith("test/") for m in metrics for name in m) else "test"
+
+
+def plan(
+    found: Candidates,
+    trained: Mapping[str, Trained],
+    metrics: Sequence[Metric],
+    at: Sequence[int],
+    first_seed: int,
+) -> list[tuple[str, int]]:
+    """Configuration and seed of each training that is still needed before the next look."""
+    ids = list(found.params)
+    for place, seeds in enumerate(at):
+        if place:
+            pursued = open_arms(found, trained, metrics, at, place)
+            ids = list(dict.fromkeys(id for arm in pursued for id in found.involved(arm)))
+        missing = [
+            (id, seed)
+            for seed in range(first_seed, first_seed + seeds)
+            for id in ids
+            if seed not in _ended(trained.get(id))
+        ]
+        if missing or not ids:
+            return missing
+    return []
+
+
+def open_arms(
+    found: Candidates,
+    trained: Mapping[str, Trained],
+    metrics: Sequence[Metric],
+    at: Sequence[int],
+    after: int,
+) -> Iterator[Arm]:
+    """The arms of which a claim is still open after so many looks."""
+    judged = claims(found, trained, metrics, at, after)
+    return (arm for arm in found.best if arm.method != PLAIN and any(c.open for c in judged if c.arm == arm))
+
+
+def _ended(trained: Trained | None) -> set[int]:
+    """The seeds that need not be trained again, failed ones included."""
+    return {*trained.seeds, *trained.failed} if trained else set()

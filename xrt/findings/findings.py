@@ -1,0 +1,206 @@
+"""What a run means, as one value. `findings(run)` reads the record once; everything that speaks of a run takes it.
+
+What is costly (predictions, verdicts) is computed when it is first used, and once.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from xrt.findings.answer import Answer, answer, in_short
+from xrt.findings.candidates import Candidates, Chosen, candidates, choose
+from xrt.findings.configurations import Configuration, configurations, difference, estimate
+from xrt.findings.confirming import looks_of, split_of
+from xrt.findings.ranking import leaderboard, ranked
+from xrt.findings.statistics import LEVEL, NAN, Estimate
+from xrt.findings.verdicts import Claim, claims
+from xrt.record.paths import RunPaths
+from xrt.record.run import Run
+from xrt.record.values import Meta, TrialRecord
+from xrt.spec.arms import Arm
+from xrt.spec.metric import Metric, means_of, primary, zero_shot
+from xrt.spec.study import StudySpec
+
+
+@dataclass(frozen=True, eq=False)
+class Confirmation:
+    """Everything that has been confirmed so far.
+
+    Attributes:
+        split: test, or dev where test has no labels.
+        metrics: the primary ones, of that split.
+        configurations: by id, in the order of the candidates.
+        at: the numbers of seeds of all looks.
+        winner: the arm whose best configuration the search ranks first on dev; None until it is confirmed.
+    """
+
+    spec: StudySpec
+    split: str
+    metrics: tuple[Metric, ...]
+    candidates: Candidates
+    configurations: Mapping[str, Configuration]
+    at: tuple[int, ...]
+    winner: Arm | None
+
+    @cached_property
+    def claims(self) -> tuple[Claim, ...]:
+        """Every robust arm by every primary metric."""
+        return tuple(claims(self.candidates, self.configurations, self.metrics, self.at))
+
+    def claims_of(self, arm: Arm) -> list[Claim]:
+        return [claim for claim in self.claims if claim.arm == arm]
+
+    def best(self, arm: Arm) -> Configuration:
+        """The arm's best configuration; without trials where none has finished yet."""
+        id = self.candidates.best[arm]
+        known = self.configurations.get(id)
+        return known or Configuration(id, dict(self.candidates.params[id]), (), (), Path())
+
+    def reference(self, arm: Arm) -> Configuration | None:
+        """What the deciding difference of an arm is to, by the first primary metric that has one."""
+        for claim in self.claims_of(arm):
+            if claim.shown:
+                place = claim.shown.index(claim.difference)
+                return self.configurations.get(self.candidates.references(arm)[place])
+        return None
+
+    def accuracy(self, arm: Arm, metric: Metric) -> Estimate:
+        """What the arm's best reaches; `metric` of any split is read of the confirmed one."""
+        return self.best(arm).accuracy(metric.on(self.split))
+
+    def gain(self, arm: Arm, metric: Metric) -> Estimate | None:
+        """The arm's best minus its reference by any metric; not corrected."""
+        other = self.reference(arm)
+        return difference(self.best(arm), other, metric.on(self.split)) if other else None
+
+    def of_trial(self, trial: TrialRecord) -> Configuration | None:
+        """The confirmed configuration with the parameters of a search trial."""
+        return next((c for c in self.configurations.values() if c.params == trial.params), None)
+
+    @cached_property
+    def examples(self) -> int:
+        """Aligned examples of the split that were evaluated."""
+        for configuration in self.configurations.values():
+            for predictions in configuration.predictions[self.split].values():
+                return int(predictions.evaluated.any(0).sum())
+        return 0
+
+    @property
+    def cells(self) -> dict[Metric, int]:
+        """How many pairs of languages each primary metric is the mean of."""
+        task = self.spec.task
+        return {metric: len(metric.cells(task.pairs(), task.source)) for metric in self.metrics}
+
+    @cached_property
+    def commonest_label(self) -> float:
+        """The share of the commonest label: what a constant prediction reaches."""
+        trials = [t for c in self.configurations.values() for t in c.trials]
+        return max((t.score(str(Metric("commonest", "label", self.split))) for t in trials), default=NAN)
+
+    @cached_property
+    def learned(self) -> bool:
+        """Whether some configuration is reliably above the share of the commonest label, in any language or mean.
+
+        Unknown counts as learned: a single seed, or records without that share.
+        """
+        known = [
+            estimate([v - self.commonest_label for v in c.values(metric).values()]).interval(LEVEL)[0]
+            for c in self.configurations.values()
+            for metric in (*self.metrics, Metric("acc", self.spec.task.source, self.split))
+        ]
+        sure = [low for low in known if not math.isnan(low)]
+        return not sure or max(sure) > 0
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """A run as it stands. `trials` are all of them, by id."""
+
+    meta: Meta
+    spec: StudySpec
+    paths: RunPaths
+    trials: tuple[TrialRecord, ...]
+    at: tuple[int, ...]
+
+    @cached_property
+    def searched(self) -> tuple[TrialRecord, ...]:
+        return tuple(t for t in self.trials if t.phase == "search")
+
+    @cached_property
+    def ranking(self) -> list[TrialRecord]:
+        """The finished trials of the search, best first by the study's metric."""
+        return ranked(self.trials, self.spec.metric)
+
+    @property
+    def best_trial(self) -> TrialRecord | None:
+        return self.ranking[0] if self.ranking else None
+
+    def ranking_of(self, arm: Arm) -> list[TrialRecord]:
+        return ranked(self.trials, self.spec.metric, arm=arm)
+
+    @cached_property
+    def leaderboard(self) -> list[TrialRecord]:
+        """The trials of the search as a table shows them: finished ones by score, then the others."""
+        return leaderboard(self.searched, self.meta.metric)
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        return candidates(self.spec, self.searched)
+
+    @cached_property
+    def rules(self) -> list[Chosen]:
+        """What every rule of selection would have chosen: the study's own, zero-shot ones, and the means."""
+        task = self.spec.task
+        names = [self.spec.metric, *zero_shot(task.source), *means_of(task)]
+        found = (choose(self.spec, self.searched, rule) for rule in dict.fromkeys(names))
+        return [rule for rule in found if rule]
+
+    @cached_property
+    def confirmation(self) -> Confirmation | None:
+        """None before the first confirming trial has finished."""
+        found = configurations(self.trials, list(self.candidates.params), self.paths.root)
+        if not any(c.trials for c in found.values()):
+            return None
+        split = split_of(self.trials)
+        metrics = tuple(m.on(split) for m in primary(self.spec.task, self.spec.metric))
+        first = self.spec.arm_of(self.ranking[0].params) if self.ranking else None
+        confirmed = first and found.get(self.candidates.best.get(first, ""))
+        winner = first if confirmed and confirmed.trials else None
+        at = self.at or (max(len(c.trials) for c in found.values()),)
+        return Confirmation(self.spec, split, metrics, self.candidates, found, at, winner)
+
+    @cached_property
+    def champion(self) -> TrialRecord | None:
+        """The trial to export: of the configuration that the search ranks first, the seed that is best on dev."""
+        first = self.best_trial
+        if first is None:
+            return None
+        confirmed = self.confirmation.of_trial(first) if self.confirmation else None
+        name = self.meta.metric
+        known = [t for t in (confirmed.trials if confirmed else ()) if not math.isnan(t.score(name))]
+        return max(known, key=lambda t: (t.score(name), -t.seed), default=first)
+
+    @property
+    def added(self) -> int:
+        """Trainings that were added after somebody had seen the verdicts."""
+        return sum(trial.added for trial in self.trials)
+
+    @cached_property
+    def answer(self) -> Answer:
+        return answer(self)
+
+    @property
+    def short(self) -> str:
+        """The answer as a cell of a table."""
+        return in_short(self)
+
+
+def findings(run: Run) -> Findings:
+    """What a run means as it stands.
+
+    Raises:
+        RecordError: a file of the record is damaged.
+    """
+    return Findings(run.meta, run.spec, run.paths, tuple(run.trials()), looks_of(run))
