@@ -8,14 +8,12 @@ with the same looks and the same verdicts, and a bound that is raised later cont
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from xrt.findings.candidates import Candidates, candidates
+from xrt.findings.candidates import Candidates
 from xrt.findings.configurations import Trained, configurations
-from xrt.findings.looks import looks
 from xrt.findings.verdicts import claims
 from xrt.record.run import Run
-from xrt.record.values import TrialRecord
 from xrt.spec.arms import PLAIN, Arm
-from xrt.spec.metric import Metric, primary
+from xrt.spec.metric import Metric
 
 
 class Wanted(NamedTuple):
@@ -31,28 +29,12 @@ def wanted(run: Run) -> list[Wanted]:
 
     Empty where the confirmation is decided, or the study has none.
     """
-    spec, trials = run.spec, run.trials()
-    at = looks_of(run)
-    if not at:
+    found = findings(run)
+    if not found.at:
         return []
-    found = candidates(spec, [t for t in trials if t.phase == "search"])
-    split = split_of(trials)
-    metrics = [m.on(split) for m in primary(spec.task, spec.metric)]
-    trained = configurations(trials, [], run.paths.root)
-    needed = plan(found, trained, metrics, at, spec.search.seed + 1)
-    return [Wanted(id, dict(found.params[id]), seed) for id, seed in needed]
-
-
-def looks_of(run: Run) -> tuple[int, ...]:
-    """The numbers of seeds at which the verdicts of a run are taken; none without a confirmation."""
-    seeds = run.meta.seeds or (run.spec.confirm.seeds if run.spec.confirm else None)
-    return looks(*seeds) if seeds else ()
-
-
-def split_of(trials: Sequence[TrialRecord]) -> str:
-    """The split that the verdicts are about: test, or dev where test has no labels."""
-    metrics = [t.metrics for t in trials if t.phase == "confirm" and t.state == "finished"]
-    return "dev" if metrics and not any(name.startswith("test/") for m in metrics for name in m) else "test"
+    trained = configurations(found.trials, [], found.paths.root)
+    needed = plan(found.candidates, trained, found.metrics, found.at, found.spec.search.seed + 1)
+    return [Wanted(id, dict(found.candidates.params[id]), seed) for id, seed in needed]
 
 
 def plan(

@@ -12,7 +12,7 @@ from pathlib import Path
 from xrt.findings.answer import Answer, answer, in_short
 from xrt.findings.candidates import Candidates, Chosen, candidates, choose
 from xrt.findings.configurations import Configuration, configurations, difference, estimate
-from xrt.findings.confirming import looks_of, split_of
+from xrt.findings.looks import looks
 from xrt.findings.ranking import leaderboard, ranked
 from xrt.findings.statistics import LEVEL, NAN, Estimate
 from xrt.findings.verdicts import Claim, claims
@@ -158,18 +158,28 @@ class Findings:
         return [rule for rule in found if rule]
 
     @cached_property
+    def split(self) -> str:
+        """The split that the verdicts are about: test, or dev where test has no labels."""
+        metrics = [t.metrics for t in self.trials if t.phase == "confirm" and t.state == "finished"]
+        tested = not metrics or any(name.startswith("test/") for m in metrics for name in m)
+        return "test" if tested else "dev"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The primary metrics, of that split."""
+        return tuple(m.on(self.split) for m in primary(self.spec.task, self.spec.metric))
+
+    @cached_property
     def confirmation(self) -> Confirmation | None:
         """None before the first confirming trial has finished."""
         found = configurations(self.trials, list(self.candidates.params), self.paths.root)
         if not any(c.trials for c in found.values()):
             return None
-        split = split_of(self.trials)
-        metrics = tuple(m.on(split) for m in primary(self.spec.task, self.spec.metric))
         first = self.spec.arm_of(self.ranking[0].params) if self.ranking else None
         confirmed = first and found.get(self.candidates.best.get(first, ""))
         winner = first if confirmed and confirmed.trials else None
         at = self.at or (max(len(c.trials) for c in found.values()),)
-        return Confirmation(self.spec, split, metrics, self.candidates, found, at, winner)
+        return Confirmation(self.spec, self.split, self.metrics, self.candidates, found, at, winner)
 
     @cached_property
     def champion(self) -> TrialRecord | None:
@@ -203,4 +213,6 @@ def findings(run: Run) -> Findings:
     Raises:
         RecordError: a file of the record is damaged.
     """
-    return Findings(run.meta, run.spec, run.paths, tuple(run.trials()), looks_of(run))
+    meta, spec = run.meta, run.spec
+    seeds = meta.seeds or (spec.confirm.seeds if spec.confirm else None)
+    return Findings(meta, spec, run.paths, tuple(run.trials()), looks(*seeds) if seeds else ())

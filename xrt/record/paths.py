@@ -4,7 +4,9 @@
 <results>/<study>/<run>/spec.yaml                  the study, resolved
                         run.json                   what the run is; written last: there is a run if it exists
                         trials/0003.json           one file per trial
-                        optuna.log, tune/          the search's own memory (Optuna, Ray Tune)
+                        report.html, report.md, figures/, table.csv, table.tex
+                        optuna.log                 the search for optuna-dashboard; never read
+                        tune/                      checkpoints
                         holder, tracking.lock      who works on the run, who writes to MLflow
 """
 
@@ -46,6 +48,26 @@ class RunPaths:
     @property
     def trials(self) -> Path:
         return self.root / "trials"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    @property
+    def report_markdown(self) -> Path:
+        return self.root / "report.md"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
+    @property
+    def table_csv(self) -> Path:
+        return self.root / "table.csv"
+
+    @property
+    def table_latex(self) -> Path:
+        return self.root / "table.tex"
 
     @property
     def optuna(self) -> Path:

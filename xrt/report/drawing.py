@@ -16,7 +16,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
-from xrt.answers.figures import Costs, Gain, Gaps, Importance, Matrix, Panel, Pruning, Tried
+from xrt.findings.importances import Course as Expected
+from xrt.findings.importances import Importance
+from xrt.report.figures import Gain, Gaps, Matrix
+from xrt.report.search_figures import Costs, Panel, Pruning, Tried
+from xrt.spec.metric import Metric
 
 STYLE: Any = {
     "font.size": 10,
@@ -104,14 +108,14 @@ def draw_gains(gains: Sequence[Gain]) -> Figure:
     figure = _figure(6.6, 0.34 * len(gains) + 1.1)
     axes = figure.add_subplot()
     for place, gain in enumerate(reversed(gains)):
-        whole = gain.name.startswith("mean/")
+        whole = gain.metric.kind == "mean"
         if not math.isnan(gain.low):
             axes.plot(
                 [100 * gain.low, 100 * gain.high], [place, place], color="black", lw=2 if whole else 1.2
             )
-        axes.plot([100 * gain.mean], [place], "D" if whole else "o", color="black", ms=6)
+        axes.plot([100 * gain.difference], [place], "D" if whole else "o", color="black", ms=6)
     axes.axvline(0, color="0.5", lw=1, ls="--")
-    axes.set_yticks(range(len(gains)), [_words(gain.name) for gain in reversed(gains)])
+    axes.set_yticks(range(len(gains)), [gain.words for gain in reversed(gains)])
     axes.set_xlabel("gain over plain fine-tuning, points (95 % interval)")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:+g}" if x else "0"))
     axes.grid(axis="x", color="0.9")
@@ -130,9 +134,9 @@ def draw_gaps(rows: Sequence[Gaps]) -> Figure:
         for language, x, gain in row.points:
             if not math.isnan(gain.low):
                 axes.plot([x, x], [100 * gain.low, 100 * gain.high], color="0.6", lw=1.2, zorder=1)
-            axes.plot([x], [100 * gain.mean], "o", color="black", ms=5)
+            axes.plot([x], [100 * gain.difference], "o", color="black", ms=5)
             axes.annotate(
-                language, (x, 100 * gain.mean), xytext=(5, 4), textcoords="offset points", fontsize=9
+                language, (x, 100 * gain.difference), xytext=(5, 4), textcoords="offset points", fontsize=9
             )
         axes.axhline(0, color="0.5", lw=1, ls="--")
         axes.axvline(row.unrelated, color="0.5", lw=1, ls=":")
@@ -147,30 +151,48 @@ def draw_gaps(rows: Sequence[Gaps]) -> Figure:
     return figure
 
 
-def draw_panels(panels: Sequence[Panel], metric: str) -> Figure:
-    """Accuracy against each parameter, on one scale of accuracy; the band is where plain trials lie."""
-    figure = _figure(3.5 * len(panels) + 0.4, 3.2)
-    first: Axes | None = None
-    for place, panel in enumerate(panels):
-        first_or_none = {"sharey": first} if first else {}
-        axes = figure.add_subplot(1, len(panels), place + 1, **first_or_none)
-        first = first or axes
-        if panel.plain:
-            known = [p.accuracy for p in panel.plain]
-            axes.axhspan(min(known), max(known), color="0.85", lw=0)
-            axes.axhline(max(known), color="0.4", lw=1, ls="--", label="plain")
-        _scatter(axes, panel.points)
-        _log_axis(axes, [p.x for p in panel.points])
-        axes.set_xlabel(panel.parameter)
-        axes.set_title(f"{panel.method}: {panel.parameter}")
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
-        axes.grid(color="0.93")
-        axes.set_axisbelow(True)
-        if panel.plain and place == 0:
-            axes.legend(fontsize=8, loc="best")
-    if first:
-        first.set_ylabel(f"accuracy, {_words(metric)} (dev)")
+def draw_panels(panels: Sequence[Panel], metric: Metric) -> Figure:
+    """Score against each parameter, a row an encoder, on one scale; the band is where plain trials lie."""
+    encoders = list(dict.fromkeys(panel.encoder for panel in panels))
+    columns = list(dict.fromkeys((panel.method, panel.parameter) for panel in panels))
+    figure = _figure(3.5 * len(columns) + 0.4, 3.2 * len(encoders))
+    grid = figure.subplots(len(encoders), len(columns), squeeze=False, sharey=True, sharex="col")
+    for panel in panels:
+        row, column = encoders.index(panel.encoder), columns.index((panel.method, panel.parameter))
+        _panel(grid[row][column], panel)
+        grid[row][0].set_ylabel(f"{metric.words} (dev), {panel.encoder}")
     figure.tight_layout()
+    return figure
+
+
+def _panel(axes: Axes, panel: Panel) -> None:
+    if panel.plain:
+        known = [p.score for p in panel.plain]
+        axes.axhspan(min(known), max(known), color="0.85", lw=0)
+        axes.axhline(max(known), color="0.4", lw=1, ls="--")
+    _scatter(axes, panel.points)
+    if panel.points:
+        _log_axis(axes, [p.x for p in panel.points])
+    axes.set_xlabel(panel.parameter)
+    axes.set_title(f"{panel.method}: {panel.parameter}")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.grid(color="0.93")
+    axes.set_axisbelow(True)
+
+
+def draw_expected(courses: Sequence[Expected], metric: Metric) -> Figure:
+    """The expected best score against the number of trials, a line an arm."""
+    figure = _figure(6.6, 3.4)
+    axes = figure.add_subplot()
+    for course in courses:
+        colour, marker = look(course.arm.method)
+        steps = range(1, len(course.expected) + 1)
+        axes.plot(steps, course.expected, color=colour, marker=marker, ms=4, lw=1.3, label=course.arm.name)
+    axes.set_xlabel("trials of the arm")
+    axes.set_ylabel(f"expected best, {metric.words} (dev)")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.grid(color="0.93")
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -183,14 +205,14 @@ def draw_costs(costs: Costs) -> Figure:
     front = costs.front
     axes.step(
         [p.x for p in front] + [max(p.x for p in costs.points)],
-        [p.accuracy for p in front] + [front[-1].accuracy],
+        [p.score for p in front] + [front[-1].score],
         where="post", color="0.45", lw=1, ls="--", zorder=1,
     )  # fmt: skip
     for point in front:
-        axes.annotate(point.trial, (point.x, point.accuracy), (5, 5), textcoords="offset points", fontsize=8)
+        axes.annotate(point.trial, (point.x, point.score), (5, 5), textcoords="offset points", fontsize=8)
     _log_axis(axes, [p.x for p in costs.points])
     axes.set_xlabel("cost of training, plain steps")
-    axes.set_ylabel(f"accuracy, {_words(costs.metric)} (dev)")
+    axes.set_ylabel(f"accuracy, {costs.metric.words} (dev)")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     axes.grid(color="0.93")
     axes.set_axisbelow(True)
@@ -220,11 +242,11 @@ def draw_pruning(pruning: Pruning) -> Figure:
         colour, marker = look(course.method)
         ended = course.state == "pruned"
         axes.plot(
-            course.shares, course.values, color="0.7" if ended else colour, lw=1 if ended else 1.4,
+            course.steps, course.scores, color="0.7" if ended else colour, lw=1 if ended else 1.4,
             ls="--" if ended else "-", marker=marker, ms=4, zorder=1 if ended else 2,
         )  # fmt: skip
         if ended:
-            axes.plot(course.shares[-1], course.values[-1], "x", color="0.2", ms=9, mew=1.6, zorder=3)
+            axes.plot(course.steps[-1], course.scores[-1], "x", color="0.2", ms=9, mew=1.6, zorder=3)
     for method in dict.fromkeys(course.method for course in pruning.courses):
         colour, marker = look(method)
         axes.plot([], [], color=colour, marker=marker, ms=4, lw=1.4, label=method)
@@ -232,13 +254,13 @@ def draw_pruning(pruning: Pruning) -> Figure:
         axes.plot([], [], "x", color="0.2", ms=8, mew=1.6, label="pruned here")
     axes.set_xscale("log")
     axes.set_xticks(
-        [rung.share for rung in pruning.rungs],
-        [f"{_share(r.share)}\n{r.reached} reached\n{r.pruned} pruned" for r in pruning.rungs],
+        [rung.step for rung in pruning.rungs],
+        [f"{r.step:,}\n{r.reached} reached\n{r.pruned} pruned" for r in pruning.rungs],
     )
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.minorticks_off()
-    axes.set_xlabel("share of the training")
-    axes.set_ylabel(f"accuracy, {_words(pruning.metric)} (dev sample)")
+    axes.set_xlabel("optimizer steps")
+    axes.set_ylabel(f"accuracy, {pruning.metric.words} (dev)")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
     axes.grid(color="0.93")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -251,12 +273,15 @@ def look(method: str) -> tuple[str, str]:
 
 
 def _scatter(axes: Axes, points: Sequence[Tried], label: str | None = None) -> None:
+    """A mark a trial, with its interval; a cross where it was pruned."""
     for index, point in enumerate(points):
         colour, marker = look(point.method)
         if not math.isnan(point.low):
             axes.plot([point.x, point.x], [point.low, point.high], color=colour, lw=1, alpha=0.7)
+        mark, size = ("x", 5) if point.pruned else (marker, 6)
+        shown = label if index == 0 else None
         axes.plot(
-            [point.x], [point.accuracy], marker, color=colour, ms=6, label=label if index == 0 else None
+            [point.x], [point.score], mark, color="0.5" if point.pruned else colour, ms=size, label=shown
         )
 
 
@@ -270,24 +295,6 @@ def _log_axis(axes: Axes, values: Sequence[float]) -> None:
         axes.minorticks_off()
     elif len(set(values)) <= 6 and all(float(value).is_integer() for value in values):
         axes.set_xticks(sorted(set(values)))
-
-
-def _share(share: float) -> str:
-    """1/9 as "1/9", else in percent."""
-    whole = round(1 / share)
-    return "all" if share == 1 else f"1/{whole}" if abs(1 / share - whole) < 1e-6 else f"{100 * share:.0f} %"
-
-
-def _words(metric: str) -> str:
-    """`dev/mean/mixed` as "mixed pairs"."""
-    *_, kind, name = metric.split("/")
-    means = {
-        "mixed": "mixed pairs",
-        "targets": "target languages",
-        "languages": "all languages",
-        "all": "all pairs",
-    }
-    return means.get(name, name) if kind == "mean" else name
 
 
 def _figure(width: float, height: float) -> Figure:

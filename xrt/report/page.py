@@ -1,182 +1,143 @@
-"""The report of a run: one self-contained HTML file and the same as Markdown, in the run's folder.
+"""The report of a run: one self-contained HTML file, the same as Markdown, its figures and the table for a paper.
 
-It says what was asked, what was found, how sure that is, and how to do it again. It is a function of the record:
-the same record gives the same bytes. What a run does not have (a confirmation, a second method, a second rung) is
-left out.
+It is a function of the findings: the same record gives the same bytes. What a run does not have (a confirmation, a
+second method, a second rung) is left out.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from xrt.answers import drawing, figures
-from xrt.answers.confirmed import (
-    Confirmation,
-    Line,
-    confirmation,
-    describe,
-    headline,
-    number,
-    ranked,
-    show,
-    source_language,
-)
-from xrt.answers.rendering import (
-    Answer,
-    Block,
-    Code,
-    Heading,
-    Paragraph,
-    Picture,
-    Table,
-    as_html,
-    as_markdown,
-)
-from xrt.answers.wording import (
+from xrt.findings.answer import constant, weak_attack
+from xrt.findings.findings import Confirmation, Findings, findings
+from xrt.findings.importances import expected_best, importances
+from xrt.findings.statistics import Estimate
+from xrt.findings.table import confirmed_rows
+from xrt.findings.words import (
     NOTHING,
-    answer,
+    accuracy_interval,
     count,
-    interval,
+    describe,
+    difference_interval,
     percent,
     points,
-    probability,
+    show,
     spread,
-    weak_attack,
-    words,
 )
 from xrt.record.files import write_text
 from xrt.record.run import Run
-from xrt.record.values import TrialRecord
-from xrt.spec.tasks import whole_dev
+from xrt.report import drawing, figures, search_figures
+from xrt.report.paper import PaperTable, as_csv, as_latex, paper_table
+from xrt.report.rendering import Block as Block
+from xrt.report.rendering import Box, Code, Heading, Paragraph, Picture, Table, as_html, as_markdown
+from xrt.spec.metric import Metric, means_of
 
 TOP = 10  # trials of the search that are listed
 
 
-class ReportPaths(NamedTuple):
-    """The files of a report."""
-
-    html: Path
-    markdown: Path
-    figures: Path
-
-
-def report_paths(run: Run) -> ReportPaths:
-    """In the run's folder: report.html, report.md, and the figures of the latter."""
-    root = run.paths.root
-    return ReportPaths(root / "report.html", root / "report.md", root / "figures")
-
-
-def write_report(run: Run) -> Path:
+def write_report(run: Run, found: Findings | None = None) -> Path:
     """Write the report of a run as it stands now, finished or not; returns the HTML file.
 
     Raises:
         RecordError: the record is damaged, or the folder cannot be written.
     """
-    paths, title = report_paths(run), f"{run.study}: {run.name}"
-    blocks = list(contents(run))
+    found = found or findings(run)
+    paths, title = run.paths, f"{run.study}: {run.name}"
+    blocks = list(contents(found, run.spec_yaml))
     paths.figures.mkdir(exist_ok=True)
     for block in blocks:
         if isinstance(block, Picture):
             write_text(paths.figures / f"{block.name}.svg", block.svg)
-    subtitle = _subtitle(run)
-    write_text(paths.markdown, as_markdown(title, subtitle, blocks, paths.figures.name))
-    write_text(paths.html, as_html(title, subtitle, blocks))
-    return paths.html
+    if table := paper_table(found):
+        write_text(paths.table_csv, as_csv(table))
+        write_text(paths.table_latex, as_latex(table))
+    subtitle = _subtitle(found)
+    write_text(paths.report_markdown, as_markdown(title, subtitle, blocks, paths.figures.name))
+    write_text(paths.report, as_html(title, subtitle, blocks))
+    return paths.report
 
 
-def contents(run: Run) -> Iterator[Block]:
-    """The blocks of the report, in order."""
-    confirmed = confirmation(run)
-    yield Answer(*answer(run, confirmed))
-    if confirmed:
-        yield from _confirmed(run, confirmed)
-    yield from _languages(run, confirmed)
-    yield from _rules(run, confirmed)
-    yield from _search(run)
-    yield from _failures(run)
-    yield from _again(run)
+def contents(found: Findings, study: str) -> Iterator[Block]:
+    """The blocks of the report, in order.
+
+    Args:
+        study: the text of the resolved study file.
+    """
+    yield Box(*found.answer)
+    if found.confirmation:
+        yield from _confirmed(found, found.confirmation)
+    yield from _languages(found)
+    yield from _rules(found)
+    yield from _search(found)
+    yield from _problems(found)
+    yield from _again(found, study)
 
 
-def _subtitle(run: Run) -> str:
-    meta, trials = run.meta, run.trials()
+def _subtitle(found: Findings) -> str:
+    meta = found.meta
     states = ("finished", "pruned", "failed", "running", "stopped")
-    counts = {state: sum(t.state == state and t.phase == "search" for t in trials) for state in states}
+    counts = {state: sum(t.state == state for t in found.searched) for state in states}
     searched = ", ".join(f"{n} {state}" for state, n in counts.items() if n) or "no trial yet"
-    confirming = [t for t in trials if t.phase == "confirm"]
-    parts = [f"Task {meta.task}" if meta.task else "", f"{meta.status}", f"search: {searched}"]
+    confirming = [t for t in found.trials if t.phase == "confirm"]
+    parts = [f"Task {meta.task}", meta.status, f"search: {searched}"]
     if confirming:
-        parts.append(
-            f"confirmation: {sum(t.state == 'finished' for t in confirming)} of {len(confirming)} finished"
-        )
-    moments = [moment for t in trials for moment in (t.started, t.ended) if moment]
+        finished = sum(t.state == "finished" for t in confirming)
+        parts.append(f"confirmation: {finished} of {len(confirming)} finished")
+    moments = [moment for t in found.trials for moment in (t.started, t.ended) if moment]
     end = meta.ended or max(moments, default=meta.started)
-    parts.append(
-        f"{datetime.fromtimestamp(meta.started, UTC):%Y-%m-%d %H:%M} UTC, {_duration(end - meta.started)}"
-    )
-    return " · ".join(part for part in parts if part)
+    began = datetime.fromtimestamp(meta.started, UTC)
+    parts.append(f"{began:%Y-%m-%d %H:%M} UTC, {_duration(end - meta.started)}")
+    return " · ".join(parts)
 
 
-def _confirmed(run: Run, confirmed: Confirmation) -> Iterator[Block]:
-    yield Heading("Confirmed configurations")
-    what = words(confirmed.metric)
-    head = (
-        *("trial", "configuration", "encoder", "learning rate", "seeds", f"{what}, %", "95 % interval"),
-        *("gain, points", "95 % interval", "p (Holm)", "against plain"),
-    )
-    rows = tuple(_line(line) for line in confirmed.lines)
-    bold = confirmed.lines.index(confirmed.winner) if confirmed.winner else None
-    yield Table(head, rows, frozenset({3, 4, 5, 6, 7, 8, 9}), bold)
-    yield Paragraph(
-        f"Accuracy on {what} of the {confirmed.split} split, mean ± standard deviation between seeds. Intervals and p "
-        "take seeds and examples for random draws (two-way random model; the difference to plain is paired over "
-        "both) and p is corrected for the number of configurations. In bold: what the search chose on dev."
-    )
+def _confirmed(found: Findings, confirmed: Confirmation) -> Iterator[Block]:
+    if table := confirmed_rows(found):
+        yield Heading("Confirmed configurations")
+        bold = next((i for i, row in enumerate(table.rows) if row.chosen), None)
+        yield Table(table.head, tuple(row.cells for row in table.rows), table.numbers, bold)
+        yield Paragraph(
+            "Mean ± standard deviation between seeds. A gain is the smaller of two: over the ablation (plain "
+            "fine-tuning at the same encoder, learning rate and training settings) and over the best plain "
+            "configuration; better needs both. Intervals and p take seeds and groups of examples for random draws "
+            "(two-way random model, paired over both) and are corrected together for all comparisons and looks, so an "
+            f"interval leaves out 0 exactly where the verdict is reliable. A constant prediction of the commonest "
+            f"label reaches {percent(confirmed.commonest_label)}. In bold: what the search chose on dev."
+        )
+    if paper := paper_table(found):
+        yield Heading("The table for a paper")
+        yield _paper(paper)
+        yield Paragraph(
+            f"Accuracy on {paper.split}, %, mean ± standard deviation over seeds; *: reliably different from plain. "
+            "Beside this page as table.csv and table.tex (booktabs)."
+        )
 
 
-def _line(line: Line) -> tuple[str, ...]:
-    params = line.configuration.params
-    gain = line.gain
-    return (
-        line.configuration.id,
-        line.configuration.label,
-        str(params.get("encoder", NOTHING)),
-        show(params.get("learning_rate", NOTHING)),
-        str(len(line.configuration.trials)),
-        spread(line.accuracy),
-        interval(line.accuracy),
-        points(gain.mean) if gain else "",
-        interval(gain, signed=True) if gain else "",
-        probability(line.p) if gain else "",
-        line.verdict,
-    )
+def _paper(table: PaperTable) -> Table:
+    rows = tuple((row.encoder, row.configuration, *(cell.text for cell in row.cells)) for row in table.rows)
+    head = ("encoder", "method", *table.columns)
+    return Table(head, rows, frozenset(range(2, len(head))))
 
 
-def _languages(run: Run, confirmed: Confirmation | None) -> Iterator[Block]:
-    """Per language: table, figure, matrices; of the winner on test, or of the search's best on dev."""
-    languages = run.meta.languages
+def _languages(found: Findings) -> Iterator[Block]:
+    """By language: table, figure, matrices; of the winner on test, or of the search's best on dev."""
+    confirmed = found.confirmation
+    what, shown = figures.matrices(found)
+    if not shown:
+        return
+    yield Heading("Where it helps")
     if confirmed and confirmed.winner:
-        yield Heading("Where it helps")
-        yield from _language_table(confirmed, confirmed.winner, languages)
-        rows = figures.gains(confirmed, languages)
+        yield from _language_table(found, confirmed)
+        rows = figures.gains(found)
         caption = "Gain over plain by language, each with its own interval (not corrected for their number)."
         yield from _drawn("gains", caption, rows and (lambda: drawing.draw_gains(rows)))
-        apart = figures.gaps(run, confirmed)
+        apart = figures.gaps(found)
         yield from _drawn("misalignment", _apart(apart), apart and (lambda: drawing.draw_gaps(apart)))
-        split = "test" if confirmed.split == "test" else "final"
-        ours = confirmed.winner.configuration.trials
-        theirs = confirmed.baseline.trials if confirmed.baseline else ()
-        what = "mean over seeds"
-    else:
-        done = ranked(run.trials(), run.meta.metric)
-        ours, split, what = tuple(done[:1]), "final", "dev, one seed"
-        theirs = tuple(t for t in done if t.method == "plain")[:1]
-        if ours:
-            yield Heading("Where it helps")
-    yield from _matrices(ours, theirs if theirs != ours else (), languages, split, what)
+    gain = ", and its gain." if len(shown) > 1 else "."
+    caption = f"Accuracy by the languages of the two sentences ({what}){gain}"
+    yield from _drawn("matrix", caption, lambda: drawing.draw_matrices(shown))
 
 
 def _apart(rows: tuple[figures.Gaps, ...] | None) -> str:
@@ -188,110 +149,85 @@ def _apart(rows: tuple[figures.Gaps, ...] | None) -> str:
     )
 
 
-def _matrices(
-    ours: tuple[TrialRecord, ...],
-    theirs: tuple[TrialRecord, ...],
-    languages: tuple[str, ...],
-    split: str,
-    what: str,
-) -> Iterator[Block]:
-    if not ours:
-        return
-    title = describe(ours[0].params)
-    own = figures.matrix(title, ours, languages, split)
-    gain = figures.difference("gain over plain", own, figures.matrix("plain", theirs, languages, split))
-    shown = [m for m in (own, gain) if m]
-    caption = f"Accuracy by the languages of the two sentences ({what})" + (
-        ", and its gain over plain." if gain else "."
-    )
-    yield from _drawn("matrix", caption, shown and (lambda: drawing.draw_matrices(shown)))
-
-
-def _language_table(confirmed: Confirmation, line: Line, languages: tuple[str, ...]) -> Iterator[Block]:
-    names = [f"acc/{language}" for language in languages]
-    names += [f"mean/{which}" for which in ("languages", "targets", "mixed", "all")]
+def _language_table(found: Findings, confirmed: Confirmation) -> Iterator[Block]:
+    arm = confirmed.winner
+    assert arm is not None
+    best, other = confirmed.best(arm), confirmed.reference(arm)
     rows: list[tuple[str, ...]] = []
-    own, baseline = line.configuration, confirmed.baseline
-    for name in names:
-        found = confirmed.score(own, name)
-        if math.isnan(found.mean):
+    for metric in (*(Metric("acc", a) for a in found.meta.languages), *means_of(found.spec.task)):
+        reached = confirmed.accuracy(arm, metric)
+        if math.isnan(reached.mean):
             continue
-        row = [words(name), spread(found), interval(found)]
-        if baseline and baseline is not own:
-            gain = confirmed.gain(own, name)
-            row[1:1] = [spread(confirmed.score(baseline, name))]
-            row += [points(gain.mean), interval(gain, signed=True)] if gain else ["", ""]
+        row = [metric.words, spread(reached), accuracy_interval(reached)]
+        if other:
+            gain = confirmed.gain(arm, metric) or Estimate(math.nan)
+            row[1:1] = [spread(other.accuracy(metric.on(confirmed.split)))]
+            row += [points(gain.mean), difference_interval(gain.interval())]
         rows.append(tuple(row))
-    if not rows:
-        return
-    head = ["accuracy, %", own.label, "95 % interval"]
-    if len(rows[0]) > 3:
-        head = ["accuracy, %", "plain", own.label, "95 % interval", "gain, points", "95 % interval"]
+    head = ["accuracy, %", best.label, "95 % interval"]
+    if other:
+        head = ["accuracy, %", f"{other.label} ({other.id})", *head[1:], "gain, points", "95 % interval"]
     yield Table(tuple(head), tuple(rows), frozenset(range(1, len(head))))
 
 
-def _rules(run: Run, confirmed: Confirmation | None) -> Iterator[Block]:
-    found = figures.rules(run, confirmed)
-    if not found:
+def _rules(found: Findings) -> Iterator[Block]:
+    if not found.rules:
         return
+    confirmed, source = found.confirmation, found.meta.source
+    metrics = confirmed.metrics if confirmed else ()
     yield Heading("Selection rules")
-    shown = list(found[0].test)
-    head = (
-        "winner by",
-        "trial",
-        "configuration",
-        "dev",
-        *(f"test: {words(m)}" for m in shown),
-        "regret, points",
-    )
-    if confirmed and confirmed.split == "dev":
-        head = tuple(h.replace("test:", "dev, all seeds:") for h in head)
-    rows = tuple(
-        (
-            rule.name + (" (this study)" if rule.used else ""),
-            *(rule.trial, rule.label, percent(rule.value)),
-            *(percent(rule.test[metric]) for metric in shown),
-            NOTHING if math.isnan(rule.regret) else f"{100 * rule.regret:.1f}",
-        )
-        for rule in found
-    )
-    yield Table(head, rows, frozenset(range(3, len(head))))
-    source = source_language(run.trials())
+    head = ("best by", "trial", "configuration", "dev", "ties", *(f"{m.split}: {m.words}" for m in metrics))
+    rows = []
+    for rule in found.rules:
+        configuration = confirmed.of_trial(rule.trial) if confirmed else None
+        name = f"{rule.rule}{' (this study)' if rule.rule == found.spec.metric else ''}"
+        ties = f"one of {len(rule.ties)} of {rule.among}" if len(rule.ties) > 1 else NOTHING
+        reached = [percent(configuration.accuracy(m).mean) if configuration else NOTHING for m in metrics]
+        about = f"{describe(rule.trial.params)}, {rule.trial.params['encoder']}"
+        dev = percent(rule.trial.score(str(rule.rule)))
+        rows.append((name, rule.trial.id, about, dev, ties, *reached))
+    yield Table(head, tuple(rows), frozenset({3, *range(5, len(head))}))
     yield Paragraph(
         f"What the search would have chosen by other dev metrics. dev/acc/{source} is strict zero-shot; the means use "
-        "labelled dev data of the target languages and are oracles in that sense (Keung et al. 2020). Regret: how far "
-        f"the rule's winner is below the best confirmed configuration; {NOTHING} where it was not confirmed."
+        "labelled dev data of the target languages and are oracles in that sense (Keung et al. 2020). Ties are broken "
+        f"by the study's metric. {NOTHING}: not confirmed."
     )
 
 
-def _search(run: Run) -> Iterator[Block]:
-    done = ranked(run.trials(), run.meta.metric)
-    rows, pruned = figures.panels(run), figures.pruning(run)
+def _search(found: Findings) -> Iterator[Block]:
+    done, metric = found.ranking, found.spec.metric
+    panels, pruned = search_figures.panels(found), search_figures.pruning(found)
     if not done and not pruned:
         return
     yield Heading("The search")
     if done:
-        yield from _best(run, done)
-    metric = run.meta.metric
+        yield from _best(found)
     caption = (
-        "Accuracy on dev against what each method is tuned by; one point a finished trial, 95 % interval over the "
-        "examples (not over seeds). Grey: the plain trials. Other parameters differ between the points too."
+        "Dev score against what each method is tuned by, a row an encoder; a point is a finished trial with its 95 % "
+        "interval over example groups (not over seeds), a cross a pruned trial at its last rung. Grey: plain trials "
+        "with that encoder. Other parameters differ between the points too."
     )
-    yield from _drawn("parameters", caption, rows and (lambda: drawing.draw_panels(rows, metric)))
-    costs = figures.costs(run)
-    caption = "Accuracy on dev against the cost of training. Dashed: the Pareto front, with the trials on it."
-    yield from _drawn("costs", caption, costs and (lambda: drawing.draw_costs(costs)))
-    shares = figures.importances(run)
+    yield from _drawn("parameters", caption, panels and (lambda: drawing.draw_panels(panels, metric)))
+    courses = expected_best(found.spec, found.searched)
     caption = (
-        "What the outcome depended on within the space (conditional PED-ANOVA, over finished trials): a hint, not a "
-        "finding. A method's effect can show in its own parameters."
+        "What was tuned how much: the expected best dev score of each arm against its number of trials (Dodge et al. "
+        "2019). Pruned trials count with their last rung."
+    )
+    yield from _drawn("tuning", caption, courses and (lambda: drawing.draw_expected(courses, metric)))
+    costs = search_figures.costs(found)
+    caption = "Dev score against the cost of training. Dashed: the Pareto front, with the trials on it."
+    yield from _drawn("costs", caption, costs and (lambda: drawing.draw_costs(costs)))
+    shares = importances(found.spec, found.searched)
+    caption = (
+        "What the outcome depended on within the space (conditional PED-ANOVA, over all trials at their first rung): "
+        "a hint, not a finding. A method's effect can show in its own parameters."
     )
     yield from _drawn("importances", caption, shares and (lambda: drawing.draw_importances(shares)))
     caption = f"ASHA: every trial from rung to rung. {_spent(pruned)}" if pruned else ""
     yield from _drawn("rungs", caption, pruned and (lambda: drawing.draw_pruning(pruned)))
 
 
-def _spent(pruned: figures.Pruning) -> str:
+def _spent(pruned: search_figures.Pruning) -> str:
     if math.isnan(pruned.share):
         return ""
     return (
@@ -300,80 +236,70 @@ def _spent(pruned: figures.Pruning) -> str:
     )
 
 
-def _best(run: Run, done: list[TrialRecord]) -> Iterator[Block]:
-    source = source_language(run.trials())
-    name = headline(run.meta.metric, source)
-    names = list(dict.fromkeys([name, "mean/targets", f"acc/{source}"]))
+def _best(found: Findings) -> Iterator[Block]:
+    about = [found.spec.metric, Metric("mean", "targets"), Metric("acc", found.meta.source)]
+    metrics = list(dict.fromkeys(about))
     head = (
         "trial",
         "configuration",
         "encoder",
         "learning rate",
-        *(words(n) for n in names),
+        *(m.words for m in metrics),
         "cost, plain steps",
     )
     rows = tuple(
         (
-            *(t.id, describe(t.params), str(t.params.get("encoder", NOTHING))),
-            show(t.params.get("learning_rate", NOTHING)),
-            *(percent(_whole(t, n)) for n in names),
-            f"{number(t, 'train/cost'):,.0f}" if number(t, "train/cost") > 0 else NOTHING,
+            *(t.id, describe(t.params), str(t.params["encoder"]), show(t.params["learning_rate"])),
+            *(percent(t.score(str(m))) for m in metrics),
+            f"{t.score('train/cost'):,.0f}" if t.score("train/cost") > 0 else NOTHING,
         )
-        for t in done[:TOP]
+        for t in found.ranking[:TOP]
     )
     yield Table(head, rows, frozenset(range(3, len(head))))
-    shown = f"The best {TOP} of" if len(done) > TOP else "All"
-    yield Paragraph(
-        f"{shown} {count(len(done), 'finished trial')}, best first by {run.meta.metric} on the whole dev split."
-    )
+    finished = count(len(found.ranking), "finished trial")
+    shown = f"The best {TOP} of" if len(found.ranking) > TOP else "All"
+    yield Paragraph(f"{shown} {finished}, best first by {found.meta.metric} on the whole dev split.")
 
 
-def _whole(trial: TrialRecord, name: str) -> float:
-    value = number(trial, whole_dev(f"dev/{name}"))
-    return number(trial, f"dev/{name}") if math.isnan(value) else value
-
-
-def _failures(run: Run) -> Iterator[Block]:
-    failed = [t for t in run.trials() if t.state == "failed"]
+def _problems(found: Findings) -> Iterator[Block]:
+    failed = [t for t in found.trials if t.state == "failed"]
     if failed:
         yield Heading("Failed trials")
         rows = tuple((t.id, describe(t.params), (t.reason or NOTHING)[:500]) for t in failed[:50])
         yield Table(("trial", "configuration", "reason"), rows)
         if len(failed) > 50:
             yield Paragraph(f"And {len(failed) - 50} more.")
-    if weak := [told for t in run.trials() if (told := weak_attack(t))]:
-        yield Heading("Attacks without effect")
-        yield from map(Paragraph, weak[:50])
+    doubts = [line for t in found.trials for line in (weak_attack(t), constant(t)) if line]
+    if found.meta.warnings or doubts:
+        yield Heading("Warnings")
+        yield from map(Paragraph, (*found.meta.warnings, *doubts[:50]))
 
 
-def _again(run: Run) -> Iterator[Block]:
-    meta = run.meta
+def _again(found: Findings, study: str) -> Iterator[Block]:
+    meta = found.meta
     yield Heading("To do it again")
     if meta.command:
         yield Code(meta.command, "The command of this run:")
-    yield Code(f"python -m xrt.study run --from {run.name}", "Again from its record:")
+    yield Code(f"python -m xrt.study run --from {meta.name}", "Again from its record:")
     yield Code(
-        f"python -m xrt.study run {run.study}.yaml",
+        f"python -m xrt.study run {meta.study}.yaml",
         "Or without the record: save the study below in a file of its own and run it:",
     )
-    yield Code(run.spec_yaml, f"{run.study}.yaml: the study, everything resolved", folded=True)
+    yield Code(study, f"{meta.study}.yaml: the study, everything resolved", folded=True)
     rows = [*meta.versions.items()]
     if meta.git:
         changed = ", with changes" if meta.git.get("dirty") else ""
         rows.append(("commit", f"{meta.git.get('commit')}{changed}"))
     rows += [(name.replace("_", " "), str(value)) for name, value in meta.hardware.items()]
-    nodes = sorted({t.node for t in run.trials() if t.node})
+    nodes = sorted({t.node for t in found.trials if t.node})
     rows += [("nodes", ", ".join(nodes))] if nodes else []
     yield Table(("environment", ""), tuple((name, str(value)) for name, value in rows))
     if meta.data:
         head = ("data", "split", "used for", "rows", "from", "digest")
-        yield Table(
-            head,
-            tuple(
-                (d.name, d.split, d.context, f"{d.rows:,}", d.source or "", d.digest[:16]) for d in meta.data
-            ),
-            frozenset({3}),
+        lines = (
+            (d.name, d.split, d.context, f"{d.rows:,}", d.origin or "", d.digest[:16]) for d in meta.data
         )
+        yield Table(head, tuple(lines), frozenset({3}))
 
 
 def _drawn(name: str, caption: str, draw: Callable[[], Figure] | object) -> Iterator[Block]:
@@ -384,10 +310,6 @@ def _drawn(name: str, caption: str, draw: Callable[[], Figure] | object) -> Iter
 
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
-    return (
-        f"{minutes // 60} h {minutes % 60} min"
-        if minutes >= 60
-        else f"{minutes} min"
-        if minutes
-        else f"{seconds:.0f} s"
-    )
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"

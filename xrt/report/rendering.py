@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from xrt.findings.markdown import grid, plain_text
+
 
 class Heading(NamedTuple):
     text: str
@@ -18,11 +20,12 @@ class Paragraph(NamedTuple):
     text: str
 
 
-class Answer(NamedTuple):
-    """The box on top. `tone` chooses its mark: better, worse, none, open."""
+class Box(NamedTuple):
+    """The box on top: a sentence, a line an arm, what it rests on. `tone` chooses its mark: better, worse, none, open."""
 
     tone: str
     sentence: str
+    arms: tuple[str, ...]
     evidence: tuple[str, ...]
 
 
@@ -51,7 +54,7 @@ class Code(NamedTuple):
     folded: bool = False
 
 
-Block = Heading | Paragraph | Answer | Table | Picture | Code
+Block = Heading | Paragraph | Box | Table | Picture | Code
 
 MARKS = {"better": "▲", "worse": "▼", "none": "=", "open": "?"}
 CSS = """
@@ -64,7 +67,7 @@ p, li { max-width: 48rem; } .sub { color: #555; margin: 0 0 1.5rem; }
 .answer { display: grid; grid-template-columns: 2.6rem 1fr; border: 1px solid #bbb; border-left: 6px solid #555;
   border-radius: 6px; padding: 1rem 1.2rem; background: #fafafa; }
 .answer .mark { font-size: 1.5rem; line-height: 1.7rem; } .answer strong { font-size: 1.12rem; line-height: 1.45; }
-.answer p { margin: .5rem 0 0; color: #444; } .answer.better { border-left-color: #00694b; }
+.answer p { margin: .5rem 0 0; color: #444; } .answer ul { margin: .5rem 0 0; padding-left: 1.1rem; } .answer.better { border-left-color: #00694b; }
 .answer.worse { border-left-color: #b34700; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .84rem; margin: .8rem 0; }
 th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid #e3e3e3; vertical-align: top; }
@@ -95,7 +98,7 @@ def as_html(title: str, subtitle: str, blocks: Sequence[Block]) -> str:
 
 def as_markdown(title: str, subtitle: str, blocks: Sequence[Block], folder: str) -> str:
     """The same as Markdown; pictures stand as SVG files in `folder` beside it."""
-    parts = [f"# {_m(title)}", _m(subtitle), *(_markdown(block, folder) for block in blocks)]
+    parts = [f"# {plain_text(title)}", plain_text(subtitle), *(_markdown(block, folder) for block in blocks)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -105,8 +108,9 @@ def _html(block: Block) -> str:
             return f"<h2>{_e(text)}</h2>"
         case Paragraph(text):
             return f"<p>{_e(text)}</p>"
-        case Answer(tone, sentence, evidence):
-            more = "".join(f"<p>{_e(line)}</p>" for line in evidence)
+        case Box(tone, sentence, arms, evidence):
+            listed = "".join(f"<li>{_e(line)}</li>" for line in arms)
+            more = (f"<ul>{listed}</ul>" if arms else "") + "".join(f"<p>{_e(line)}</p>" for line in evidence)
             mark = f'<span class="mark" aria-hidden="true">{MARKS[tone]}</span>'
             return f'<div class="answer {tone}">{mark}<div><strong>{_e(sentence)}</strong>{more}</div></div>'
         case Table():
@@ -136,28 +140,20 @@ def _html_table(table: Table) -> str:
 def _markdown(block: Block, folder: str) -> str:
     match block:
         case Heading(text):
-            return f"## {_m(text)}"
+            return f"## {plain_text(text)}"
         case Paragraph(text):
-            return _m(text)
-        case Answer(_, sentence, evidence):
-            return "\n\n".join([f"**{_m(sentence)}**", *map(_m, evidence)])
+            return plain_text(text)
+        case Box(_, sentence, arms, evidence):
+            listed = ["\n".join(f"- {plain_text(line)}" for line in arms)] if arms else []
+            return "\n\n".join([f"**{plain_text(sentence)}**", *listed, *map(plain_text, evidence)])
         case Table(head, rows, numbers, bold):
-            rule = ["---:" if i in numbers else "---" for i in range(len(head))]
-            lines = [[_m(cell) for cell in head], rule]
-            for i, row in enumerate(rows):
-                lines.append([f"**{_m(cell)}**" if i == bold and cell else _m(cell) for cell in row])
-            return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            return grid(head, rows, numbers, bold)
         case Picture(name, _, caption):
-            return f"![{_m(caption)}]({folder}/{name}.svg)\n\n*{_m(caption)}*"
+            return f"![{plain_text(caption)}]({folder}/{name}.svg)\n\n*{plain_text(caption)}*"
         case Code(text, title, _):
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-            return (f"{_m(title)}\n\n" if title else "") + f"{fence}\n{text.rstrip()}\n{fence}"
+            return (f"{plain_text(title)}\n\n" if title else "") + f"{fence}\n{text.rstrip()}\n{fence}"
 
 
 def _e(text: str) -> str:
     return html.escape(text, quote=True)
-
-
-def _m(text: str) -> str:
-    """Text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", " ".join(text.split()))

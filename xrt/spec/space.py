@@ -129,10 +129,11 @@ class Space(BaseModel):
 
     def varying(self) -> tuple[str, ...]:
         """The names among `names` that have more than one value: what a sampler is asked for."""
-        fixed = [n for n, value in self._values() if isinstance(value, Choice) and len(value.options) == 1]
+        fixed = [n for n, value in self.values() if isinstance(value, Choice) and len(value.options) == 1]
         return tuple(name for name in self.names() if name not in fixed)
 
-    def _values(self) -> Iterator[tuple[str, Value]]:
+    def values(self) -> Iterator[tuple[str, Value]]:
+        """Every flat name with what it may be, in the order of `names`."""
         yield "encoder", self.encoder
         yield "learning_rate", self.learning_rate
         yield "method", Choice(tuple(self.method))

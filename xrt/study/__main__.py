@@ -15,8 +15,6 @@ from rich.console import Console
 from xrt.errors import XrtError
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from xrt.record.run import Run
 
 QUIET = {
@@ -113,12 +111,10 @@ def resume(run: RunArgument, results: ResultsOption = None, tracking: TrackingOp
 
     Example: `python -m xrt.study resume mini`
     """
-    from xrt.spec import load_study
     from xrt.study.running import carry_on
 
     opened = opened_run(run, results)
-    spec = load_study(str(opened.paths.spec), [])
-    carry_on(opened, spec, out, tracking)
+    carry_on(opened, out, tracking or opened.meta.tracking)
     summary(opened, results)
     raise typer.Exit(code_of(opened))
 
@@ -129,15 +125,25 @@ def list_runs(results: ResultsOption = None) -> None:
 
     Example: `python -m xrt.study list`
     """
+    from xrt.errors import RecordError
+    from xrt.findings.findings import findings
     from xrt.record.paths import Results
     from xrt.record.run import Run
     from xrt.study.tables import runs_table
 
     at = Results.at(results)
-    if not (runs := [Run(paths) for paths in at.runs()]):
+    found, damaged = [], list[str]()
+    for paths in at.runs():
+        try:
+            found.append(findings(Run(paths)))
+        except RecordError as error:
+            damaged += error.problems[:1]
+    if found:
+        out.print(runs_table(found))
+    elif not damaged:
         out.print(f"No run in {at.root} yet; start one: python -m xrt.study run mini", soft_wrap=True)
-    else:
-        out.print(runs_table(runs))
+    for line in damaged:
+        out.print(line, style="red", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -155,10 +161,10 @@ def sync(run: RunArgument, results: ResultsOption = None, tracking: TrackingOpti
 
     Example: `python -m xrt.study sync mini`
     """
-    from xrt.answers.registry import deliver
-    from xrt.answers.report import write_report
-    from xrt.answers.tracking import Synced
-    from xrt.answers.tracking import sync as project
+    from xrt.report.page import write_report
+    from xrt.tracking.registry import deliver
+    from xrt.tracking.tracker import Synced
+    from xrt.tracking.tracker import sync as project
 
     opened = opened_run(run, results)
     write_report(opened)
@@ -213,13 +219,17 @@ def status(run: RunArgument, results: ResultsOption = None) -> None:
 
     Example: `python -m xrt.study status mini`
     """
-    from xrt.answers.confirmed import confirmation
-    from xrt.answers.wording import answer
-    from xrt.study.tables import holder_line
+    from xrt.findings.findings import findings
+    from xrt.study.tables import confirmed_table, holder_line, progress_line, trial_table
 
     opened = opened_run(run, results)
-    out.print(trials_of(opened))
-    out.print(f"\n{answer(opened, confirmation(opened)).sentence}\n{holder_line(opened)}", markup=False)
+    found = findings(opened)
+    out.print(trial_table(found.searched, found.spec, top=10))
+    if table := confirmed_table(found):
+        out.print()
+        out.print(table)
+    lines = ("", progress_line(found), found.answer.sentence, holder_line(opened, option(results)))
+    out.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -228,7 +238,7 @@ def report(run: RunArgument, results: ResultsOption = None) -> None:
 
     Example: `python -m xrt.study report mini`
     """
-    from xrt.answers.report import write_report
+    from xrt.report.page import write_report
 
     out.print(f"Written: {write_report(opened_run(run, results))}", soft_wrap=True)
 
@@ -243,11 +253,12 @@ def compare(
 
     Example: `python -m xrt.study compare mini-20260101-120000 mini`
     """
-    from xrt.answers.compare import compare as compared
+    from xrt.findings.compare import compare as compared
+    from xrt.findings.findings import findings
     from xrt.study.tables import comparison_table
 
     one, other = opened_run(left, results), opened_run(right, results)
-    out.print(comparison_table(one, other, compared(one, other)))
+    out.print(comparison_table(one, other, compared(findings(one), findings(other))))
 
 
 @app.command()
@@ -262,8 +273,8 @@ def export(
 
     Example: `python -m xrt.study export mini build/winner`
     """
-    from xrt.answers.export import export as write
-    from xrt.answers.export import push_to_hub as push
+    from xrt.tracking.export import export as write
+    from xrt.tracking.export import push_to_hub as push
 
     out.print(f"Written: {write(opened_run(run, results), trial, folder)}", soft_wrap=True)
     if push_to_hub:
@@ -283,8 +294,8 @@ def ui(
 
     Example: `python -m xrt.study ui --port 5001`
     """
-    from xrt.answers.store import tables
     from xrt.record.paths import Results
+    from xrt.tracking.store import tables
 
     if cluster:
         tunnel(cluster)
@@ -325,24 +336,24 @@ def opened_run(name: str, results: str | None) -> "Run":
 
 def code_of(run: "Run") -> int:
     """0 when the run has an answer, 1 when no trial was trained to its end."""
-    return 0 if any(trial.state == "finished" for trial in run.trials()) else 1
+    from xrt.findings.findings import findings
+
+    return 0 if any(trial.state == "finished" for trial in findings(run).trials) else 1
 
 
-def trials_of(run: "Run") -> "Table":
-    """The best trials of a run."""
-    from xrt.answers.table import rows
-    from xrt.spec import load_study
-    from xrt.study.tables import trial_table
-
-    return trial_table(rows(run), load_study(str(run.paths.spec), []), top=10)
+def option(results: str | None) -> str:
+    """`--results` as it was given, for the commands that are printed."""
+    return f" --results {results}" if results else ""
 
 
 def summary(run: "Run", results: str | None) -> None:
-    """The last words of a run: its best trials, what they say, where to look on."""
-    from xrt.study.tables import last_words
+    """The last words of a run: its best trials, its configurations, its answer, where to look on."""
+    from xrt.findings.findings import findings
+    from xrt.study.tables import last_words, trial_table
 
-    out.print(trials_of(run))
-    out.print(last_words(run, f" --results {results}" if results else ""), crop=False)
+    found = findings(run)
+    out.print(trial_table(found.searched, found.spec, top=10))
+    out.print(last_words(found, option(results)), crop=False)
 
 
 def main() -> None:

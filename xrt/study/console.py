@@ -1,8 +1,9 @@
 """What a user sees while a study runs: a live table on a terminal with the time left, plain lines elsewhere.
 
-A listener of the search; it knows records, not Ray. It never fails: what it cannot show it leaves out.
+A listener of the search; it knows records, not Ray.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,8 +14,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from xrt.answers.table import row
-from xrt.answers.wording import weak_attack
+from xrt.findings.answer import constant, weak_attack
 from xrt.record.run import Run, TrialRecord
 from xrt.record.values import State
 from xrt.search.plan import kept_share
@@ -32,7 +32,7 @@ class Screen:
         self.spec, self.console = spec, console
         self.trials: dict[str, TrialRecord] = {}
         self.began = time.time()
-        self.confirming: int | None = None  # trials of the confirmation, once they are known
+        self.confirming = 0  # trials of the confirmation up to its next look, once they are known
         self._before = 0.0  # what an earlier process did of a resumed run
         self._expected = kept_share(spec)
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=2, transient=True)
@@ -53,10 +53,10 @@ class Screen:
         self._hear(trial, "started")
 
     def trial_reported(self, trial: TrialRecord) -> None:
-        rungs = len(self.spec.rungs) if trial.phase == "search" else 1
-        self._hear(trial, f"rung {trial.reports[-1].rung + 1} of {rungs}")
-        if told := weak_attack(trial):
-            self.console.print(told, style="yellow", markup=False, highlight=False)
+        self._hear(trial, f"rung {len(trial.reports)} of {len(trial.config['rungs'])}")
+        for line in (weak_attack(trial), constant(trial)):
+            if line:
+                self.console.print(line, style="yellow", markup=False, highlight=False)
 
     def trial_ended(self, trial: TrialRecord) -> None:
         self._hear(trial, trial.state + (f": {trial.reason}" if trial.reason else ""))
@@ -67,27 +67,30 @@ class Screen:
     def _hear(self, trial: TrialRecord, what: str) -> None:
         self.trials[trial.id] = trial
         if not self.console.is_terminal:
-            value = row(trial).value(self.spec.search.metric)
-            shown = f"  {self.spec.search.metric} {value:.3f}" if value is not None and trial.reports else ""
-            self.console.print(
-                f"{trial.id}  {parameters(trial.params)}  {what}{shown}", highlight=False, soft_wrap=True
-            )
+            metric = self.spec.search.metric
+            shown = "" if math.isnan(score := trial.score(metric)) else f"  {metric} {score:.3f}"
+            line = f"{trial.id}  {parameters(trial.params)}  {what}{shown}"
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def render(self) -> RenderableType:
         """The table as it stands, best first, under a line of counts."""
-        rows = [row(t) for t in self.trials.values()]
-        search = [r for r in rows if r.phase == "search"]
-        counts = Counter(r.state for r in search)
-        ended = sum(r.state in OVER for r in search)
-        told = ", ".join(f"{n} {state}" for state, n in counts.items())
-        parts = [f"search: {ended} of {self.spec.search.trials} trials done" + (f" ({told})" if told else "")]
+        trials = list(self.trials.values())
+        search = [t for t in trials if t.phase == "search"]
+        counts = Counter(t.state for t in search)
+        ended = sum(t.state in OVER for t in search)
+        states = ", ".join(f"{n} {state}" for state, n in counts.items())
+        parts = [
+            f"search: {ended} of {self.spec.search.trials} trials done" + (f" ({states})" if states else "")
+        ]
+        if not trials:
+            parts = ["starting Ray"]
         if self.confirming:
-            done = sum(r.phase == "confirm" and r.state in OVER for r in rows)
-            parts.append(f"confirmation: {done} of {self.confirming}")
+            done = sum(t.phase == "confirm" and t.state in OVER for t in trials)
+            parts.append(f"confirmation: {done} of {self.confirming} up to the next look")
         parts.append(clock(time.time() - self.began))
         left = self.seconds_left()
         parts += [f"about {clock(left)} left"] if left is not None else []
-        return Group(trial_table(rows, self.spec), Text("; ".join(parts)))
+        return Group(trial_table(trials, self.spec), Text("; ".join(parts)))
 
     def seconds_left(self) -> float | None:
         """What is left of search and confirmation at the pace so far; None before there is one.
@@ -107,9 +110,10 @@ class Screen:
         return left * (time.time() - self.began) / done
 
     def _to_confirm(self) -> int:
-        if self.confirming is not None or self.spec.confirm is None:
-            return self.confirming or 0
-        return (self.spec.confirm.top + 1) * self.spec.confirm.seeds  # the baseline too
+        if self.confirming or self.spec.confirm is None:
+            return self.confirming
+        # The best of every arm, and an ablation of every robust one.
+        return 2 * len(self.spec.arms) * self.spec.confirm.seeds[0]
 
 
 def _share(trial: TrialRecord) -> float:

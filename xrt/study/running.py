@@ -10,20 +10,22 @@ from functools import partial
 
 from rich.console import Console
 
-from xrt.answers.compare import asked
-from xrt.answers.registry import deliver
-from xrt.answers.report import write_report
-from xrt.answers.tracking import Tracker
-from xrt.answers.tracking import check as check_tracking
 from xrt.data import Aligned, Split, check, load
 from xrt.data.tokens import unknown_share
 from xrt.errors import XrtError
+from xrt.findings.compare import changed
+from xrt.findings.confirming import wanted
+from xrt.findings.findings import findings
 from xrt.record.environment import redact
 from xrt.record.paths import Results
 from xrt.record.run import Data, Listener, Run
+from xrt.report.page import write_report
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import rung_steps
-from xrt.study.console import Screen
+from xrt.study.console import OVER, Screen
+from xrt.tracking.registry import deliver
+from xrt.tracking.tracker import Tracker
+from xrt.tracking.tracker import check as check_tracking
 
 
 class Interrupted(XrtError):
@@ -84,32 +86,23 @@ def start(
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in warnings:
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    run = Run.create(
-        results,
-        spec.study,
-        spec.to_yaml(),
-        metric=spec.search.metric,
-        task=spec.task.name,
-        languages=spec.task.languages,
-        data=data,
-        extra={"tracking": tracking, "dropped": dropped, "warnings": warnings}
-        | ({"repeats": origin.name} if origin else {}),
-    )
+    notes = {"tracking": tracking, "dropped": dropped, "warnings": warnings}
+    run = Run.create(results, spec, data, notes | ({"repeats": origin.name} if origin else {}))
     if origin:
-        for name, then, now in asked(origin, run):
-            console.print(
-                f"Not as in {origin.name}: {name}: {then}, now {now}.", markup=False, soft_wrap=True
-            )
-    carry_on(run, spec, console, tracking)
+        for name, then, now in changed(findings(origin), findings(run)):
+            line = f"Not as in {origin.name}: {name}: {then}, now {now}."
+            console.print(line, markup=False, soft_wrap=True)
+    carry_on(run, console, tracking)
     return run
 
 
-def carry_on(run: Run, spec: StudySpec, console: Console, tracking: str | None) -> None:
+def carry_on(run: Run, console: Console, tracking: str | None) -> None:
     """Search what is left to search, confirm what is left to confirm; Ctrl-C leaves a run that can be resumed."""
 
     def warn(text: str) -> None:
         console.print(text, style="yellow", markup=False, soft_wrap=True)
 
+    spec = run.spec
     tracker = None if tracking == LATER else Tracker(run, tracking, warn=warn)
     with run.hold(), _terminable(), Screen(spec, console) as screen:
         listeners: list[Listener] = [screen, *([tracker] if tracker else [])]
@@ -150,21 +143,17 @@ def _search_and_confirm(
     run: Run, spec: StudySpec, listeners: Sequence[Listener], screen: Screen
 ) -> list[str]:
     """Returns what went wrong beside the trials."""
-    from xrt.search.confirm import ConfirmProposer, candidates
     from xrt.search.probing import Probing
-    from xrt.search.sampler import OptunaProposer
-    from xrt.search.tuning import run_trials
+    from xrt.search.tuning import confirm, search
 
     probing = Probing.begin(run, spec, encoders(spec))
-    searched = [t for t in run.trials() if t.phase == "search"]
-    run_trials(run, spec, OptunaProposer(spec, run.paths.optuna, searched), listeners, phase="search")
+    search(run, spec, listeners)
     problems = probing.collect()
-    if spec.confirm is None:
-        return problems
-    samples = candidates(spec, run.trials())
-    over = frozenset(t.id for t in run.trials() if t.state in ("finished", "failed"))
-    screen.confirming = len(samples) * spec.confirm.seeds
-    run_trials(run, spec, ConfirmProposer(spec, samples, over), listeners, phase="confirm")
+    while more := wanted(run):
+        screen.confirming = sum(
+            t.phase == "confirm" and t.state in OVER for t in screen.trials.values()
+        ) + len(more)
+        confirm(run, spec, more, listeners)
     return problems
 
 

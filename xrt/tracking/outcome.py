@@ -1,17 +1,15 @@
 """What a run that has ended says on its own page in MLflow: the answer with its table, and numbers to compare runs by.
 
-A function of the record; it knows no MLflow. While a run runs its page shows the search's progress instead.
+A function of the findings; it knows no MLflow. While a run runs its page shows the search's progress instead.
 """
 
 import math
 from dataclasses import dataclass
 
-from xrt.answers.confirmed import Confirmation, confirmation, show
-from xrt.answers.table import grid
-from xrt.answers.wording import answer, interval, points, probability, spread, words
-from xrt.record.run import Run
-
-MEANS = ("mean/languages", "mean/targets", "mean/mixed", "mean/all")
+from xrt.findings.findings import Confirmation, Findings
+from xrt.findings.markdown import grid, plain_text
+from xrt.findings.table import confirmed_rows
+from xrt.spec.metric import Metric, means_of
 
 
 @dataclass(frozen=True)
@@ -26,50 +24,41 @@ class Outcome:
     metrics: dict[str, float]
 
 
-def outcome(run: Run) -> Outcome | None:
+def outcome(found: Findings) -> Outcome | None:
     """None while the run runs."""
-    if run.meta.ended is None:
+    if found.meta.ended is None:
         return None
-    confirmed = confirmation(run)
-    told = answer(run, confirmed)
-    parts = [f"**{told.sentence}**", *told.evidence]
-    if confirmed:
-        parts.append(_table(confirmed))
-    return Outcome("\n\n".join(parts), _metrics(run, confirmed) if confirmed else {})
+    answer = found.answer
+    parts = [f"**{plain_text(answer.sentence)}**"]
+    parts += ["\n".join(f"- {plain_text(line)}" for line in answer.arms)] if answer.arms else []
+    parts += map(plain_text, answer.evidence)
+    if table := confirmed_rows(found):
+        bold = next((i for i, row in enumerate(table.rows) if row.chosen), None)
+        parts.append(grid(table.head, [row.cells for row in table.rows], table.numbers, bold))
+    confirmed = found.confirmation
+    return Outcome("\n\n".join(parts), _metrics(found, confirmed) if confirmed else {})
 
 
-def _table(confirmed: Confirmation) -> str:
-    head = ["trial", "configuration", "encoder", "learning rate", "seeds", f"{words(confirmed.metric)}, %"]
-    head += ["gain, points", "95 % interval", "p (Holm)", "against plain"]
-    lines = [
-        [
-            line.configuration.id,
-            line.configuration.label,
-            *(show(line.configuration.params.get(name, "")) for name in ("encoder", "learning_rate")),
-            str(len(line.configuration.trials)),
-            spread(line.accuracy),
-            points(line.gain.mean) if line.gain else "",
-            interval(line.gain, signed=True) if line.gain else "",
-            probability(line.p) if line.gain else "",
-            line.verdict,
-        ]
-        for line in confirmed.lines
-    ]
-    return grid(head, lines, numbers=range(3, 9))
-
-
-def _metrics(run: Run, confirmed: Confirmation) -> dict[str, float]:
-    """Accuracy and gain in every language and mean; of the headline also the interval and p."""
-    winner = confirmed.winner
-    if winner is None:
+def _metrics(found: Findings, confirmed: Confirmation) -> dict[str, float]:
+    """Accuracy and gain in every language and mean; of each claim also the corrected interval and p."""
+    arm = confirmed.winner
+    if arm is None:
         return {}
-    found: dict[str, float] = {}
-    split = "test" if confirmed.split == "test" else "final"
-    for name in [*MEANS, *(f"acc/{language}" for language in run.meta.languages)]:
-        found[f"{split}/{name}"] = confirmed.score(winner.configuration, name).mean
-        if winner.gain is not None and (gain := confirmed.gain(winner.configuration, name)):
-            found[f"gain/{name}"] = gain.mean
-    if gain := winner.gain:
-        sure = {"low": gain.low, "high": gain.high, "p": winner.p}
-        found |= {f"gain/{confirmed.metric}/{name}": value for name, value in sure.items()}
-    return {name: value for name, value in found.items() if not math.isnan(value)}
+    values: dict[str, float] = {}
+    for metric in (
+        *means_of(found.spec.task),
+        *(Metric("acc", language) for language in found.meta.languages),
+    ):
+        values[str(metric.on(confirmed.split))] = confirmed.accuracy(arm, metric).mean
+        if gain := confirmed.gain(arm, metric):
+            values[f"gain/{metric.short}"] = gain.mean
+    for claim in confirmed.claims_of(arm):
+        low, high = claim.interval
+        name = f"gain/{claim.metric.short}"
+        values |= {
+            name: claim.difference.mean,
+            f"{name}/low": low,
+            f"{name}/high": high,
+            f"{name}/p": claim.p,
+        }
+    return {name: value for name, value in values.items() if not math.isnan(value)}

@@ -5,15 +5,18 @@ nor what a store already has; `tracking.py` compares the two and sends what is m
 has its step and its time from the record, sending it again changes nothing.
 """
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 
-from xrt.answers.outcome import Outcome
-from xrt.answers.table import best, leaderboard, markdown, row
+from xrt.findings.compare import fields
+from xrt.findings.findings import Findings
+from xrt.findings.markdown import grid
+from xrt.findings.words import show
 from xrt.record.values import Data, Meta, TrialRecord
+from xrt.tracking.outcome import Outcome, outcome
 
 NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
@@ -58,13 +61,14 @@ class Projected:
 
 def child(meta: Meta, trial: TrialRecord, parent: str) -> Projected:
     """The MLflow run of a trial that has begun; `parent` is its parent's MLflow run id."""
-    asked = {**{key: trial.config.get(key) for key in SETTINGS}, "seed": trial.seed, **trial.params}
+    params = {**{key: trial.config.get(key) for key in SETTINGS}, "seed": trial.seed, **trial.params}
     tags = {
         **_common(meta),
         PARENT: parent,
         TRIAL: trial.id,
         "xrt.outcome": trial.state,
         "xrt.phase": trial.phase,
+        "xrt.configuration": trial.configuration or trial.id,
         "xrt.rung": str(trial.last.rung) if trial.last else None,
         "xrt.reason": trial.reason,
         "xrt.node": trial.node,
@@ -75,7 +79,7 @@ def child(meta: Meta, trial: TrialRecord, parent: str) -> Projected:
         started=_ms(trial.started or meta.started),
         ended=None if trial.ended is None or trial.state == "running" else _ms(trial.ended),
         tags=_present(tags),
-        params=_present({name: value for name, value in asked.items() if value != "null"}),
+        params=_present(params),
         points=tuple(
             Point(key, value, report.step, _ms(report.time))
             for report in trial.reports
@@ -91,37 +95,28 @@ def has_begun(trial: TrialRecord) -> bool:
     return trial.started is not None or trial.state in ("running", "finished", "pruned", "failed")
 
 
-def parent(
-    meta: Meta,
-    trials: Sequence[TrialRecord],
-    children: Mapping[str, str],
-    place: str,
-    outcome: Outcome | None = None,
-    asked: Mapping[str, str] = MappingProxyType({}),
-) -> Projected:
+def parent(found: Findings, children: Mapping[str, str], place: str) -> Projected:
     """The MLflow run of the run itself.
 
     Args:
-        trials: All of them.
-        children: Their MLflow run ids, by trial id.
-        place: The address of the experiment in MLflow's pages, for links.
-        outcome: What the run says, when it has ended.
-        asked: The fields of the study, which become its parameters.
+        children: the MLflow run ids of its trials, by trial id.
+        place: the address of the experiment in MLflow's pages, for links.
     """
-    winner = best([row(trial) for trial in trials], meta.metric)
+    meta, best, said = found.meta, found.best_trial, outcome(found)
     tags = {
         **_common(meta),
-        NOTE: _note(meta, trials, children, place, outcome),
-        "mlflow.source.name": f"xrt.study run {meta.study}",  # its column shows what follows the last slash
+        NOTE: note(found, children, place, said),
+        # MLflow's column shows what follows the last slash.
+        "mlflow.source.name": f"xrt.study run {meta.study}",
         "xrt.command": meta.command,
         "mlflow.source.type": "LOCAL",
         "xrt.outcome": meta.status,
         "xrt.metric": meta.metric,
         "xrt.task": meta.task,
         "xrt.versions": ", ".join(f"{name} {version}" for name, version in meta.versions.items()),
-        "xrt.dropped": "; ".join(meta.extra.get("dropped", ())),
-        "xrt.warnings": "; ".join(meta.extra.get("warnings", ())),
-        "xrt.best_trial": children.get(winner.id) if winner else None,
+        "xrt.dropped": "; ".join(meta.dropped),
+        "xrt.warnings": "; ".join(meta.warnings),
+        "xrt.best_trial": children.get(best.id) if best else None,
     }
     return Projected(
         name=meta.name,
@@ -129,30 +124,29 @@ def parent(
         started=_ms(meta.started),
         ended=None if meta.ended is None else _ms(meta.ended),
         tags=_present(tags),
-        params=_present({name: value for name, value in asked.items() if value != "null"}),
-        points=(*_course(meta.metric, trials), *_result(meta, trials, outcome), *_misalignment(meta)),
+        params=_present({name: value for name, value in fields(found).items() if value != "null"}),
+        points=(*_course(found), *_result(found, said), *_misalignment(meta)),
         data=meta.data,
     )
 
 
-def _course(metric: str, trials: Sequence[TrialRecord]) -> list[Point]:
-    """Best value so far and trials by outcome, after each trial that ended: step 1 is the first of them.
+def _course(found: Findings) -> list[Point]:
+    """Best score so far and trials by outcome, after each trial that ended: step 1 is the first of them.
 
     So the parent's page shows the search's progress, and its last points are the summary of the run.
     """
     points: list[Point] = []
     counts = {"finished": 0, "pruned": 0, "failed": 0}
-    record: float | None = None
-    ended = [(t.ended, t.id, t) for t in trials if t.state in counts and t.ended is not None]
+    best, metric = math.nan, found.meta.metric
+    ended = [(t.ended, t.id, t) for t in found.trials if t.state in counts and t.ended is not None]
     for step, (moment, _, trial) in enumerate(sorted(ended, key=lambda entry: entry[:2]), 1):
         counts[trial.state] += 1
         time = _ms(moment)
         points += [Point(f"trials/{state}", count, step, time) for state, count in counts.items()]
-        if winner := best([row(trial)], metric):
-            value = winner.value(metric) or 0.0
-            record = value if record is None else max(record, value)
-        if record is not None:
-            points.append(Point(f"best/{metric}", record, step, time))
+        if trial.phase == "search" and trial.state == "finished":
+            best = max((s for s in (best, trial.score(metric)) if not math.isnan(s)), default=math.nan)
+        if not math.isnan(best):
+            points.append(Point(f"best/{metric}", best, step, time))
     return points
 
 
@@ -165,51 +159,58 @@ def _misalignment(meta: Meta) -> list[Point]:
             0,
             _ms(meta.started),
         )
-        for encoder, sites in meta.extra.get("misalignment", {}).items()
+        for encoder, sites in meta.misalignment.items()
         for site, found in sites.items()
         for name, value in {**found["distance"], "unrelated": found["unrelated"]}.items()
     ]
 
 
-def _result(meta: Meta, trials: Sequence[TrialRecord], outcome: Outcome | None) -> list[Point]:
+def _result(found: Findings, said: Outcome | None) -> list[Point]:
     """The numbers of the outcome, once; again only when a resumed run has more trials."""
-    if outcome is None or meta.ended is None:
+    ended = found.meta.ended
+    if said is None or ended is None:
         return []
-    step = sum(trial.ended is not None for trial in trials)
-    return [Point(key, value, step, _ms(meta.ended)) for key, value in outcome.metrics.items()]
+    step = sum(trial.ended is not None for trial in found.trials)
+    return [Point(key, value, step, _ms(ended)) for key, value in said.metrics.items()]
 
 
-def _note(
-    meta: Meta,
-    trials: Sequence[TrialRecord],
-    children: Mapping[str, str],
-    place: str,
-    outcome: Outcome | None,
-) -> str:
+def note(found: Findings, children: Mapping[str, str], place: str, said: Outcome | None) -> str:
     """The page's description: the outcome if there is one, how the search went, its first trials as a table.
 
     As many of these as MLflow keeps: it would cut a longer text in the middle of a line.
     """
-    rows = leaderboard([row(trial) for trial in trials if trial.phase == "search"], meta.metric)
-
-    def link(id: str) -> str | None:
-        return f"{place}/runs/{children[id]}" if id in children else None
-
-    count = {state: sum(r.state == state for r in rows) for state in ("finished", "pruned", "failed")}
-    fates = f"{count['finished']} finished, {count['pruned']} pruned, {count['failed']} failed"
-    if winner := best(rows, meta.metric):
-        value = winner.value(meta.metric) or 0.0
-        first = f"**Best {meta.metric}: {value:.4f}**, trial {winner.id} ({winner.method})"
-    else:
-        first = "No trial has finished yet"
-    said = [outcome.note, "Search:"] if outcome else []
-    said.append(f"{first}; {len(rows)} trials: {fates}.")
-    last = f"Run `{meta.name}`, study `{meta.study}`."
-    for top in range(min(10, len(rows)), 0, -1):
-        text = "\n\n".join([*said, markdown(rows, meta.metric, top, link), last])
+    trials, metric = found.leaderboard, found.meta.metric
+    count = {state: sum(t.state == state for t in trials) for state in ("finished", "pruned", "failed")}
+    first = "No trial has finished yet"
+    if best := found.best_trial:
+        first = f"**Best {metric}: {best.score(metric):.4f}**, trial {best.id} ({best.method})"
+    fates = ", ".join(f"{n} {state}" for state, n in count.items())
+    head = [said.note, "Search:"] if said else []
+    head.append(f"{first}; {len(trials)} trials: {fates}.")
+    last = f"Run `{found.meta.name}`, study `{found.meta.study}`."
+    for top in range(min(10, len(trials)), 0, -1):
+        text = "\n\n".join([*head, _trials(found, top, children, place), last])
         if len(text) <= LONGEST:
             return text
-    return "\n\n".join([*said, last])
+    return "\n\n".join([*head, last])
+
+
+def _trials(found: Findings, top: int, children: Mapping[str, str], place: str) -> str:
+    """The first trials of the search as a table, with links to their pages."""
+    metric, shown = found.meta.metric, found.leaderboard[:top]
+    names = list(dict.fromkeys(name for t in found.leaderboard for name in t.params))
+    varied = [n for n in names if len({repr(t.params.get(n)) for t in found.leaderboard}) > 1]
+    varied = [name for name in varied if any(name in t.params for t in shown)]
+    rows = []
+    for t in shown:
+        score = t.score(metric)
+        settings = (show(t.params[name]) if name in t.params else "" for name in varied)
+        rows.append([t.id, *settings, "" if math.isnan(score) else f"{score:.4f}", t.state])
+    table = grid(["trial", *varied, metric, "state"], rows, numbers=(len(varied) + 1,))
+    for t in shown:
+        if t.id in children:
+            table = table.replace(f"| {t.id} |", f"| [{t.id}]({place}/runs/{children[t.id]}) |", 1)
+    return table
 
 
 def _common(meta: Meta) -> dict[str, object]:

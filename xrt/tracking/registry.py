@@ -10,20 +10,24 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from xrt.answers.export import EXAMPLE, card, champion, trained
-from xrt.answers.report import report_paths, write_report
-from xrt.answers.store import Store, Stored
 from xrt.errors import RecordError
+from xrt.findings.findings import Findings, findings
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
+from xrt.tracking.card import EXAMPLE, card
+from xrt.tracking.export import trained
+from xrt.tracking.store import Store, Stored
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION = "champion"  # the alias of the winner of a study's newest run
 LONGEST = 5000  # characters of a version's description
+MODEL = "winner"  # its folder among the artifacts of the parent run
 
 
 def deliver(run: Run, uri: str | None = None) -> int:
@@ -33,12 +37,13 @@ def deliver(run: Run, uri: str | None = None) -> int:
         RecordError: MLflow has not seen the run, or its winner has no weights.
         Exception: whatever a store, its driver or the network raise.
     """
+    found = findings(run)
     store = Store(run.paths.results, run.study, uri)
     parent = _parent(run, store)
     sent = _send_report(run, store, parent)
-    if run.meta.status == "finished" and any(t.state == "finished" for t in run.trials()):
+    if found.meta.status == "finished" and found.champion:
         with _tracking(uri or run.paths.results.tracking_uri), _quiet():
-            sent += _send_winner(run, champion(run), store.experiment, parent.id)
+            sent += _send_winner(run, found, found.champion, parent.id)
     return sent
 
 
@@ -57,72 +62,70 @@ def _parent(run: Run, store: Store) -> Stored:
 
 
 def _send_report(run: Run, store: Store, parent: Stored) -> int:
-    paths = report_paths(run)
-    if not paths.html.exists():
-        write_report(run)
+    paths = run.paths
+    if not paths.report.exists():
+        return 0
     figures = sorted(paths.figures.glob("*.svg"))
-    digest = hashlib.sha256(paths.html.read_bytes()).hexdigest()[:16]  # the page holds the figures too
-    files = [(paths.html, None), (paths.markdown, None), *((path, paths.figures.name) for path in figures)]
+    # The page holds the figures too.
+    digest = hashlib.sha256(paths.report.read_bytes()).hexdigest()[:16]
+    beside = [p for p in (paths.report_markdown, paths.table_csv, paths.table_latex) if p.exists()]
+    files = [
+        *((path, None) for path in (paths.report, *beside)),
+        *((path, paths.figures.name) for path in figures),
+    ]
     return store.add_files(parent, files, digest)
 
 
-def _send_winner(run: Run, trial: TrialRecord, experiment: str, parent: str) -> int:
+def _send_winner(run: Run, found: Findings, trial: TrialRecord, parent: str) -> int:
     """Registers the trial's encoder unless it is; the newest run of a study has the alias."""
     import mlflow
 
     client = mlflow.MlflowClient()
     versions = list(client.search_model_versions(f"name = '{run.study}'"))
     own = [
-        v for v in versions if (v.tags.get("xrt.uid"), v.tags.get("xrt.trial")) == (run.meta.uid, trial.id)
+        v for v in versions if (v.tags.get("xrt.uid"), v.tags.get("xrt.trial")) == (found.meta.uid, trial.id)
     ]
-    version = str(own[0].version) if own else _register(client, run, trial, (experiment, parent))
-    newest = all(float(v.tags.get("xrt.started", 0)) <= run.meta.started for v in versions)
+    version = str(own[0].version) if own else _register(client, run, found, trial, parent)
+    newest = all(float(v.tags.get("xrt.started", 0)) <= found.meta.started for v in versions)
     if newest and str(client.get_registered_model(run.study).aliases.get(CHAMPION)) != version:
         client.set_registered_model_alias(run.study, CHAMPION, version)
         return 1
     return int(not own)
 
 
-def _register(client: "MlflowClient", run: Run, trial: TrialRecord, place: tuple[str, str]) -> str:
+def _register(client: "MlflowClient", run: Run, found: Findings, trial: TrialRecord, parent: str) -> str:
     """The number of a new version: signature, input example and model card included."""
+    import mlflow
     import mlflow.transformers
     import pandas as pd
     from huggingface_hub import ModelCard
-    from mlflow.models import Model, infer_signature
+    from mlflow.models import infer_signature
     from transformers import pipeline
 
     encoder, config = trained(run, trial)
-    experiment, parent = place
-    told = card(run, trial, config)
-    # MLflow asks the hub for a card and a licence of that name, and this can be none: it need not ask
+    text = card(found, trial, config)
+    # Under the encoder's own name MLflow would ask the hub for its card and licence.
     encoder.model.name_or_path = f"trial {trial.id} of {run.name}"
     classify = pipeline("text-classification", model=encoder.model, tokenizer=encoder.tokenizer, device="cpu")
-    answers = pd.DataFrame(classify([EXAMPLE], truncation=True))
-    tags = {"xrt.run": run.name, "xrt.uid": run.meta.uid, "xrt.trial": trial.id}
-    tags["xrt.started"] = str(run.meta.started)
-    logged = client.create_logged_model(
-        experiment, name="winner", source_run_id=parent, model_type="classifier", tags=tags
-    )
-    # Model.log and not transformers.log_model, which would make the parent run active and so change its times
-    found = Model.log(
-        None,
-        mlflow.transformers,
-        run_id=parent,
-        model_id=logged.model_id,
-        transformers_model=classify,
-        signature=infer_signature(pd.DataFrame([EXAMPLE]), answers),
-        input_example=pd.DataFrame([EXAMPLE]),
-        model_config={"truncation": True},
-        model_card=ModelCard(told),
-        pip_requirements=[
-            f"{name}=={run.meta.versions[name]}"
-            for name in ("torch", "transformers")
-            if name in run.meta.versions
-        ],
-    )
-    # with its tags in one request: by them it is found again, so a kill in between doubles no version
-    version = str(mlflow.register_model(found.model_uri, run.study, tags=tags).version)
-    client.update_model_version(run.study, version, told[:LONGEST])
+    output = pd.DataFrame(classify([EXAMPLE], truncation=True))
+    packages = [name for name in ("torch", "transformers") if name in found.meta.versions]
+    with TemporaryDirectory() as folder:
+        mlflow.transformers.save_model(
+            classify,
+            Path(folder) / MODEL,
+            signature=infer_signature(pd.DataFrame([EXAMPLE]), output),
+            input_example=pd.DataFrame([EXAMPLE]),
+            model_config={"truncation": True},
+            model_card=ModelCard(text),
+            pip_requirements=[f"{name}=={found.meta.versions[name]}" for name in packages],
+        )
+        # Into the parent run by its id: to make it MLflow's active run would change its times.
+        client.log_artifacts(parent, folder)
+    tags = {"xrt.run": run.name, "xrt.uid": found.meta.uid, "xrt.trial": trial.id}
+    tags["xrt.started"] = str(found.meta.started)
+    # The tags go in one request with the version: by them it is found again, so a kill in between doubles nothing.
+    version = str(mlflow.register_model(f"runs:/{parent}/{MODEL}", run.study, tags=tags).version)
+    client.update_model_version(run.study, version, text[:LONGEST])
     return version
 
 

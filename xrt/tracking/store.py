@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from xrt.answers.pages import EXPERIMENT_TAGS, table_of
-from xrt.answers.projection import TRIAL, UID, Point, Projected
 from xrt.errors import RecordError
 from xrt.record.environment import redact
 from xrt.record.files import locked
 from xrt.record.paths import Results
 from xrt.record.values import Data
+from xrt.tracking.projection import NOTE, TRIAL, UID, Point, Projected
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -35,6 +34,9 @@ BATCH = 1000  # metrics a request may hold
 SMALL_BATCH = 100  # parameters, or tags
 DIGEST = 36  # characters of a data set's digest that MLflow keeps
 FILES = "xrt.files"  # the tag that says which files a run has
+SENT = "xrt.sent"  # the tag that says up to which step each kind of metric was sent
+# MLflow's page of an experiment opens on training runs, not on traces of a language model.
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 # MLflow waits for minutes, and sends again what may have arrived: whoever calls here has patience of his own.
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
@@ -48,7 +50,8 @@ ENVIRONMENT = {
 class Stored:
     """What a store has of one MLflow run, kept up to date by those who add to it.
 
-    `steps` has the last step of each metric: points go in by their steps, so all earlier ones are there.
+    `sent` has the last step of each kind of metric (`dev`, `train`, `best`): points go in by their steps, so all
+    earlier ones are there.
     """
 
     id: str
@@ -56,7 +59,7 @@ class Stored:
     ended: int | None
     tags: dict[str, str]
     params: set[str]
-    steps: dict[str, int]
+    sent: dict[str, int]
     data: set[tuple[str, str]]
 
 
@@ -91,13 +94,21 @@ class Store:
         return _stored(self._client.create_run(self.experiment, wanted.started, wanted.tags, wanted.name))
 
     def add_points(self, stored: Stored, points: Sequence[Point]) -> int:
-        """Sends the points after the last known step of their metric."""
+        """Sends the points after the last step that was sent of their kind.
+
+        The tag that says so is written after the points: a kill in between sends them again, with the same steps and
+        times, which changes nothing.
+        """
         from mlflow.entities import Metric
 
-        new = [p for p in points if p.step > stored.steps.get(p.key, -1)]
+        new = [p for p in points if p.step > stored.sent.get(_kind(p.key), -1)]
         for some in _chunks(new, BATCH):
             self._client.log_batch(stored.id, metrics=[Metric(p.key, p.value, p.time, p.step) for p in some])
-            stored.steps.update({p.key: p.step for p in some})
+        if new:
+            for point in new:
+                stored.sent[_kind(point.key)] = max(point.step, stored.sent.get(_kind(point.key), -1))
+            stored.tags[SENT] = json.dumps(stored.sent)
+            self._client.set_tag(stored.id, SENT, stored.tags[SENT])
         return len(new)
 
     def add_params(self, stored: Stored, params: Mapping[str, str]) -> int:
@@ -118,7 +129,7 @@ class Store:
         for some in _chunks(new, SMALL_BATCH):
             self._client.log_batch(stored.id, tags=[RunTag(*item) for item in some])
             stored.tags.update(some)
-        gone = [key for key in stored.tags if key.startswith("xrt.") and key not in (*tags, FILES)]
+        gone = [key for key in stored.tags if key.startswith("xrt.") and key not in (*tags, FILES, SENT)]
         for key in gone:
             self._client.delete_tag(stored.id, key)
             del stored.tags[key]
@@ -140,6 +151,14 @@ class Store:
         self._client.set_tag(stored.id, FILES, digest)  # last: all of them are there
         stored.tags[FILES] = digest
         return len(files)
+
+    def describe(self, text: str) -> int:
+        """The description on the page of the experiment: the answer of the study's newest run."""
+        known = self._client.get_experiment(self.experiment).tags
+        if known.get(NOTE) == text:
+            return 0
+        self._client.set_experiment_tag(self.experiment, NOTE, text)
+        return 1
 
     def set_status(self, stored: Stored, status: str, ended: int | None) -> int:
         """MLflow cannot forget an end: a run that goes on keeps its old one until it ends again."""
@@ -203,7 +222,7 @@ def _make_store(results: Results) -> None:
 
 
 def tables(results: Results) -> dict[str, str]:
-    """By study, the address of its table of runs within MLflow's pages; the newest first.
+    """By study, the address of its page within MLflow's pages; the newest first.
 
     Raises:
         RecordError: MLflow cannot read its store, for example because a newer version has written it.
@@ -216,7 +235,7 @@ def tables(results: Results) -> dict[str, str]:
         reason = str(error).strip().partition("\n")[0]
         raise RecordError(f"{results.mlflow_db}: MLflow cannot read its store: {reason}") from error
     mine = [one for one in found if set(EXPERIMENT_TAGS) <= set(one.tags)]
-    return {one.name: table_of(one.experiment_id) for one in mine}
+    return {one.name: f"#/experiments/{one.experiment_id}" for one in mine}
 
 
 def _experiment(client: MlflowClient, study: str, artifacts: Path | None) -> str:
@@ -246,10 +265,14 @@ def _stored(run: MlflowRun) -> Stored:
         ended=run.info.end_time,
         tags=dict(run.data.tags),
         params=set(run.data.params),
-        # the public dictionary has values only; the message has steps as well
-        steps={metric.key: metric.step for metric in run.data.to_proto().metrics},
+        sent=json.loads(run.data.tags.get(SENT, "{}")),
         data={(d.dataset.name, d.dataset.digest) for d in (run.inputs.dataset_inputs if run.inputs else [])},
     )
+
+
+def _kind(key: str) -> str:
+    """`dev` of `dev/mean/mixed`."""
+    return key.partition("/")[0]
 
 
 def _data_key(data: Data) -> tuple[str, str]:
@@ -264,8 +287,8 @@ def _dataset_input(data: Data) -> DatasetInput:
     dataset = Dataset(
         name=name,
         digest=digest,
-        source_type="local" if (data.source or "").startswith("/") else "code",
-        source=json.dumps({"uri": data.source or data.name}),
+        source_type="local" if (data.origin or "").startswith("/") else "code",
+        source=json.dumps({"uri": data.origin or data.name}),
         profile=json.dumps({"num_rows": data.rows}),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", data.context)])

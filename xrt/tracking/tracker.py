@@ -9,25 +9,21 @@ talk to MLflow. Not its business: files and models, which `registry.py` sends.
 import logging
 import os
 import secrets
-import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xrt.answers import projection
-from xrt.answers.compare import fields
-from xrt.answers.outcome import outcome
-from xrt.answers.projection import Projected
-from xrt.answers.store import Store, Stored, client
 from xrt.errors import RecordError, XrtError
+from xrt.findings.findings import findings
 from xrt.record.environment import redact
 from xrt.record.files import locked
 from xrt.record.paths import Results
 from xrt.record.run import Run
 from xrt.record.values import Data, TrialRecord
-
-SWITCH = 0.0005  # seconds that a thread may go on while another waits
+from xrt.tracking import projection
+from xrt.tracking.projection import Projected
+from xrt.tracking.store import Store, Stored, client
 
 _log = logging.getLogger("xrt")
 
@@ -128,9 +124,6 @@ class Tracker:
         return f"python -m xrt.study sync {self._run.name}{address}"
 
     def run_started(self, run: Run) -> None:
-        # The search's thread does many short things that leave the interpreter (files, Ray); with Python's 5 ms it
-        # would wait that long for this one each time it comes back.
-        sys.setswitchinterval(SWITCH)
         self._news.set()
         self._thread.start()
 
@@ -226,26 +219,27 @@ class _Projector:
             os.pwrite(lock, self._mark, 0)
 
     def _push(self) -> Synced:
-        meta, trials = self._run.meta, self._run.trials()
+        found = findings(self._run)
+        meta = found.meta
         stored = self._stored = self._store.runs(meta.uid) if self._stored is None else self._stored
-        said, asked = outcome(self._run), fields(self._run)
 
         def parent() -> Projected:
             ids = {key: known.id for key, known in stored.items() if key}
-            place = f"#/experiments/{self._store.experiment}"
-            return projection.parent(meta, trials, ids, place, said, asked)
+            return projection.parent(found, ids, f"#/experiments/{self._store.experiment}")
 
-        # children name the parent, so it is made first; it counts and links them, so it is completed last
+        # Children name the parent, so it is made first; it counts and links them, so it is completed last.
         done = self._make(stored, "", parent())
-        for trial in trials:
-            # the record gives the same object as long as a file has not changed
+        for trial in found.trials:
+            # The record gives the same object as long as a file has not changed.
             known = self._sent.get(trial.id)
             if (known and known[0] is trial and known[1] == meta.data) or not projection.has_begun(trial):
                 continue
             wanted = projection.child(meta, trial, stored[""].id)
             done += self._make(stored, trial.id, wanted) + self._complete(stored[trial.id], wanted)
             self._sent[trial.id] = (trial, meta.data)
-        return done + self._complete(stored[""], parent())
+        last = parent()
+        done += self._complete(stored[""], last)
+        return done + Synced(changes=self._store.describe(last.tags[projection.NOTE]))
 
     def _make(self, stored: dict[str, Stored], key: str, wanted: Projected) -> Synced:
         if key in stored:

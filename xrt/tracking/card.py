@@ -1,0 +1,88 @@
+"""The model card of a trained encoder: what it is, how to use it, its scores, what it was trained on. Knows no file."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from xrt.data import TASKS
+from xrt.findings.findings import Findings
+from xrt.findings.markdown import grid, plain_text
+from xrt.findings.words import describe, percent
+from xrt.record.values import TrialRecord
+from xrt.spec.metric import Metric, means_of
+from xrt.spec.trial import TrialConfig
+
+EXAMPLE = {
+    "text": "Anna gave Peter a book yesterday.",
+    "text_pair": "Gestern gab Anna Peter ein Buch.",
+}
+USE = f"""\
+```
+from transformers import pipeline
+
+classify = pipeline("text-classification", "FOLDER OR NAME")
+classify({EXAMPLE!r}, truncation=True)
+```"""
+
+
+def card(found: Findings, trial: TrialRecord, config: TrialConfig) -> str:
+    """Markdown under a YAML head that the hub reads."""
+    task, meta = config.task, found.meta
+    split = "test" if any(name.startswith("test/") for name in trial.metrics) else "dev"
+    metrics = [*(Metric("acc", language, split) for language in task.languages)]
+    metrics += [mean.on(split) for mean in means_of(task)]
+    scores = [(m.words, percent(score)) for m in metrics if (score := trial.score(str(m))) == score]
+    method = describe(trial.params)
+    summary = (
+        f"{config.encoder} fine-tuned on {task.name} in {task.source} only ({method}), for sentence pairs in "
+        f"{len(task.languages)} languages, also in two different ones. Labels: {', '.join(task.labels)}."
+    )
+    one = f"Of this one training (trial {trial.id} of run {meta.name}); the run's report compares seeds and methods."
+    data = [(d.name, d.split, d.context, f"{d.rows:,}", d.digest[:16]) for d in meta.data]
+    parts = [
+        f"# {plain_text(f'{task.name}: {method}')}",
+        "Made with xrt.",
+        plain_text(summary),
+        USE,
+        f"## Accuracy on the {split} split, %",
+        grid(("language or mean", "accuracy"), scores, {1}),
+        plain_text(one),
+        "## Training",
+        grid(("setting", ""), _settings(trial, config), ()),
+        grid(("data", "split", "used for", "rows", "digest"), data, {3}),
+        f"The command of the run:\n\n```\n{meta.command}\n```",
+    ]
+    front = yaml.safe_dump(_front(config), sort_keys=False, allow_unicode=True)
+    return f"---\n{front}---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _settings(trial: TrialRecord, config: TrialConfig) -> list[tuple[str, str]]:
+    rows = {
+        "encoder": config.encoder,
+        "method": describe(trial.params),
+        "learning rate": config.learning_rate,
+        "epochs": config.epochs,
+        "batch size": config.batch_size,
+        "training rows": "all" if config.train_rows is None else f"{config.train_rows:,}",
+        "longest pair, tokens": config.max_tokens,
+        "dropout": "as pretrained" if config.dropout is None else config.dropout,
+        "seed": trial.seed,
+    }
+    return [(name, str(value)) for name, value in rows.items()]
+
+
+def _front(config: TrialConfig) -> dict[str, Any]:
+    """What the hub reads; only what is known."""
+    hub = TASKS[config.task.name].hub if config.task.name in TASKS else None
+    front: dict[str, Any] = {
+        "language": list(config.task.languages),
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["cross-lingual", "sentence-pairs", config.method],
+    }
+    if not Path(config.encoder).is_absolute() and not config.encoder.startswith((".", "mini-")):
+        front["base_model"] = config.encoder
+    if hub and config.source.kind == "hub":
+        front["datasets"] = [hub.repo]
+    return front
