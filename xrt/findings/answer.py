@@ -14,7 +14,6 @@ from xrt.findings.words import (
     difference_interval,
     percent,
     points,
-    probability,
 )
 from xrt.record.values import TrialRecord
 from xrt.spec.arms import PLAIN, Arm
@@ -40,7 +39,7 @@ class Answer(NamedTuple):
 
 
 def answer(found: "Findings") -> Answer:
-    """The answer of a run as it stands. Where there is no reliable difference it says so; where nothing is known too."""
+    """The answer of a run as it stands. Where there is no reliable difference, or nothing is known, it says so."""
     confirmed = found.confirmation
     if confirmed is None:
         return _searched_only(found)
@@ -238,8 +237,5 @@ def _power(confirmed: "Confirmation") -> Iterator[str]:
     narrower = claim.difference.quantile(
         claim.judged.level if claim.judged else 0.05
     ) * claim.difference.error_at(more)
-    yield f"{text}. With {more} seeds the interval of {claim.arm.name} on {claim.metric.words} would be ± {100 * narrower:.1f}."
-
-
-def p_words(claim: Claim) -> str:
-    return probability(claim.p)
+    what = f"the interval of {claim.arm.name} on {claim.metric.words}"
+    yield f"{text}. With {more} seeds {what} would be ± {100 * narrower:.1f}."

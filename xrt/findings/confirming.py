@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from xrt.findings.candidates import Candidates
 from xrt.findings.configurations import Trained, configurations
+from xrt.findings.findings import findings
 from xrt.findings.verdicts import claims
 from xrt.record.run import Run
 from xrt.spec.arms import PLAIN, Arm

@@ -1,4 +1,4 @@
-"""The confirmed configurations as rows of text: one row a configuration, for the page, the terminal and MLflow alike."""
+"""The confirmed configurations as rows of text, one a configuration, for the page, the terminal and MLflow alike."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

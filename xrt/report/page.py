@@ -31,8 +31,7 @@ from xrt.record.files import write_text
 from xrt.record.run import Run
 from xrt.report import drawing, figures, search_figures
 from xrt.report.paper import PaperTable, as_csv, as_latex, paper_table
-from xrt.report.rendering import Block as Block
-from xrt.report.rendering import Box, Code, Heading, Paragraph, Picture, Table, as_html, as_markdown
+from xrt.report.rendering import Block, Box, Code, Heading, Paragraph, Picture, Table, as_html, as_markdown
 from xrt.spec.metric import Metric, means_of
 
 TOP = 10  # trials of the search that are listed

@@ -21,7 +21,7 @@ class Paragraph(NamedTuple):
 
 
 class Box(NamedTuple):
-    """The box on top: a sentence, a line an arm, what it rests on. `tone` chooses its mark: better, worse, none, open."""
+    """The box on top: a sentence, a line an arm, what they rest on. `tone` is better, worse, none or open."""
 
     tone: str
     sentence: str
@@ -67,7 +67,8 @@ p, li { max-width: 48rem; } .sub { color: #555; margin: 0 0 1.5rem; }
 .answer { display: grid; grid-template-columns: 2.6rem 1fr; border: 1px solid #bbb; border-left: 6px solid #555;
   border-radius: 6px; padding: 1rem 1.2rem; background: #fafafa; }
 .answer .mark { font-size: 1.5rem; line-height: 1.7rem; } .answer strong { font-size: 1.12rem; line-height: 1.45; }
-.answer p { margin: .5rem 0 0; color: #444; } .answer ul { margin: .5rem 0 0; padding-left: 1.1rem; } .answer.better { border-left-color: #00694b; }
+.answer p { margin: .5rem 0 0; color: #444; }
+.answer ul { margin: .5rem 0 0; padding-left: 1.1rem; } .answer.better { border-left-color: #00694b; }
 .answer.worse { border-left-color: #b34700; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .84rem; margin: .8rem 0; }
 th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid #e3e3e3; vertical-align: top; }

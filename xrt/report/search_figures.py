@@ -112,7 +112,7 @@ def panels(found: Findings) -> tuple[Panel, ...] | None:
 
 
 def costs(found: Findings) -> Costs | None:
-    """Dev score of the finished trials against the cost of training, with the Pareto front; None where all cost the same."""
+    """Dev score of the finished trials against their cost, with the Pareto front; None where all cost the same."""
     metric = found.spec.metric
     priced = [(t, t.score("train/cost")) for t in found.ranking]
     known = [(trial, cost) for trial, cost in priced if cost > 0]

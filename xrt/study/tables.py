@@ -10,8 +10,7 @@ from rich.text import Text
 
 from xrt.findings.findings import Findings
 from xrt.findings.ranking import leaderboard
-from xrt.findings.table import confirmed_rows
-from xrt.findings.words import count, percent, show
+from xrt.findings.words import count, percent, show, spread
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
 from xrt.report.figures import Matrix, matrices
@@ -57,18 +56,26 @@ def trial_table(trials: Sequence[TrialRecord], spec: StudySpec, top: int = TOP) 
 
 
 def confirmed_table(found: Findings) -> Table | None:
-    """The confirmed configurations, one row each; what the search chose is bold."""
-    rows = confirmed_rows(found)
-    if rows is None:
+    """The confirmed configurations, one row each: mean ± standard deviation over seeds, dev beside test.
+
+    What the search chose is bold. Gains and verdicts stand in the lines of the answer.
+    """
+    confirmed = found.confirmation
+    if confirmed is None:
         return None
-    kept = [i for i, name in enumerate(rows.head) if not name.endswith((": p", "learning rate", "role"))]
+    dev = [] if confirmed.split == "dev" else [found.spec.metric]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for i in kept:
-        table.add_column(
-            Text(rows.head[i]), justify="right" if i in rows.numbers else "left", overflow="fold"
-        )
-    for row in rows.rows:
-        table.add_row(*(Text(row.cells[i]) for i in kept), style="bold" if row.chosen else None)
+    table.add_column("trial", no_wrap=True)
+    table.add_column("configuration", overflow="fold")
+    table.add_column("seeds", justify="right")
+    for metric in (*dev, *confirmed.metrics):
+        table.add_column(f"{metric.split}: {metric.words}", justify="right")
+    chosen = confirmed.best(confirmed.winner).id if confirmed.winner else None
+    for id, one in confirmed.configurations.items():
+        failed = f", {len(one.failed)} failed" if one.failed else ""
+        scores = [spread(one.accuracy(m)) for m in (*dev, *confirmed.metrics)]
+        cells = [id, Text(parameters(one.params)), f"{len(one.seeds)}{failed}", *scores]
+        table.add_row(*cells, style="bold" if id == chosen else None)
     return table
 
 

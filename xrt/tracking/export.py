@@ -23,7 +23,7 @@ def export(run: Run, trial_id: str | None, folder: str | Path) -> Path:
     """Write a trial's encoder as a transformers folder: config, safetensors, tokenizer, README.md.
 
     Args:
-        trial_id: by default the champion: of the configuration that the search ranks first, the seed that is best on dev.
+        trial_id: by default the champion: of the configuration that the search ranks first, the best seed on dev.
         folder: is made; it must be empty if it is there.
 
     Raises:

@@ -1,6 +1,6 @@
-"""A whole run made by hand, as a search and its confirmation leave it: records, predictions, Optuna's journal.
+"""A whole run made by hand, as a search and its confirmation leave it: records and predictions.
 
-Answers come from a world where adversarial training helps the mixed pairs at radii around 0.1 and noise does
+Predictions come from a world where adversarial training helps the mixed pairs at radii around 0.1 and noise does
 little, so that a report of it has something to say.
 """
 
@@ -9,22 +9,38 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from xrt.data import TASKS
+from xrt.findings.findings import findings
 from xrt.record import Data, Report, Results, Run, TrialRecord
-from xrt.robust.evaluation import Predictions
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
+from xrt.robust.predictions import Predictions
+from xrt.search.scoring import metrics_of_predictions
+from xrt.spec import StudySpec
 
 TASK = TASKS["mini"]
 START = 1_790_000_000.0
 METRIC = "dev/mean/mixed"
 RUNGS = (1 / 9, 1 / 3, 1.0)
 STEPS = 250
-SPEC = "study: mini\ntask: mini\ndata: {source: embedded}\nspace:\n  learning_rate: {log: [0.0003, 0.003]}\n"
+SPEC = StudySpec.model_validate(
+    {
+        "study": "mini",
+        "task": "mini",
+        "data": {"source": "embedded"},
+        "space": {
+            "encoder": ["mini-a", "mini-b"],
+            "learning_rate": {"log": [3e-4, 3e-3]},
+            "method": {
+                "plain": {},
+                "adversarial": {"radius": {"log": [0.01, 0.6]}, "steps": [1, 2, 3]},
+                "noise": {"scale": {"log": [0.05, 3.0]}},
+                "synonyms": {},
+            },
+        },
+        "search": {"trials": 15, "metric": METRIC},
+        "confirm": {"seeds": 5},
+    }
+)
 DATA = (
     Data("mini", "train", "a" * 64, 2000, "training", "embedded"),
     Data("mini", "dev", "b" * 64, 500, "evaluation", "embedded"),
@@ -41,8 +57,8 @@ def help_of(params: dict[str, Any]) -> float:
     return 0.25 * params.get("noise.scale", 0.0) * (1.5 - params.get("noise.scale", 0.0))
 
 
-def answers(params: dict[str, Any], seed: int, examples: int = 200, share: float = 1.0) -> Predictions:
-    """What an encoder trained so far answers: English nearly always right, far languages and mixed pairs less."""
+def predict(params: dict[str, Any], seed: int, examples: int = 200, share: float = 1.0) -> Predictions:
+    """Of an encoder trained so far: English nearly always right, far languages and mixed pairs less."""
     common = np.random.default_rng(99)  # the examples: the same for all encoders
     labels = common.integers(0, 2, examples)
     ease = common.standard_normal(examples)
@@ -52,15 +68,15 @@ def answers(params: dict[str, Any], seed: int, examples: int = 200, share: float
     pairs = TASK.pairs()
     z = np.stack([np.full(examples, level + luck - far[a] - far[b] - 0.5 * (a != b)) for a, b in pairs])
     right = z + 0.7 * ease + own.standard_normal(z.shape) > 0
-    asked = common.random(z.shape) > 0.02
-    truth = np.where(asked, labels, -1).astype(np.int8)
-    predicted = np.where(asked, np.where(right, labels, 1 - labels), -1).astype(np.int8)
+    evaluated = common.random(z.shape) > 0.02
+    truth = np.where(evaluated, labels, -1).astype(np.int16)
+    predicted = np.where(evaluated, np.where(right, labels, 1 - labels), -1).astype(np.int16)
     ids = tuple(str(i) for i in range(examples))
-    return Predictions(TASK.source, pairs, ids, predicted, truth)
+    return Predictions(TASK.source, pairs, ids, np.arange(examples) // 2, predicted, truth)
 
 
-def metrics_of(predictions: Predictions, prefix: str) -> dict[str, float]:
-    return predictions.matrix.metrics(prefix)
+def metrics_of(predictions: Predictions, split: str) -> dict[str, float]:
+    return dict(metrics_of_predictions(TASK, split, predictions))
 
 
 def cost_of(params: dict[str, Any]) -> float:
@@ -71,28 +87,29 @@ def cost_of(params: dict[str, Any]) -> float:
 def searched(run: Run, number: int, params: dict[str, Any], rungs: int = 3) -> TrialRecord:
     """A trial that reported at so many rungs; finished if at all of them."""
     started = START + 100.0 * number
-    trial = TrialRecord(f"{number:04d}", params, config(params), seed=7).begun(started, "node-1")
+    id = f"{number:04d}"
+    trial = TrialRecord(id, params, config(params), seed=7, configuration=id).begun(started, "node-1")
     for rung in range(rungs):
         share = RUNGS[rung]
-        found = metrics_of(answers(params, 7, 60, share), "dev")
+        found = metrics_of(predict(params, 7, 60, share), "dev")
         found |= {"train/cost": STEPS * share * cost_of(params), "train/loss": 0.7 - 0.3 * share}
         if share == 1:
-            whole = answers(params, 7)
-            found |= metrics_of(whole, "final")
+            whole = predict(params, 7)
+            found |= metrics_of(whole, "dev")
             trial = checkpointed(run, trial, dev=whole)
         trial = trial.reported(Report(rung, share, round(STEPS * share), started + 50 * share, found))
     return trial.closed("finished" if rungs == 3 else "pruned", started + 51)
 
 
-def confirmed(run: Run, origin: str, params: dict[str, Any], seed: int) -> TrialRecord:
+def confirmed(run: Run, configuration: str, params: dict[str, Any], seed: int) -> TrialRecord:
     """One seed of a confirmation."""
     started = START + 5000.0 + 100 * seed
-    trial = TrialRecord(f"{origin}-s{seed}", params, config(params), seed=seed, phase="confirm").begun(
-        started
-    )
+    trial = TrialRecord(
+        f"{configuration}-s{seed}", params, config(params), seed, configuration, phase="confirm"
+    ).begun(started)
     found: dict[str, float] = {"train/cost": STEPS * cost_of(params)}
-    dev, test = answers(params, seed), answers(params, seed + 100)
-    found |= metrics_of(dev, "dev") | metrics_of(dev, "final") | metrics_of(test, "test")
+    dev, test = predict(params, seed), predict(params, seed + 100)
+    found |= metrics_of(dev, "dev") | metrics_of(test, "test")
     trial = checkpointed(run, trial, dev=dev, test=test)
     return trial.reported(Report(0, 1.0, STEPS, started + 50, found)).closed("finished", started + 51)
 
@@ -106,7 +123,8 @@ def checkpointed(run: Run, trial: TrialRecord, **splits: Predictions) -> TrialRe
 
 
 def config(params: dict[str, Any]) -> dict[str, Any]:
-    return {"task": "mini", "method": params["method"], "encoder": params["encoder"], "epochs": 4.0}
+    own = {"method": params["method"], "encoder": params["encoder"], "epochs": 4.0}
+    return {"task": "mini", "rungs": list(RUNGS)} | own
 
 
 def sample(number: int, method: str, **own: Any) -> dict[str, Any]:
@@ -135,48 +153,28 @@ SAMPLES = [
 PRUNED = {2: 1, 8: 1, 9: 2, 13: 1}  # rungs that they reached
 
 
-def make(folder: Path) -> Run:
+def make(folder: Path, spec: StudySpec = SPEC) -> Run:
     """A run without trials."""
-    run = Run.create(
-        Results.at(folder), "mini", SPEC, metric=METRIC, task="mini", languages=TASK.languages, data=DATA
-    )
+    run = Run.create(Results.at(folder), spec, DATA)
     run.update_meta(started=START, command="python -m xrt.study run mini", status="running")
     return run
 
 
 def search(run: Run, samples: list[dict[str, Any]] = SAMPLES) -> list[TrialRecord]:
-    """A whole search: finished and pruned trials and one that failed, and Optuna's journal of it."""
+    """A whole search: finished and pruned trials and one that failed."""
     trials = [searched(run, i, params, PRUNED.get(i, 3)) for i, params in enumerate(samples)]
     bad = TrialRecord(f"{len(samples):04d}", sample(1, "plain"), config(sample(1, "plain")), seed=7)
     reason = "TrainingError: loss is NaN at step 7 <script>alert(1)</script>"
     trials.append(bad.begun(START + 1500).closed("failed", START + 1505, reason))
     for trial in trials:
         run.save(trial)
-    journal(run, trials)
     return trials
 
 
-def journal(run: Run, trials: list[TrialRecord]) -> None:
-    """What Optuna keeps of the finished trials."""
-    storage = JournalStorage(JournalFileBackend(str(run.paths.optuna)))
-    study = optuna.create_study(storage=storage, study_name="mini", direction="maximize")
-    for trial in trials:
-        if trial.state == "finished":
-            spaces = {name: distribution(name, value) for name, value in trial.params.items()}
-            value = trial.metrics[METRIC]
-            study.add_trial(optuna.trial.create_trial(params=trial.params, distributions=spaces, value=value))
-
-
-def distribution(name: str, value: Any) -> optuna.distributions.BaseDistribution:
-    if isinstance(value, float):
-        return optuna.distributions.FloatDistribution(1e-5, 10.0, log=True)
-    choices = {"encoder": ["mini-a", "mini-b"], "method": ["plain", "adversarial", "noise", "synonyms"]}
-    return optuna.distributions.CategoricalDistribution(choices.get(name, [1, 2, 3]))
-
-
-def confirm(run: Run, ids: tuple[int, ...] = (4, 11, 0), seeds: int = 5) -> None:
-    """Several seeds of some of the samples; ends the run."""
-    for id in ids:
+def confirm(run: Run, ids: tuple[str, ...] | None = None, seeds: int = 5) -> None:
+    """Several seeds of all candidates, or of some; ends the run."""
+    params = findings(run).candidates.params
+    for id in ids or tuple(params):
         for seed in range(8, 8 + seeds):
-            run.save(confirmed(run, f"{id:04d}", SAMPLES[id], seed))
+            run.save(confirmed(run, id, params[id], seed))
     run.update_meta(status="finished", ended=START + 7000)
