@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-
-from tests.bench.mini_grid import METHODS, Grid, load
 from xrt.answers.statistics import Estimate, chosen, contributions, crossed
 from xrt.answers.wording import points
+
+from tests.bench.mini_grid import METHODS, Grid, load
 from xrt.robust.evaluation import Predictions
 from xrt.search.trial import RungReport, run_trial, use_threads
 from xrt.spec import build, load_study

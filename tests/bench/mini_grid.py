@@ -24,10 +24,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import feather
+from xrt.robust.rungs import Demand
 
 from xrt.data import TASKS
 from xrt.robust.evaluation import Predictions
-from xrt.robust.rungs import Demand
 from xrt.search.trial import RungReport, run_trial, use_threads
 from xrt.spec import StudySpec, build, load_study
 

@@ -46,7 +46,9 @@ def old_study(world: World, seed: int) -> bool:
         else:
             finished.append(trial)
     best = sorted(finished, key=lambda t: -t.score("dev/mean/mixed"))
-    robust, plain = (next((t for t in best if (t.method == "plain") == wanted), None) for wanted in (False, True))
+    robust, plain = (
+        next((t for t in best if (t.method == "plain") == wanted), None) for wanted in (False, True)
+    )
     # Where no plain trial finished, the baseline was the one that came furthest.
     furthest = [t for t in pruned if t.method == "plain"]
     plain = plain or max(furthest, key=lambda t: (len(t.reports), t.score("dev/mean/mixed")), default=None)
@@ -68,10 +70,14 @@ def main(studies: int = 200) -> int:
             seeds = range(studies)
             found = list(pool.map(run_study, [world] * studies, seeds, chunksize=10))
             old = np.mean(list(pool.map(old_study, [world] * studies, seeds, chunksize=10)))
-            better, claimed = (np.mean([getattr(o, key) for o in found]) for key in ("winner_better", "any_claim"))
+            better, claimed = (
+                np.mean([getattr(o, key) for o in found]) for key in ("winner_better", "any_claim")
+            )
             cost = np.mean([o.cost for o in found])
             print(f"{name:44} {better:6.1%} {claimed:6.1%} {cost:11.1f} {old:6.1%}", flush=True)
-            missed |= better > BETTER + 2 * np.sqrt(BETTER / studies) or claimed > ANY + 2 * np.sqrt(ANY / studies)
+            missed |= better > BETTER + 2 * np.sqrt(BETTER / studies) or claimed > ANY + 2 * np.sqrt(
+                ANY / studies
+            )
     return int(missed)
 
 

@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from xrt.answers.tracking import Tracker
 
 from tests.bench.sleeper import RUNGS, SLEEP, SLOTS, STARTED, sleeping
-from xrt.answers.tracking import Tracker
 from xrt.record.paths import Results
 from xrt.record.run import Run, TrialRecord
 from xrt.search import narrator, tuning

@@ -120,7 +120,9 @@ class Study:
         clock = 0.0
         while proposal := propose(self.spec, trials):
             config = build(self.spec, proposal.params, proposal.seed)
-            trial = TrialRecord(proposal.id, proposal.params, config.to_dict(), proposal.seed, proposal.configuration)
+            trial = TrialRecord(
+                proposal.id, proposal.params, config.to_dict(), proposal.seed, proposal.configuration
+            )
             luck, trial = self.rng.normal(0, self.world.seed), trial.begun(clock)
             for rung, share in enumerate(config.rungs):
                 clock += 1

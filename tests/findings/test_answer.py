@@ -1,4 +1,4 @@
-"""What a confirmation says: who is compared with whom, over what, and in which words."""
+"""What a run says: its sentence, a line an arm, and what they rest on."""
 
 import math
 from dataclasses import replace
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.answers import worked
-from xrt.answers.confirmed import confirmation, describe, headline, ranked
-from xrt.answers.wording import answer, interval, percent, points, probability
-from xrt.record import Run
+from tests.findings import worked
+from xrt.findings.answer import constant, weak_attack
+from xrt.findings.findings import Findings, findings
+from xrt.findings.words import describe, difference_interval, percent, points, probability
+from xrt.record import Report, Run, TrialRecord
 
 
 @pytest.fixture
@@ -19,120 +20,166 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
-def test_the_winner_is_what_the_search_chose_and_plain_is_the_baseline(run: Run) -> None:
-    worked.confirm(run, (0, 4, 11))
-    found = confirmation(run)
-    assert found is not None and found.winner is not None and found.baseline is not None
-    assert (found.winner.configuration.id, found.baseline.id) == ("0004", "0000")
-    assert [line.configuration.id for line in found.lines] == ["0004", "0011", "0000"], (
-        "in the search's order"
+@pytest.fixture
+def done(run: Run) -> Findings:
+    worked.confirm(run)
+    return findings(run)
+
+
+def evidence(found: Findings) -> str:
+    return " ".join(found.answer.evidence)
+
+
+def test_it_names_method_encoder_difference_and_interval_on_both_primary_metrics(done: Findings) -> None:
+    said = done.answer
+    assert said.tone == "better"
+    assert said.sentence.startswith(
+        "Adversarial (radius 0.11, steps 1) with mini-a is better than plain fine-tuning"
     )
-    assert [line.verdict for line in found.lines] == ["better", "better", "baseline"]
+    assert "on mixed pairs" in said.sentence and "on target languages" in said.sentence
 
 
-def test_numbers_are_the_recorded_ones(run: Run) -> None:
-    worked.confirm(run, (0, 4), seeds=3)
-    found = confirmation(run)
-    assert found is not None and found.winner is not None and found.winner.gain is not None
-    metric = {t.id: t.metrics["test/mean/mixed"] for t in run.trials() if t.phase == "confirm"}
-    ours, theirs = ([metric[f"{id}-s{seed}"] for seed in (8, 9, 10)] for id in ("0004", "0000"))
-    assert found.winner.accuracy.mean == pytest.approx(sum(ours) / 3)
-    assert found.winner.gain.mean == pytest.approx((sum(ours) - sum(theirs)) / 3)
-    assert (found.winner.gain.seeds, found.winner.gain.examples) == (3, 200)
+def test_every_arm_has_a_line_with_its_verdict(done: Findings) -> None:
+    lines = done.answer.arms
+    assert [line.split()[0] for line in lines] == ["plain", "adversarial", "noise", "synonyms"]
+    assert all("better" in line or "no reliable difference" in line for line in lines[1:])
+    assert "5 seeds" in lines[0]
 
 
-def test_p_is_corrected_for_the_number_of_configurations(run: Run) -> None:
-    worked.confirm(run, (0, 4, 11))
-    found = confirmation(run)
-    assert found is not None
-    compared = [line for line in found.lines if line.gain]
-    assert sorted(line.p for line in compared)[0] == pytest.approx(
-        2 * min(line.gain.p for line in compared if line.gain)
-    )
+def test_numbers_are_the_recorded_ones(done: Findings) -> None:
+    confirmed = done.confirmation
+    assert confirmed and confirmed.winner
+    best, other = confirmed.best(confirmed.winner), confirmed.reference(confirmed.winner)
+    assert other is not None
+    metric = confirmed.metrics[0]
+    ours, theirs = ([t.score(str(metric)) for t in c.trials] for c in (best, other))
+    assert confirmed.accuracy(confirmed.winner, metric).mean == pytest.approx(sum(ours) / 5)
+    gain = confirmed.claims_of(confirmed.winner)[0].difference
+    assert gain.mean == pytest.approx((sum(ours) - sum(theirs)) / 5)
+    assert (gain.seeds, gain.groups) == (5, 100)
 
 
-def test_only_seeds_that_both_have_are_compared(run: Run) -> None:
-    worked.confirm(run, (0, 4), seeds=4)
-    lost = run.trial("0000-s9")
-    run.save(replace(lost, state="failed", reason="NaN", reports=()))
-    found = confirmation(run)
-    assert found is not None and found.winner is not None and found.winner.gain is not None
-    assert (found.winner.accuracy.seeds, found.winner.gain.seeds) == (4, 3)
-    assert any("1 seed of 0000 failed" in line for line in answer(run, found).evidence)
+def test_it_says_over_how_much_and_how_it_is_corrected(done: Findings) -> None:
+    said = evidence(done)
+    assert "On test, 5 seeds, 200 examples in 100 groups that share no sentence" in said
+    assert "corrected for 6 comparisons" in said and "42 pairs" in said
 
 
-def test_without_predictions_the_seeds_alone_speak_and_it_is_said(run: Run) -> None:
-    worked.confirm(run, (0, 4))
-    whole = confirmation(run)
+def test_what_english_alone_would_have_chosen_stands_beside_it(done: Findings) -> None:
+    chosen = [line for line in done.answer.evidence if line.startswith("Chosen by")]
+    assert [line.split(":")[0] for line in chosen] == ["Chosen by dev/mean/mixed", "Chosen by dev/acc/en"]
+
+
+def test_ties_are_said(run: Run) -> None:
+    for trial in run.trials():
+        if trial.state == "finished":
+            last = trial.reports[-1]
+            tied = replace(last, metrics={**last.metrics, "dev/acc/en": 1.0})
+            run.save(replace(trial, reports=(*trial.reports[:-1], tied)))
+    worked.confirm(run)
+    found = findings(run)
+    rule = next(r for r in found.rules if str(r.rule) == "dev/acc/en")
+    assert rule.trial == found.best_trial, "ties are broken by the study's metric"
+    assert f"one of {len(found.ranking)} of {len(found.ranking)} that are equal" in evidence(found)
+
+
+def test_without_predictions_the_seeds_alone_speak_and_it_is_said(run: Run, done: Findings) -> None:
     for path in run.paths.tune.rglob("predictions-*.arrow"):
         path.write_bytes(b"torn")
-    found = confirmation(run)
-    assert whole and whole.winner and whole.winner.gain and found and found.winner and found.winner.gain
-    assert found.winner.gain.examples == 0
-    assert found.winner.gain.mean == pytest.approx(whole.winner.gain.mean)
-    assert "over seeds only" in " ".join(answer(run, found).evidence)
+    found = findings(run)
+    assert found.confirmation and done.confirmation
+    ours, theirs = (f.confirmation.claims[0].difference for f in (found, done))
+    assert ours.groups == 0 and ours.mean == pytest.approx(theirs.mean)
+    assert "over seeds only" in evidence(found)
 
 
-def test_no_reliable_difference_is_said_plainly(run: Run) -> None:
-    for trial in run.trials():  # a search that only noise and plain have finished
-        if trial.method == "adversarial":
-            run.save(replace(trial, state="failed"))
-    assert ranked(run.trials(), worked.METRIC)[0].id == "0010"
-    for seed in (8, 9, 10):
-        for id, sample in (("0010", 0), ("0000", 6)):  # both answer as plain does, from other seeds
-            trial = worked.confirmed(run, id, worked.SAMPLES[sample], seed if id == "0000" else seed + 50)
-            params = worked.SAMPLES[int(id)]
-            run.save(replace(trial, id=f"{id}-s{seed}", seed=seed, params=params))
-    said = answer(run, confirmation(run))
-    assert said.tone == "none" and said.sentence.startswith(
-        "No reliable difference: noise (scale 0.3) reaches "
-    )
+def test_no_reliable_difference_says_what_could_have_been_seen(run: Run) -> None:
+    params = findings(run).candidates.params
+    for id in params:
+        for seed in range(8, 13):
+            alike = worked.confirmed(run, id, worked.SAMPLES[0], seed)
+            run.save(replace(alike, params=params[id]))
+    said = findings(run).answer
+    assert said.tone == "none" and said.sentence.startswith("No reliable difference between adversarial")
+    assert any("A true difference of" in line and "With 10 seeds" in line for line in said.evidence)
 
 
 def test_plain_as_winner_is_said_plainly(run: Run) -> None:
     for trial in run.trials():
         if trial.method != "plain":
             run.save(replace(trial, state="failed"))
-    worked.confirm(run, (0,))
-    said = answer(run, confirmation(run))
+    worked.confirm(run)
+    said = findings(run).answer
     assert said.tone == "none" and said.sentence.startswith("Plain fine-tuning won the search")
+    assert "No trial finished in: adversarial; noise; synonyms." in " ".join(said.evidence)
 
 
 def test_one_seed_is_no_evidence(run: Run) -> None:
-    worked.confirm(run, (0, 4), seeds=1)
-    said = answer(run, confirmation(run))
+    worked.confirm(run, seeds=1)
+    said = findings(run).answer
     assert said.tone == "open" and said.sentence.startswith("How sure is unknown")
 
 
-def test_without_a_baseline_nothing_is_claimed(run: Run) -> None:
-    worked.confirm(run, (4,))
-    said = answer(run, confirmation(run))
-    assert said.tone == "open" and said.sentence.startswith("Nothing to compare with")
+def test_failed_seeds_stand_in_the_box_and_forbid_better(run: Run, done: Findings) -> None:
+    lost = run.trial("0004-s9")
+    run.save(replace(lost, state="failed", reason="TrainingError: loss is NaN", reports=()))
+    said = findings(run).answer
+    assert said.tone != "better" and "is unstable: 1 seed failed" in said.sentence
+    assert any("1 of 5 seeds failed" in line for line in said.evidence)
 
 
 def test_a_search_alone_is_not_taken_for_an_answer(run: Run, tmp_path: Path) -> None:
-    said = answer(run, confirmation(run))
-    assert said.tone == "open" and said.sentence.startswith("Not confirmed: on dev, trial 0004")
-    empty = worked.make(tmp_path / "empty")
+    said = findings(run).answer
+    assert said.tone == "open" and said.sentence.startswith("Not confirmed: trial 0004")
+    empty = findings(worked.make(tmp_path / "empty"))
+    assert empty.answer.sentence == "No answer: no trial of the search has finished; the run is still going."
+
+
+def test_where_nothing_was_learned_nothing_wins(run: Run) -> None:
+    params = findings(run).candidates.params
+    for id in params:
+        for seed in range(8, 13):
+            trial = worked.confirmed(run, id, params[id], seed)
+            metrics = {n: 0.6 for n in trial.metrics if n.startswith(("dev/", "test/"))}
+            metrics |= {
+                "test/commonest/label": 0.6,
+                "dev/commonest/label": 0.6,
+                "dev/commonest/prediction": 1.0,
+            }
+            trial = replace(trial, reports=(replace(trial.reports[0], metrics=metrics),), checkpoint=None)
+            run.save(trial)
+    said = findings(run).answer
     assert (
-        answer(empty, None).sentence
-        == "No answer: no trial of the search has finished; the run is still going."
+        said.tone == "none" and said.sentence.startswith("Nothing was learned") and "60.0 %" in said.sentence
     )
+    assert any("predicts the same label for every dev example" in line for line in said.evidence)
 
 
-def test_another_encoder_of_the_baseline_is_named(run: Run) -> None:
-    worked.confirm(run, (0, 11))
-    for trial in run.trials():
-        if trial.id in ("0004", "0003", "0007"):
-            run.save(replace(trial, state="failed"))
-    assert any(
-        "another encoder (mini-a, not mini-b)" in line for line in answer(run, confirmation(run)).evidence
-    )
+def test_added_seeds_are_said(run: Run, done: Findings) -> None:
+    trial = run.trial("0004-s8")
+    run.save(replace(trial, added=True))
+    assert "1 training was added after the verdicts had been seen" in evidence(findings(run))
 
 
-def test_a_study_that_selects_by_english_is_judged_by_its_mixed_pairs() -> None:
-    assert headline("dev/acc/en", "en") == "mean/mixed"
-    assert headline("dev/mean/targets", "en") == "mean/targets"
+def test_the_champion_is_the_best_seed_on_dev_of_what_the_search_ranks_first(
+    run: Run, done: Findings
+) -> None:
+    seeds = [t for t in done.trials if t.configuration == "0004" and t.phase == "confirm"]
+    assert done.champion == max(seeds, key=lambda t: t.score(worked.METRIC))
+
+
+def reported(**metrics: float) -> TrialRecord:
+    trial = TrialRecord("0003", {"method": "adversarial"}, {}, seed=7)
+    return trial.reported(Report(0, 1.0, 10, 0.0, metrics))
+
+
+def test_an_attack_without_effect_and_a_constant_prediction_are_warned_of() -> None:
+    assert weak_attack(reported(**{"train/attack_gain": 0.2})) is None
+    assert "does not raise the loss" in str(weak_attack(reported(**{"train/attack_gain": -0.01})))
+    share = {"dev/commonest/label": 0.6}
+    assert constant(reported(**share, **{"dev/commonest/prediction": 0.7})) is None
+    assert "60.0 %" in str(constant(reported(**share, **{"dev/commonest/prediction": 1.0})))
+    assert constant(reported()) is None
 
 
 @pytest.mark.parametrize(
@@ -145,7 +192,7 @@ def test_a_study_that_selects_by_english_is_judged_by_its_mixed_pairs() -> None:
         (points(-0.0001), "0.0"),
         (probability(0.0004), "< 0.001"),
         (probability(0.0125), "0.013"),
-        (interval(None), "–"),
+        (difference_interval((math.nan, math.nan)), "–"),
         (describe({"method": "noise", "noise.scale": 0.30001, "noise.site": "word"}), "noise (scale 0.3)"),
         (
             describe({"method": "noise", "noise.scale": 1.0, "noise.site": "layer:3"}),

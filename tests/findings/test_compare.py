@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from xrt.answers.compare import compare
 
 from tests.answers import worked
-from xrt.answers.compare import compare
 from xrt.record import Run
 
 

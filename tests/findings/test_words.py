@@ -1,6 +1,6 @@
 import pytest
-
 from xrt.answers.wording import weak_attack
+
 from xrt.record.values import Report, TrialRecord
 
 

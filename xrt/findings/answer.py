@@ -190,7 +190,8 @@ def _evidence(found: "Findings", confirmed: "Confirmation") -> Iterator[str]:
             )
     yield from filter(None, (constant(t) for c in confirmed.configurations.values() for t in c.trials))
     if found.added:
-        yield f"{count(found.added, 'training')} were added after the verdicts had been seen; each look counts."
+        verb = "was" if found.added == 1 else "were"
+        yield f"{count(found.added, 'training')} {verb} added after the verdicts had been seen; each look counts."
     if found.meta.status == "running":
         yield "The run is still going: this will change."
 

@@ -84,8 +84,9 @@ def _best(history: Sequence[float], spent: Sequence[float]) -> tuple[float, int]
     return min(found, default=(float("nan"), 0))
 
 
-def chance(difference: Estimate, level: float, seeds: int) -> float:
-    """The probability that a difference is reliable at `level` with so many seeds, if it is what it looks like now.
+def chance(difference: Estimate, level: float, seeds: int, sign: int = 1) -> float:
+    """The probability that a difference is reliably positive at `level` with so many seeds, if it is what it looks like
+    now; with `sign` -1, reliably negative.
 
     Conditional power under the current trend (Lan, Simon & Halperin 1982). To stop where it is small cannot raise the
     error: such claims are given up.
@@ -96,8 +97,8 @@ def chance(difference: Estimate, level: float, seeds: int) -> float:
     needed = float(stats.t.isf(level / 2, max(difference.freedom, seeds - 1.0))) * error
     still = difference.seed_error * float(np.sqrt(max(1 - difference.seeds / seeds, 0.0)))
     if still == 0:
-        return float(abs(difference.mean) > needed)
-    return float(stats.norm.sf((needed - abs(difference.mean)) / still))
+        return float(sign * difference.mean > needed)
+    return float(stats.norm.sf((needed - sign * difference.mean) / still))
 
 
 def detectable(difference: Estimate, level: float, seeds: int, power: float = 0.8) -> float:

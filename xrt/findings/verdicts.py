@@ -85,7 +85,9 @@ class Claim:
         if look + 1 >= len(self.at):
             return False
         last = level * _growth(self.at, look)
-        return min(chance(d, last, self.at[-1]) for d in self.shown) >= FUTILE
+        most = self.at[-1]
+        both = (min(chance(d, last, most, sign) for d in self.shown) for sign in (1, -1))
+        return max(both) >= FUTILE
 
     def detectable(self, seeds: int | None = None) -> float:
         """The smallest true difference that these seeds and examples (or `seeds`) find with a power of 80 %."""
