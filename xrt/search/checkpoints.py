@@ -11,18 +11,19 @@ half-written is not a checkpoint, and the newest whole one is found by looking, 
 
 import os
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from xrt.findings.ranking import ranked
 from xrt.record.files import sync_folder
 from xrt.record.paths import RunPaths
 from xrt.record.remote import Remote
 from xrt.record.values import TrialRecord
 from xrt.robust.checkpoint import PROGRESS, WEIGHTS, step_in, step_of
-from xrt.search.confirm import ZERO_SHOT, ranked
+from xrt.spec.metric import zero_shot
 from xrt.spec.study import StudySpec
-from xrt.spec.tasks import whole_dev
 
 RUNNING = 2  # checkpoints of a trial that is not over
 
@@ -72,7 +73,7 @@ def remove(folders: Iterable[Path]) -> None:
 def sweep(paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
     """Remove what a killed run left of trials that are over."""
     ended = {t.id: t.checkpoint for t in trials if t.state in ("finished", "pruned", "failed")}
-    kept = {_root(paths) / place for place in ended.values() if place}
+    kept = {_root(paths) / name for name in ended.values() if name}
     found = _folders(paths, "*")
     _discard(paths, [folder for folder in found if folder.parent.name in ended and folder not in kept])
 
@@ -98,17 +99,22 @@ def lighten(paths: RunPaths, spec: StudySpec, heavy: Sequence[TrialRecord]) -> l
 
 def weights_kept(spec: StudySpec, trials: Sequence[TrialRecord]) -> set[str]:
     """The best of the search under its metric, the best under English dev alone, the best seed of each confirmed."""
-    metric = spec.search.metric
-    strict = ranked(trials, ZERO_SHOT.format(source=spec.task.source))[:1]
-    kept = {t.id for t in [*ranked(trials, metric)[: spec.checkpoints.keep], *strict]}
-    seeds: dict[str, list[TrialRecord]] = {}
+    source_dev = zero_shot(spec.task.source)[0]
+    best = [
+        *ranked(trials, spec.metric)[: spec.checkpoints.keep],
+        *ranked(trials, source_dev, tie=spec.metric)[:1],
+    ]
+    seeds: dict[str, list[TrialRecord]] = defaultdict(list)
     for trial in trials:
         if trial.phase == "confirm" and trial.state == "finished":
-            seeds.setdefault(trial.id.rpartition("-s")[0], []).append(trial)
-    best = (
-        max(some, key=lambda t: (t.metrics.get(whole_dev(metric), 0.0), -t.seed)) for some in seeds.values()
-    )
-    return kept | {trial.id for trial in best}
+            seeds[trial.configuration].append(trial)
+    best += (max(some, key=lambda t: (t.score(spec.search.metric), -t.seed)) for some in seeds.values())
+    return {trial.id for trial in best}
+
+
+def place(paths: RunPaths, folder: Path) -> str:
+    """A folder as the record names it: relative to that of the run, so that the run can be moved."""
+    return os.path.relpath(folder, _root(paths))
 
 
 def flush(folder: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 
 from xrt.errors import RecordError
 from xrt.search.checkpoints import RUNNING
-from xrt.search.confirm import PROXIES
+from xrt.search.confirm import most_configurations
 from xrt.spec.study import StudySpec
 
 SPARE = 64 * 2**20  # bytes for records, Optuna, MLflow's store and the report
@@ -33,8 +33,8 @@ def slots(spec: StudySpec) -> int:
 
 def most(spec: StudySpec, weights: int, rows: Mapping[str, int], at_once: int) -> int:
     """The bound, in bytes, for encoders of so many bytes of `weights`, and `rows` of each split."""
-    confirmed = spec.confirm.top + len(PROXIES) + 2 if spec.confirm else 0  # by English dev too, and plain
-    trainings = confirmed * (spec.confirm.seeds if spec.confirm else 0)
+    confirmed = most_configurations(spec)
+    trainings = confirmed * (spec.confirm.seeds[1] if spec.confirm else 0)
     running = at_once * (RUNNING + 1) * 3 * weights
     kept = (min(spec.checkpoints.keep, spec.search.trials) + 1 + confirmed + 1) * weights
     cells = len(spec.task.pairs()) * ANSWER

@@ -1,56 +1,60 @@
-"""Optuna's journal, which a kill or a full disk cannot spoil: it is a file to which each change adds a line.
+"""Optuna's journal of a search, for `optuna-dashboard`: written from the record, and never read.
 
-Optuna passes over half a line at the end of it, and then appends to that half line: from there on nothing can be
-read. Here what is half is cut off, when the file is opened and when a write has failed. Whoever opens it is the only
-one who writes (the run is held), so that there is no lock; and nothing waits for the disk: what a power loss takes from
-the end, the record of the run gives back.
+It is made anew when a run starts or is resumed, and gets a trial whenever one ends. What goes wrong with it, on a full
+disk for example, ends the journal and not the study: the next start makes another.
 """
 
-import json
-import os
+import logging
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
+import optuna
+from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from xrt.record.files import patiently
+from xrt.record.run import Run, TrialRecord
+from xrt.search.sampler import ENDED, frozen, quiet_study
+
+_log = logging.getLogger("xrt")
 
 
-class Journal(JournalFileBackend):
-    """The journal in a file, mended when it is opened; a write waits for space on a full disk as long as it takes."""
+class Dashboard:
+    """Listener of a search."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        with suppress(OSError):
-            os.unlink(f"{file}.lock")  # of a process that was killed while it wrote
-        if file.exists():
-            os.truncate(file, _sound(file))
-        super().__init__(str(file))
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        patiently(lambda: self._append(logs), float("inf"))
-
-    def _append(self, logs: list[dict[str, Any]]) -> None:
-        size = self._file.stat().st_size
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._study: optuna.Study | None = None
+        file = run.paths.optuna
+        for old in (file, file.with_name(f"{file.name}.lock")):  # the lock of a process that was killed
+            with suppress(OSError):
+                old.unlink()
         try:
-            with self._file.open("ab") as file:
-                file.write(b"".join(json.dumps(log, separators=(",", ":")).encode() + b"\n" for log in logs))
-        except BaseException:  # Ctrl-C too
-            os.truncate(self._file, size)
-            raise
+            storage = JournalStorage(JournalFileBackend(str(file)))
+            self._study = quiet_study(storage=storage, study_name=run.study)
+        except OSError as error:
+            self._give_up(error)
+        for trial in run.trials():
+            self.trial_ended(trial)
 
+    def run_started(self, run: Run) -> None: ...
 
-def _sound(file: Path) -> int:
-    """How many bytes from the start are whole lines of JSON."""
-    sound = 0
-    with file.open("rb") as lines:
-        for line in lines:
-            try:
-                whole = line.endswith(b"\n") and isinstance(json.loads(line), dict)
-            except ValueError:
-                whole = False
-            if not whole:
-                break
-            sound += len(line)
-    return sound
+    def trial_started(self, trial: TrialRecord) -> None: ...
+
+    def trial_reported(self, trial: TrialRecord) -> None: ...
+
+    def run_ended(self, run: Run) -> None: ...
+
+    def trial_ended(self, trial: TrialRecord) -> None:
+        """Add it, with what it reported."""
+        if self._study is None or trial.phase != "search" or trial.state not in ENDED:
+            return
+        values = {report.rung: report.metrics[self._run.meta.metric] for report in trial.reports}
+        try:
+            self._study.add_trial(frozen(self._run.spec, trial, values))
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        _log.warning(
+            "%s: %s; optuna-dashboard will not see the rest.", self._run.paths.optuna, error.strerror
+        )
+        self._study = None

@@ -1,66 +1,92 @@
-"""What a study would do and cost, before it is run: trials, rungs, plain steps, hours here.
+"""What a study would do and cost, before it is run: trials, rungs and cost of each arm, the confirmation, hours here.
 
-Costs are counted in plain training steps of the study's batch size; a few timed steps of the first encoder turn them
-into hours. Expected, not promised: random configurations, and ASHA keeping one in `reduction` at every rung.
+Costs are counted in plain training steps of the study's batch size, evaluation included; a few timed steps of the
+first encoder turn them into hours. Expected, not promised: random configurations that come in a random order.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import mean
 from typing import Any
 
 from xrt.robust.methods import METHODS
+from xrt.search.confirm import chosen_otherwise
+from xrt.search.pruning import passing
+from xrt.search.rungs import SHARE, STEP
+from xrt.search.sampler import OfArm, Unit
+from xrt.search.scoring import evaluation_data
 from xrt.search.trial import open_encoder, training_stream
+from xrt.spec.arms import PLAIN, Arm
+from xrt.spec.metric import PROXIES
 from xrt.spec.study import StudySpec
-from xrt.spec.trial import TrialConfig, build
+from xrt.spec.trial import TrialConfig, build, rung_steps
 
-DRAWS = 400  # random configurations that the mean cost is taken over
+DRAWS = 200  # random configurations of each arm that its mean cost is taken over
 TIMED = 3  # steps, after one to warm up
+
+
+@dataclass(frozen=True)
+class ArmPlan:
+    """One arm of the search.
+
+    Attributes:
+        rungs: optimizer steps at which its shortest trials are evaluated; longer ones go on from there.
+        cost: of one whole training, on average.
+        search: of all its trials, as far as ASHA lets them go, with their evaluation.
+    """
+
+    arm: Arm
+    trials: int
+    rungs: tuple[int, ...]
+    cost: float
+    search: float
 
 
 @dataclass(frozen=True)
 class Plan:
     """Costs are in plain steps; `seconds_per_step` is measured on this machine with one trial's threads.
 
-    A range is from a search that tries all methods equally often to one that has gone over to the costliest, as a
-    search does that finds it best.
+    Attributes:
+        steps: of one plain training.
+        confirming: cost of one training of each configuration, with its evaluation: if the other rules choose the
+            best of an arm too, and if each chooses one of its own.
+        configurations: their numbers in both cases.
+        seeds: the fewest and the most; (0, 0) without a confirmation.
     """
 
-    steps: int  # of one plain trial
-    cost_by_method: Mapping[str, float]  # mean cost of a whole trial
-    trials: int
-    kept: float  # the share of their training that pruning leaves
-    confirmed: int  # trials of the confirmation
+    steps: int
+    arms: tuple[ArmPlan, ...]
+    confirming: tuple[float, float]
+    configurations: tuple[int, int]
+    seeds: tuple[int, int]
     seconds_per_step: float
 
     @property
-    def exhaustive(self) -> float:
-        """Of all trials without pruning, all methods equally often."""
-        return self.trials * mean(self.cost_by_method.values())
+    def trials(self) -> int:
+        return sum(arm.trials for arm in self.arms)
 
     @property
-    def costliest(self) -> str:
-        return max(self.cost_by_method, key=lambda name: self.cost_by_method[name])
+    def search(self) -> float:
+        return sum(arm.search for arm in self.arms)
 
     @property
-    def search(self) -> tuple[float, float]:
-        return self._range(self.trials * self.kept)
+    def confirmed(self) -> tuple[int, int]:
+        """Trainings of the confirmation: if all is decided at the first look, and if nothing is before the last."""
+        low, high = (n * seeds for n, seeds in zip(self.configurations, self.seeds, strict=True))
+        return low, high
 
     @property
     def confirmation(self) -> tuple[float, float]:
-        return self._range(self.confirmed)
+        low, high = (cost * seeds for cost, seeds in zip(self.confirming, self.seeds, strict=True))
+        return low, high
 
     @property
     def seconds(self) -> tuple[float, float]:
         """Of one slot that runs trial after trial; divide by the trials that run at once."""
-        low, high = (sum(both) for both in zip(self.search, self.confirmation, strict=True))
-        return low * self.seconds_per_step, high * self.seconds_per_step
-
-    def _range(self, trials: float) -> tuple[float, float]:
-        costs = self.cost_by_method.values()
-        return trials * mean(costs), trials * max(costs)
+        low, high = ((self.search + part) * self.seconds_per_step for part in self.confirmation)
+        return low, high
 
 
 def make_plan(spec: StudySpec) -> Plan:
@@ -69,29 +95,89 @@ def make_plan(spec: StudySpec) -> Plan:
     Raises:
         XrtError: data or encoder cannot be used.
     """
-    draw = _Draw(Random(spec.search.seed))
-    trials = [build(spec, spec.space.sample(draw), spec.search.seed) for _ in range(DRAWS)]
-    first = build(spec, _plain(trials[0]), spec.search.seed)
+    first = build(spec, _plain(spec), spec.search.seed)
     encoder = open_encoder(first)
     stream, _ = training_stream(first, encoder)
     steps = round(first.epochs * stream.steps_per_epoch)
-    costs = {m: [_cost(t, encoder.layers, steps) for t in trials if t.method == m] for m in spec.space.method}
-    by_method = {m: mean(c) for m, c in costs.items() if c}
-    confirmed = 0 if spec.confirm is None else (spec.confirm.top + 1) * spec.confirm.seeds
-    timed = _timed(first, encoder, stream)
-    return Plan(steps, by_method, spec.search.trials, kept_share(spec), confirmed, timed)
+    dev, test = evaluation(spec)
+    arms = tuple(_arm(spec, place, (encoder.layers, steps, dev)) for place in range(len(spec.arms)))
+    # A robust arm is confirmed with its ablation.
+    own = sum(arm.cost + steps * (arm.arm.method != PLAIN) for arm in arms)
+    count = sum(1 + (arm.arm.method != PLAIN) for arm in arms)
+    more, dearest = chosen_otherwise(spec), max(arm.cost for arm in arms)
+    low = own + count * (dev + test)
+    return Plan(
+        steps=steps,
+        arms=arms,
+        confirming=(low, low + more * (dearest + dev + test)),
+        configurations=(count, count + more),
+        seeds=spec.confirm.seeds if spec.confirm else (0, 0),
+        seconds_per_step=_timed(first, encoder, stream),
+    )
+
+
+def evaluation(spec: StudySpec) -> tuple[float, float]:
+    """What it costs to evaluate the whole dev split, and the test split of a confirmation, in plain steps."""
+    cells, inputs_a_step = len(spec.task.pairs()), STEP * spec.training.batch_size
+    origin = spec.data.origin
+    dev = len(evaluation_data(spec.task, origin, "dev", spec.data.dev_rows)) * (cells + len(PROXIES))
+    test = len(evaluation_data(spec.task, origin, "test", None)) * cells if spec.confirm else 0
+    return dev / inputs_a_step, test / inputs_a_step
+
+
+def _arm(spec: StudySpec, place: int, known: tuple[int, int, float]) -> ArmPlan:
+    layers, steps, dev = known
+    arm, count = spec.arms[place], len(spec.arms)
+    trials = spec.search.trials // count + (place < spec.search.trials % count)
+    random = Random(spec.search.seed)
+    anything = Unit(lambda name: random.random())
+    drawn = [spec.space.sample(OfArm(arm, anything, anything)) for _ in range(DRAWS)]
+    configs = [build(spec, sample, spec.search.seed) for sample in drawn]
+    costs = [_cost(config, layers, steps) for config in configs]
+    search = mean(
+        cost * kept(spec, config.rungs, trials)
+        + SHARE * steps * (len(config.rungs) > 1)
+        + dev * finishing(spec, config.rungs, trials)
+        for config, cost in zip(configs, costs, strict=True)
+    )
+    shortest = min(configs, key=lambda config: config.passes)
+    rungs = rung_steps(shortest.rungs, steps * shortest.passes / shortest.epochs)
+    return ArmPlan(arm, trials, tuple(rungs), mean(costs), trials * search)
 
 
 def kept_share(spec: StudySpec) -> float:
-    """The share of the exhaustive cost that pruning leaves when one in `reduction` trials passes each rung."""
-    if spec.pruning is None:
-        return 1.0
-    parts = zip((0.0, *spec.rungs), spec.rungs, strict=False)
-    return sum((upper - lower) / spec.pruning.reduction**k for k, (lower, upper) in enumerate(parts))
+    """The share of its training that a trial of the search does on average."""
+    return kept(spec, spec.rungs, spec.search.trials // len(spec.arms))
 
 
-def _plain(trial: TrialConfig) -> dict[str, Any]:
-    return {"encoder": trial.encoder, "learning_rate": trial.learning_rate, "method": "plain"}
+def kept(spec: StudySpec, rungs: Sequence[float], trials: int) -> float:
+    """The same of a trial with these rungs, in an arm of so many trials."""
+    parts = zip((0.0, *rungs), rungs, strict=False)
+    return sum(
+        (upper - lower) * share
+        for (lower, upper), share in zip(parts, _reaching(spec, rungs, trials), strict=True)
+    )
+
+
+def finishing(spec: StudySpec, rungs: Sequence[float], trials: int) -> float:
+    """The share of an arm's trials that are trained to their end."""
+    return _reaching(spec, rungs, trials)[-1]
+
+
+def _reaching(spec: StudySpec, rungs: Sequence[float], trials: int) -> list[float]:
+    """The share of trials that set out for each rung. The n-th at a rung goes on if it is among the best of n."""
+    reaching = [1.0]
+    for _ in rungs[1:]:
+        entrants = max(1, round(reaching[-1] * trials))
+        reduction = spec.pruning.reduction if spec.pruning else 1
+        going_on = mean(passing(n, reduction) / n for n in range(1, entrants + 1))
+        reaching.append(reaching[-1] * going_on)
+    return reaching
+
+
+def _plain(spec: StudySpec) -> dict[str, Any]:
+    middle = spec.space.sample(OfArm(spec.arms[0], Unit(lambda name: 0.0), Unit(lambda name: 0.5)))
+    return {"encoder": middle["encoder"], "learning_rate": middle["learning_rate"], "method": PLAIN}
 
 
 def _cost(trial: TrialConfig, layers: int, steps: int) -> float:
@@ -103,25 +189,8 @@ def _timed(config: TrialConfig, encoder: Any, stream: Any) -> float:
     from xrt.robust.training import Recipe, start, train
 
     state = start(encoder, Recipe(config.learning_rate, 1 + TIMED, config.seed))
-    steps = train(state, METHODS["plain"].build({}, 1.0), Recipe(1e-5, 1 + TIMED, 0), stream, (1, 1 + TIMED))
+    steps = train(state, METHODS[PLAIN].build({}, 1.0), Recipe(1e-5, 1 + TIMED, 0), stream, (1, 1 + TIMED))
     next(steps)
     began = time.perf_counter()
     next(steps)
     return (time.perf_counter() - began) / TIMED
-
-
-class _Draw:
-    """Random values in the words of `xrt.spec.Suggest`."""
-
-    def __init__(self, random: Random) -> None:
-        self._random = random
-
-    def categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self._random.choice(list(choices))
-
-    def floating(self, name: str, low: float, high: float, log: bool) -> float:
-        share = self._random.random()
-        return float(low * (high / low) ** share if log else low + (high - low) * share)
-
-    def integer(self, name: str, low: int, high: int) -> int:
-        return self._random.randint(low, high)

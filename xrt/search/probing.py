@@ -21,8 +21,6 @@ from xrt.search.trial import use_threads
 from xrt.search.tuning import connect
 from xrt.spec.study import StudySpec
 
-FIELD = "misalignment"  # of the record's `extra`: encoder -> site -> distances
-
 
 @dataclass(frozen=True)
 class Probing:
@@ -34,7 +32,7 @@ class Probing:
     @classmethod
     def begin(cls, run: Run, spec: StudySpec, encoders: Sequence[str]) -> "Probing":
         """Probe the encoders that the record does not know yet."""
-        wanted = [name for name in encoders if name not in run.meta.extra.get(FIELD, {})]
+        wanted = [name for name in encoders if name not in run.meta.misalignment]
         workers, tasks = connect(), {}
         for name in wanted:
             given = trial_resources(spec, workers, name)
@@ -44,7 +42,7 @@ class Probing:
 
     def collect(self) -> list[str]:
         """Write what was measured into the record; returns what could not be, one line each."""
-        known, problems = dict(self.run.meta.extra.get(FIELD, {})), []
+        known, problems = dict(self.run.meta.misalignment), []
         for name, task in self.tasks.items():
             try:
                 known[name] = ray.get(task)
@@ -52,7 +50,7 @@ class Probing:
                 problems.append(
                     f"{name}: its misalignment was not measured ({str(error).strip().splitlines()[-1]})"
                 )
-        self.run.update_meta(extra={FIELD: known})
+        self.run.update_meta(misalignment=known)
         return problems
 
 

@@ -1,81 +1,46 @@
-"""ASHA (Li et al. 2020) on the share of training done, which goes on after a kill as if there had been none.
+"""ASHA (Li et al. 2020) as a question to the record: is this trial one that does not go on? It has no memory.
 
-Its memory is the record: all reports are told to a new scheduler in the order in which they came, so that it decides
-again what it had decided, also about a trial whose end the kill has prevented.
+It is the stopping variant: a trial that reaches a rung continues at once if it is among the best share of those that
+stood at that rung before it. Trials of one arm are compared, at equal optimizer steps. What came later never changes
+the answer, so a kill at any moment cannot confuse it.
 """
 
-from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import Any
-
-from ray.tune.experiment import Trial
-from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
+import math
+from collections.abc import Iterable, Sequence
 
 from xrt.record.values import Report, TrialRecord
 from xrt.spec.study import StudySpec
 
 
-class Asha(AsyncHyperBandScheduler):
-    """ASHA that knows trials by their id in the record: by that of Tune a resumed one would count twice."""
+def is_stopped(spec: StudySpec, trial: TrialRecord, trials: Iterable[TrialRecord]) -> bool:
+    """Whether one of its reports before the end of its training left the trial behind.
 
-    def __init__(self, spec: StudySpec) -> None:
-        assert spec.pruning is not None
-        self.first = spec.rungs[0]
-        self.stopped: set[str] = set()  # before their end
-        super().__init__(
-            metric=spec.search.metric,
-            mode="max",
-            time_attr="budget",
-            max_t=self.budget(1.0),
-            grace_period=1,
-            reduction_factor=spec.pruning.reduction,
-        )
+    A trial that trains for longer than others of its arm also stands at their end, and is compared there.
 
-    def budget(self, share: float) -> int:
-        """A share of training as a whole number, in units of the first rung's: what ASHA counts in."""
-        return round(share / self.first)
-
-    def replay(self, trials: Sequence[TrialRecord]) -> set[str]:
-        """Hear the reports of a search again; returns the ids of the trials that ASHA did not let go on."""
-        said: list[tuple[Report, str]] = [(r, t.id) for t in trials if t.phase == "search" for r in t.reports]
-        nobody: Any = None
-        for id in {id for _, id in said}:
-            super().on_trial_add(nobody, _known(id))
-        for report, id in sorted(said, key=lambda entry: (entry[0].time, entry[1])):
-            self._decide(nobody, id, {"budget": self.budget(report.share), **report.metrics})
-        return self.stopped
-
-    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        super().on_trial_add(tune_controller, _known(trial.config["id"]))
-
-    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        return self._decide(tune_controller, str(trial.config["id"]), result)
-
-    def _decide(self, tune_controller: Any, id: str, result: dict[str, Any]) -> str:
-        decision = super().on_trial_result(tune_controller, _known(id), result)
-        if decision == TrialScheduler.STOP and result["budget"] < self.budget(1.0):
-            self.stopped.add(id)
-        return decision
-
-    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        super().on_trial_complete(tune_controller, _known(trial.config["id"]), result)
-
-    def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        super().on_trial_remove(tune_controller, _known(trial.config["id"]))
-
-    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The first that waits, among those that are not over: Ray would look through all, several times a report.
-
-        One whose process died before Tune had stopped it waits too, for Tune forgets the decision: it is stopped now.
-        """
-        waiting = [trial for trial in tune_controller.get_live_trials() if trial.status == Trial.PENDING]
-        for trial in waiting:
-            if trial.config["id"] in self.stopped:
-                tune_controller.stop_trial(trial)
-        waiting = [trial for trial in waiting if trial.status == Trial.PENDING]
-        return min(waiting, key=lambda trial: str(trial.config["id"]), default=None)
+    Args:
+        trials: of the run; those of other arms and of the confirmation are not looked at.
+    """
+    if spec.pruning is None or trial.phase != "search":
+        return False
+    arm = spec.arm_of(trial.params)
+    rivals = [t for t in trials if t.phase == "search" and t.id != trial.id and spec.arm_of(t.params) == arm]
+    return any(_is_behind(spec, trial.id, report, rivals) for report in trial.reports if report.share < 1)
 
 
-def _known(id: str) -> Any:
-    """All that ASHA looks at of a trial."""
-    return SimpleNamespace(trial_id=id)
+def passing(entrants: int, reduction: int) -> int:
+    """How many of so many at a rung go on: one in `reduction`, rounded up, so that the first always does."""
+    return math.ceil(entrants / reduction)
+
+
+def _is_behind(spec: StudySpec, id: str, report: Report, rivals: Sequence[TrialRecord]) -> bool:
+    """Whether too many were better at this rung by then; a score that is not a number is behind every other."""
+    assert spec.pruning is not None
+    metric, moment = spec.search.metric, (report.time, id)
+    earlier = [
+        known.metrics[metric]
+        for rival in rivals
+        for known in rival.reports
+        if known.rung == report.rung and (known.time, rival.id) < moment
+    ]
+    better = sum(not value <= report.metrics[metric] for value in earlier if not math.isnan(value))
+    return better >= passing(len(earlier) + 1, spec.pruning.reduction)

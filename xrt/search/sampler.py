@@ -1,296 +1,227 @@
-"""Who proposes the next trial: Optuna, told the truth about the last ones.
+"""Who proposes the next trial: TPE (Bergstra et al. 2011), which knows the record and nothing else.
 
-Ray's own OptunaSearch tells Optuna that a trial stopped by ASHA is COMPLETE with its early value, so that TPE
-compares first-rung values with full-budget ones. Here such a trial is PRUNED, with its intermediate values.
-`optuna-dashboard` opens the storage (`journal.py`); what it lacks after a kill is filled in from the record.
-What is proposed depends on seed, trial and the outcomes so far, not on how often the study was resumed. Knows no Ray.
+A proposal is a function of the search's seed, the number of the trial, and the trials so far: how often the run was
+killed and resumed does not matter. Trials take turns by arm, so every arm is tuned with the same number of them. An
+arm begins with points that fill its space evenly; then Optuna's TPE learns from the trials of all arms which encoders
+and learning rates are good, and from those of the arm which values of its own parameters are.
 """
 
-import math
 import random
-import warnings
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.storages import JournalStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from scipy.stats import qmc
 
 from xrt.errors import RecordError
 from xrt.record.values import TrialRecord
-from xrt.search.journal import Journal
+from xrt.spec.arms import Arm
+from xrt.spec.space import Suggest
 from xrt.spec.study import StudySpec
-from xrt.spec.tasks import whole_dev
 
-Outcome = Literal["finished", "pruned", "failed"]
-STATES = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+ENDED = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+# The constants below are measured by tests/bench/arms.py.
+# Trials with which an arm fills its space evenly, before it learns: the encoder from all arms, very soon.
+ENCODER, FILLING, LRATE = 2, 5, 5
+CANDIDATES = 4  # of which TPE takes the best; Optuna's 24 crowd around the first good trials
+REDRAWS, CHANCES = (
+    20,
+    500,
+)  # by TPE, and at random, of what was tried; then the arm's space is taken to be used up
+BEST, NEWEST = 40, 80  # trials that TPE is given; more of them only cost time
 
 
-@dataclass(frozen=True)
-class Proposal:
-    """A trial to run: its id within the run, its sample of the space by flat name, and its seed."""
+class Proposal(NamedTuple):
+    """A trial to run: its id in the run, the id of its configuration, its parameters by flat name, its seed."""
 
     id: str
-    sample: dict[str, Any]
+    configuration: str
+    params: dict[str, Any]
     seed: int
 
 
-class Proposer(Protocol):
-    """Proposes trials until it has none left (None), and hears how they went. Values are of the study's metric."""
-
-    def propose(self) -> Proposal | None: ...
-
-    def reported(self, trial: str, rung: int, value: float) -> None: ...
-
-    def ended(self, trial: str, outcome: Outcome, value: float | None) -> None: ...
-
-
-class OptunaProposer:
-    """TPE (Bergstra et al. 2011) over the conditional space, in a storage that outlives the process.
+def propose(spec: StudySpec, trials: Sequence[TrialRecord]) -> Proposal | None:
+    """The next trial of the search; None if all have been begun.
 
     Args:
-        storage: the file of Optuna's journal, made when it is not there. This process alone writes to it.
-        known: the search's trials by the record, which is believed where the two differ.
+        trials: of the run, by id.
+
+    Raises:
+        RecordError: a trial is missing in the record.
     """
-
-    def __init__(self, spec: StudySpec, storage: Path, known: Sequence[TrialRecord] = ()) -> None:
-        self._space, self._trials, self._seed = spec.space, spec.search.trials, spec.search.seed
-        self._metric = spec.search.metric
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._storage = JournalStorage(Journal(storage))
-        self._study = optuna.create_study(
-            storage=self._storage, direction="maximize", study_name=spec.study, load_if_exists=True
-        )
-        for record in sorted(known, key=lambda record: int(record.id)):
-            self._believe(record)
-        for sample in first(spec)[len(self._study.trials) :]:
-            self._study.enqueue_trial(sample)
-        self._interrupted = [t.number for t in self._study.trials if t.state == TrialState.RUNNING]
-
-    def propose(self) -> Proposal | None:
-        """The next trial; those that an earlier process left unfinished come first, with their own values."""
-        if self._interrupted:
-            number = self._interrupted.pop(0)
-            self._draw_for(number)
-            trial = self._known(number)
-        elif self._begun() < self._trials:
-            self._draw_for(self._next())
-            trial = self._study.ask()
-        else:
-            return None
-        suggest = _Suggest(trial, lambda name: self._draw_for(trial.number, name))
-        return Proposal(f"{trial.number:04d}", self._space.sample(suggest), self._seed)
-
-    def reported(self, trial: str, rung: int, value: float) -> None:
-        """Hand an intermediate value to Optuna; the first of a rung stays."""
-        known = self._known(int(trial))
-        if rung not in self._storage.get_trial(known._trial_id).intermediate_values:
-            known.report(value, rung)
-
-    def ended(self, trial: str, outcome: Outcome, value: float | None) -> None:
-        """Tell Optuna how the trial went: only a trial at full budget is COMPLETE."""
-        state = STATES[outcome]
-        if state == TrialState.COMPLETE and (value is None or math.isnan(value)):
-            state = TrialState.FAIL
-        final = value if state == TrialState.COMPLETE else None
-        self._study.tell(int(trial), final, state=state, skip_if_finished=True)
-
-    def _believe(self, record: TrialRecord) -> None:
-        """Give the journal what the record has of a trial: a kill fell between the two, or cut the journal's end."""
-        trial = self._begin(int(record.id))
-        if trial.state.is_finished():
-            return
-        recorded = _Recorded(record.params)
-        self._space.sample(recorded)
-        for name, distribution in recorded.distributions.items():
-            if name not in trial.params:
-                value = distribution.to_internal_repr(record.params[name])
-                self._storage.set_trial_param(trial._trial_id, name, value, distribution)
-        for report in record.reports:
-            self.reported(record.id, report.rung, report.metrics[self._metric])
-        if record.state == "finished" or record.state == "pruned" or record.state == "failed":
-            self.ended(record.id, record.state, told(record, self._metric))
-
-    def _begin(self, number: int) -> FrozenTrial:
-        """The trial of that number, begun if the journal did not know that it had."""
-        trials = self._study.get_trials(deepcopy=False)
-        if number > len(trials):
-            raise RecordError(
-                f"trials/{len(trials):04d}.json: is missing, but later trials are there; restore it."
-            )
-        if number == len(trials):
-            self._storage.create_new_trial(self._study._study_id)
-        elif trials[number].state == TrialState.WAITING:
-            self._storage.set_trial_state_values(trials[number]._trial_id, TrialState.RUNNING)
-        return self._study.get_trials(deepcopy=False)[number]
-
-    def _draw_for(self, number: int, name: str = "") -> None:
-        """Draws are a function of seed, trial and parameter, so that a kill does not change those that follow."""
-        self._study.sampler = make_sampler(zlib.crc32(f"{self._seed} {number} {name}".encode()))
-
-    def _next(self) -> int:
-        """The number that Optuna will give to the next trial."""
-        trials = self._study.get_trials(deepcopy=False)
-        return next((t.number for t in trials if t.state == TrialState.WAITING), len(trials))
-
-    def _begun(self) -> int:
-        trials = self._study.get_trials(deepcopy=False)
-        return sum(t.state != TrialState.WAITING for t in trials)
-
-    def _known(self, number: int) -> optuna.Trial:
-        study_id = self._storage.get_study_id_from_name(self._study.study_name)
-        return optuna.Trial(
-            self._study, self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
-        )
+    known = [trial for trial in trials if trial.phase == "search"]
+    for place, trial in enumerate(known):
+        if int(trial.id) != place:
+            raise RecordError(f"trials/{place:04d}.json: is missing, but later trials are there; restore it.")
+    if len(known) >= spec.search.trials:
+        return None
+    arm, id = spec.arms[len(known) % len(spec.arms)], f"{len(known):04d}"
+    tried = [trial.params for trial in known if arm.holds(trial.params)]
+    params: dict[str, Any] = {}
+    for params in _draws(spec, arm, known):
+        if params not in tried:
+            break
+    return Proposal(id, id, params, spec.search.seed)
 
 
-def first(spec: StudySpec) -> list[dict[str, Any]]:
-    """The samples that a search begins with, before TPE has something to go by: random ones, far from each other.
+def _draws(spec: StudySpec, arm: Arm, known: Sequence[TrialRecord]) -> Iterator[dict[str, Any]]:
+    """Samples of the arm, the one that we would like best first; the same for the same seed and trials."""
+    number, place = len(known), len(known) // len(spec.arms)
+    even = Unit(filling(spec, arm, place).__getitem__)
+    study = _study(spec, known)
+    for attempt in range(REDRAWS):
+        study.sampler = _tpe(_mixed(spec.search.seed, number, attempt))
+        learned = _Asked(study.ask())
+        encoder, rest = (even if place < count else learned for count in (ENCODER, FILLING))
+        LR[:] = [even if place < LRATE else learned]
+        yield spec.space.sample(OfArm(arm, encoder, rest))
+    chance = random.Random(_mixed(spec.search.seed, number))
+    LR.clear()
+    anything = Unit(lambda name: chance.random())
+    for _ in range(CHANCES):
+        yield spec.space.sample(OfArm(arm, anything, anything))
 
-    The first try each method once, the baseline among them. Of several draws each is the one that has least in
-    common with those before it, by the share of parameters in which they differ.
+
+def filling(spec: StudySpec, arm: Arm, place: int) -> dict[str, float]:
+    """A point of the arm's unit cube by parameter: of a Halton sequence, scrambled (Owen 2017)."""
+    own = (f"{arm.method}.{name}" for name in spec.space.method[arm.method])
+    names = ["encoder", "learning_rate", *own]
+    sequence = qmc.Halton(len(names), rng=_mixed(spec.search.seed, arm.name))
+    sequence.fast_forward(place)
+    return dict(zip(names, sequence.random(1)[0].tolist(), strict=True))
+
+
+def _mixed(*parts: object) -> int:
+    return zlib.crc32(" ".join(map(str, parts)).encode())
+
+
+def _tpe(seed: int) -> TPESampler:
+    """Each parameter for itself: that is what lets arms share encoder and learning rate."""
+    return TPESampler(seed=seed, n_startup_trials=1, n_ei_candidates=CANDIDATES, multivariate=False)
+
+
+def _study(spec: StudySpec, known: Sequence[TrialRecord]) -> optuna.Study:
+    """What TPE learns from. A trial's value at a rung is how many of its arm are better there: 0, -1, ...
+
+    So an arm that is better as a whole does not crowd out what is best in the others.
     """
-    chance = random.Random(spec.search.seed)
-    chosen: list[dict[str, Any]] = []
-    methods = list(spec.space.method)
-    for number in range(min(STARTUP, spec.search.trials)):
-        drawn = [spec.space.sample(_Chance(chance)) for _ in range(DRAWS * len(methods))]
-        if number < len(methods):
-            drawn = [one for one in drawn if one["method"] == methods[number]] or drawn
-        chosen.append(max(drawn, key=lambda one: min((_apart(one, other) for other in chosen), default=0.0)))
-    return chosen
+    standings: dict[str, dict[int, float]] = {}
+    for arm in spec.arms:
+        standings |= _standings([t for t in known if arm.holds(t.params)], spec.search.metric)
+
+    def merit(trial: TrialRecord) -> tuple[int, float]:
+        return max(standings[trial.id].items(), default=(-1, 0.0))
+
+    best = sorted(known[:-NEWEST], key=merit, reverse=True)[:BEST]
+    study = quiet_study()
+    for trial in (*sorted(best, key=lambda t: t.id), *known[-NEWEST:]):
+        study.add_trial(frozen(spec, trial, standings[trial.id]))
+    return study
 
 
-def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    names = one.keys() | other.keys()
-    return sum(one.get(name) != other.get(name) for name in names) / len(names)
+def quiet_study(**where: Any) -> optuna.Study:
+    """A study of Optuna's, which would announce it on the screen."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(direction="maximize", **where)
 
 
-def told(record: TrialRecord, metric: str) -> float | None:
-    """A trial's value: at its end that on the whole dev split, which is surer than the sample of a rung."""
-    return record.metrics.get(whole_dev(metric), record.metrics.get(metric))
+def _standings(arm: Sequence[TrialRecord], metric: str) -> dict[str, dict[int, float]]:
+    """Trial -> rung -> how many of the arm are better there, as a negative number."""
+    scores: dict[int, list[float]] = defaultdict(list)
+    for trial in arm:
+        for report in trial.reports:
+            scores[report.rung].append(-report.metrics[metric])
+    for reached in scores.values():
+        reached.sort()
+    return {
+        t.id: {r.rung: -float(bisect_left(scores[r.rung], -r.metrics[metric])) for r in t.reports}
+        for t in arm
+    }
 
 
-class Unrepeated(optuna.samplers.TPESampler):
-    """TPE that does not try a sample twice: same values and same seed are the same numbers once more.
+def frozen(spec: StudySpec, trial: TrialRecord, values: Mapping[int, float]) -> FrozenTrial:
+    """A trial of the record as one of Optuna's: only a trained one is COMPLETE, and those that ASHA stopped are PRUNED.
 
-    That matters where a space has choices alone. What is drawn again is drawn anew, at last by chance.
+    Args:
+        values: by rung.
     """
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return super().infer_relative_search_space(cast(optuna.Study, _Kinds(study)), trial)
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        tried = [one.params for one in study.get_trials(deepcopy=False) if one.params]
-        drawn = super().sample_relative(study, trial, search_space)
-        for attempt in range(DRAWS + CHANCES):
-            if not drawn or not any(_same(drawn, params) for params in tried):
-                break
-            if attempt < DRAWS:
-                drawn = super().sample_relative(study, trial, search_space)
-            else:
-                chance = self._random_sampler.sample_independent
-                drawn = {name: chance(study, trial, name, kind) for name, kind in search_space.items()}
-        return drawn
+    recorded = _Recorded(trial.params)
+    spec.space.sample(recorded)
+    state = ENDED.get(trial.state, TrialState.RUNNING)
+    return create_trial(
+        state=state,
+        value=values[trial.reports[-1].rung] if state == TrialState.COMPLETE else None,
+        params={name: trial.params[name] for name in recorded.distributions},
+        distributions=recorded.distributions,
+        intermediate_values=dict(values),
+    )
 
 
-class _Kinds:
-    """A study in which there is one trial of each kind: which parameters go together, the others say again.
-
-    Optuna would take the space apart once more for every trial, which is a fifth of what a proposal costs.
-    """
-
-    def __init__(self, study: optuna.Study) -> None:
-        self._study, self._study_id = study, study._study_id
-
-    def _get_trials(self, *args: Any, **kwargs: Any) -> list[FrozenTrial]:
-        kinds: dict[frozenset[str], FrozenTrial] = {}
-        for trial in self._study._get_trials(*args, **kwargs):
-            kinds.setdefault(frozenset(trial.params), trial)
-        return list(kinds.values())
+LR: list[Any] = []
 
 
-def _same(drawn: Mapping[str, Any], tried: Mapping[str, Any]) -> bool:
-    """Whether a draw is a trial's sample; of the other methods' parameters something is drawn too, and not used."""
-    return all(drawn.get(name, value) == value for name, value in tried.items())
+class OfArm:
+    """Answers what makes the arm; asks `encoder` for the encoder, and `rest` for the rest."""
 
-
-DRAWS, CHANCES = 20, 500  # of TPE, and at random; then the space is taken to be used up
-
-
-def make_sampler(seed: int) -> optuna.samplers.BaseSampler:
-    """TPE for a conditional space and several trials at once, with its draws from `seed`."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return Unrepeated(
-            seed=seed,
-            multivariate=True,
-            group=True,
-            constant_liar=True,
-            n_startup_trials=STARTUP,
-            n_ei_candidates=CANDIDATES,
-        )
-
-
-STARTUP = 10  # random trials before TPE has something to go by
-# TPE takes the most promising of so many draws. Optuna's 24 crowd around the first good trials, although another seed
-# would have ranked them otherwise: measured by tests/bench/search_quality.py.
-CANDIDATES = 4
-
-
-class _Suggest:
-    """An Optuna trial in the words of `xrt.spec.space.Suggest`; `before` is told the name of what is asked next."""
-
-    def __init__(self, trial: optuna.Trial, before: Callable[[str], None]) -> None:
-        self._trial, self._before = trial, before
+    def __init__(self, arm: Arm, encoder: Suggest, rest: Suggest) -> None:
+        self._fixed = {"method": arm.method, "encoder": arm.encoder}
+        self._encoder, self._rest = encoder, rest
 
     def categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        self._before(name)
+        return self._fixed.get(name) or self._of(name).categorical(name, choices)
+
+    def floating(self, name: str, low: float, high: float, log: bool) -> float:
+        return self._of(name).floating(name, low, high, log)
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        return self._of(name).integer(name, low, high)
+
+    def _of(self, name: str) -> Suggest:
+        return self._encoder if name == "encoder" else (self._rest if "." in name or not LR else LR[0])
+
+
+class Unit:
+    """Answers with numbers from 0 to 1, spread over what may be chosen."""
+
+    def __init__(self, draw: Callable[[str], float]) -> None:
+        self._draw = draw
+
+    def categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return choices[int(self._draw(name) * len(choices))]
+
+    def floating(self, name: str, low: float, high: float, log: bool) -> float:
+        share = self._draw(name)
+        drawn = low * (high / low) ** share if log else low + (high - low) * share
+        return float(min(high, max(low, drawn)))  # rounding
+
+    def integer(self, name: str, low: int, high: int) -> int:
+        return low + int(self._draw(name) * (high - low + 1))
+
+
+class _Asked:
+    """Answers with an Optuna trial."""
+
+    def __init__(self, trial: optuna.Trial) -> None:
+        self._trial = trial
+
+    def categorical(self, name: str, choices: Sequence[Any]) -> Any:
         return self._trial.suggest_categorical(name, list(choices))
 
     def floating(self, name: str, low: float, high: float, log: bool) -> float:
-        self._before(name)
         return self._trial.suggest_float(name, low, high, log=log)
 
     def integer(self, name: str, low: int, high: int) -> int:
-        self._before(name)
         return self._trial.suggest_int(name, low, high)
 
 
-class _Chance:
-    """Answers at random."""
-
-    def __init__(self, source: random.Random) -> None:
-        self._source = source
-
-    def categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        return self._source.choice(choices)
-
-    def floating(self, name: str, low: float, high: float, log: bool) -> float:
-        if log:
-            drawn = math.exp(self._source.uniform(math.log(low), math.log(high)))
-            return min(high, max(low, drawn))  # rounding
-        return self._source.uniform(low, high)
-
-    def integer(self, name: str, low: int, high: int) -> int:
-        return self._source.randint(low, high)
-
-
 class _Recorded:
-    """A recorded sample as one that is asked: answers what it holds, and remembers the distributions."""
+    """Answers with what a trial has, and remembers the distributions."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self._params = params

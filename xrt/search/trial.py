@@ -1,15 +1,16 @@
 """One trial, whole: data, encoder, method, training, evaluation. Knows no Ray: any trial can be run in a debugger.
 
-Whoever runs it is told at every rung, and decides to go on by coming back. Test data is read only where the
-configuration asks for it (the confirmation of a finished search).
+A trial is a generator. It stops at every rung, with a report, and whoever runs it lets it continue or drops it. Test
+data is read only where the configuration asks for it (the confirmation of a finished search).
 """
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -36,26 +37,29 @@ _log = logging.getLogger("xrt")
 
 
 @dataclass(frozen=True)
-class RungReport:
-    """What a trial says at a rung. `save` writes the checkpoint into a folder (and, at the end, the predictions)."""
+class Saving:
+    """A trial between two rungs that is due for a checkpoint. `save` writes it into a folder."""
 
-    rung: int
-    share: float
     step: int
-    metrics: dict[str, float]
     save: Callable[[Path], None]
 
 
-@dataclass
-class Between:
-    """Checkpoints between rungs: a kill costs no more than the training of so many `seconds`.
+@dataclass(frozen=True)
+class RungReport:
+    """A trial at a rung. `save` writes the checkpoint into a folder (and, at the end, the predictions)."""
 
-    `keep` is given the step and what writes the checkpoint into a folder.
-    """
+    step: int
+    save: Callable[[Path], None]
+    rung: int
+    share: float
+    metrics: dict[str, float]
 
-    seconds: float
-    keep: Callable[[int, Callable[[Path], None]], None]
-    _last: float = field(default_factory=time.monotonic)
+
+class _Clock:
+    """Says when a checkpoint is due: a kill then costs no more than the training of so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self._last = seconds, time.monotonic()
 
     def due(self) -> bool:
         """Whether it is time for one; from then on the next is waited for."""
@@ -66,23 +70,22 @@ class Between:
         return True
 
 
-def run_trial(
+def begin(
     config: TrialConfig,
-    report: Callable[[RungReport], None],
     resume: Sequence[Path] = (),
     known: int = 0,
-    between: Between | None = None,
+    seconds: float = math.inf,
     watch: Watch = lambda split, done, total: None,
-) -> None:
-    """Train and evaluate as `config` says, calling `report` at every rung.
+) -> Iterator[RungReport | Saving]:
+    """Train and evaluate as `config` says, from rung to rung.
 
     Args:
         resume: checkpoints of an earlier, interrupted run of the same trial, best first: one that is torn is
             passed over for the next.
         known: rungs whose reports are known to have arrived. A checkpoint that stands at a later one is
             evaluated again: it was saved, and then its report was lost.
-        between: also save between rungs.
-        watch: told how far an evaluation is.
+        seconds: between checkpoints that lie between rungs.
+        watch: called with the progress of an evaluation.
 
     Raises:
         XrtError: data or encoder cannot be used, or the training diverged.
@@ -95,18 +98,15 @@ def run_trial(
     recipe = _recipe(config, stops[-1])
     state = start(encoder, recipe)
     _restore_first(state, resume)
-
-    def tell(reached: Progress) -> None:
-        report(_report(config, state, reached, stops.index(reached.step), scoring))
-
     with _naming(config):
         if state.step in stops[known:]:
-            tell(progress(state, method, recipe, stream))
-        for reached in train(state, method, recipe, stream, stops, between.due if between else lambda: False):
+            reached = progress(state, method, recipe, stream)
+            yield _report(config, state, reached, stops.index(state.step), scoring)
+        for reached in train(state, method, recipe, stream, stops, _Clock(seconds).due):
             if reached.step in stops:
-                tell(reached)
-            elif between:
-                between.keep(reached.step, partial(checkpoint.save, state))
+                yield _report(config, state, reached, stops.index(reached.step), scoring)
+            else:
+                yield Saving(reached.step, partial(checkpoint.save, state))
 
 
 @contextmanager
@@ -223,7 +223,7 @@ def _report(
             predictions.save(folder / f"predictions-{split}.arrow")
         checkpoint.save(state, folder, optimizer=not last)
 
-    return RungReport(rung, config.rungs[rung], reached.step, metrics | scored.metrics, save)
+    return RungReport(reached.step, save, rung, config.rungs[rung], metrics | scored.metrics)
 
 
 def _attack_metrics(attack: Attacked | None) -> dict[str, float]:

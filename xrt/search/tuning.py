@@ -1,8 +1,7 @@
-"""The study on Ray: a Tuner that asks a proposer for trials, ASHA that prunes them, and a narrator that tells.
+"""The study on Ray: Tune starts the trials that the book proposes, and stops those that the book says do not go on.
 
-What Ray runs is a few lines around `run_trial`. The record of the run is the truth: a resumed study replays its
-reports into a new scheduler and starts unfinished trials from their newest whole checkpoints, so that nothing depends
-on Ray's own experiment state, which is not even written.
+What Ray runs is a few lines around a trial. The record of the run is the truth; nothing depends on Tune's own
+experiment state, which is not even written. Of Tune only what is documented: a searcher, a scheduler, a callback.
 """
 
 import json
@@ -16,38 +15,40 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import ray
 from pyarrow.fs import LocalFileSystem
 from ray import tune
+from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 from torch import OutOfMemoryError
 
 from xrt.errors import XrtError
+from xrt.findings.confirming import Wanted
 from xrt.record.environment import redact
 from xrt.record.files import patiently
 from xrt.record.run import Listener, Run
-from xrt.record.values import Phase
 from xrt.search import checkpoints
-from xrt.search.home import enter
-from xrt.search.narrator import GIVEN, Narrator, as_told
+from xrt.search.book import Book, Rung, Task
+from xrt.search.confirm import proposing
+from xrt.search.home import enter, home_of
+from xrt.search.journal import Dashboard
 from xrt.search.packing import WORKERS, Workers, described, present, trial_resources
-from xrt.search.pruning import Asha
-from xrt.search.sampler import Proposer
+from xrt.search.sampler import propose
 from xrt.search.token import keep_token
-from xrt.search.trial import Between, RungReport, run_trial, use_gpu, use_threads
+from xrt.search.trial import RungReport, begin, use_gpu, use_threads
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import TrialConfig
 
-RETRIES = (
-    3  # of a trial whose process or machine died before it got further; one that says what is wrong has none
-)
+DEATHS = 100  # of a trial's process, that Tune outlives; how many without progress are enough is for the book to say
 WATCHED = 5.0  # seconds between looks at Ray itself
 DISK_PATIENCE = 600.0  # seconds that a trial waits for space for a checkpoint, then it fails
+# Tune flattens and copies every key into every result, so what a trial needs and what it says is one JSON text each.
+GIVEN, SAID = "given", "said"
 
 ENVIRONMENT = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the folder it was started in
@@ -92,17 +93,25 @@ def connect() -> Workers:
     return present([node["Resources"] for node in ray.nodes() if node["Alive"]])
 
 
-def run_trials(
-    run: Run, spec: StudySpec, proposer: Proposer, listeners: Sequence[Listener], *, phase: Phase
-) -> None:
-    """Run all that `proposer` proposes, recording every event before anybody else hears of it.
+def search(run: Run, spec: StudySpec, listeners: Sequence[Listener]) -> None:
+    """Run the trials of the search that the record does not hold as ended."""
+    dashboard = Dashboard(run)
+    run_on_ray(Book(run, [*listeners, dashboard], "search", partial(propose, spec)))
 
-    Args:
-        phase: as written into the records; only in the search may ASHA stop trials early.
+
+def confirm(run: Run, spec: StudySpec, wanted: Sequence[Wanted], listeners: Sequence[Listener]) -> None:
+    """Run the trainings that the next look of the confirmation needs."""
+    run_on_ray(Book(run, listeners, "confirm", proposing(wanted)))
+
+
+def run_on_ray(book: Book) -> None:
+    """Run all that the book proposes.
+
+    Raises:
+        RayLost: Ray has died.
+        XrtError: no machine has what a trial needs, or no Ray can be started or joined.
     """
-    scheduler, stopped = _scheduler(spec, run, phase)
-    checkpoints.sweep(run.paths, run.trials())
-    narrator = Narrator(run, spec, proposer, listeners, phase, stopped)
+    run, spec, experiment = book.run, book.spec, f"{book.phase}-{int(time.time())}"
     place, file_system = run.stored("tune")
     workers = connect()
     resources = {name: trial_resources(spec, workers, name) for name in spec.space.encoders}
@@ -118,17 +127,17 @@ def run_trials(
             # Where it is known how many will fit, Tune asks for all of them at once: an autoscaler acts on what waits.
             # Elsewhere it starts one process after the other, and proposes one trial before its time.
             max_concurrent_trials=spec.search.concurrent or slots,
-            search_alg=_Asking(narrator),
-            scheduler=scheduler,
+            search_alg=_Asking(book, experiment),
+            scheduler=_Deciding(book),
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.config["id"]),
         ),
         run_config=tune.RunConfig(
-            name=narrator.experiment,
+            name=experiment,
             storage_path=place,
             storage_filesystem=file_system,
-            callbacks=[narrator, _Watch()],
-            failure_config=tune.FailureConfig(max_failures=RETRIES),
+            callbacks=[_Losses(book), _Watch()],
+            failure_config=tune.FailureConfig(max_failures=DEATHS),
             verbose=0,
         ),
     )
@@ -146,45 +155,65 @@ def _placed(resources: tuple[tuple[str, float], ...]) -> tune.PlacementGroupFact
     return tune.PlacementGroupFactory([dict(resources)])
 
 
+def given(book: Book, task: Task, experiment: str) -> dict[str, Any]:
+    """A task as Tune's configuration of a trial."""
+    paths = book.run.paths
+    told = {
+        "trial": task.config.to_dict(),
+        "known": task.known,
+        "home": home_of(book.run, task.config),
+        "seconds": book.spec.checkpoints.seconds,
+        "folder": str(paths.tune.resolve() / experiment / task.id),
+    }
+    return {
+        "id": task.id,
+        "encoder": task.config.encoder,
+        "resume": [book.run.stored(checkpoints.place(paths, folder)) for folder in task.resume],
+        GIVEN: json.dumps(told),
+    }
+
+
+def said(at: Any) -> dict[str, Any]:
+    """What a trial says to the driver, as a result of Tune's."""
+    return {SAID: json.dumps(at)}
+
+
 def trainable(config: dict[str, Any]) -> None:
     """What a Ray worker runs: one trial, its reports handed to Tune."""
-    context = tune.get_context()
-    given = context.get_trial_resources().required_resources or {}
-    use_threads(int(given.get("CPU", 1)))
-    use_gpu(given.get("GPU") or 1.0)
+    had = tune.get_context().get_trial_resources().required_resources or {}
+    use_threads(int(had.get("CPU", 1)))
+    use_gpu(had.get("GPU") or 1.0)
     told = json.loads(config[GIVEN])
     trial, loaded, folder = TrialConfig.from_dict(told["trial"]), tune.get_checkpoint(), Path(told["folder"])
-    node = socket.gethostname()
-
-    def report(rung: RungReport) -> None:
-        said = {
-            "rung": rung.rung,
-            "share": rung.share,
-            "step": rung.step,
-            "budget": budget(trial, rung.rung),
-            **as_told(rung.metrics, trial.metric),
-        }
-        _tell({**said, "node": node}, rung.save, folder)
-
-    def keep(step: int, save: Callable[[Path], None]) -> None:
-        _tell({"saved": step, "node": node}, save, folder)
-
+    # Before anything that may kill the process: a trial that dies each time is ended by this report.
+    tune.report(said({"node": socket.gethostname()}))
     try:
         enter(told["home"])
-        # what Tune has of a trial that it starts again it has been told; what an earlier start left, perhaps not
+        # Reports of this start have arrived before Tune knows of their checkpoints; those of an earlier one may not.
         known = len(trial.rungs) if loaded else told["known"]
         with _at_hand([loaded] if loaded else [], config["resume"]) as resume:
-            run_trial(trial, report, resume, known, Between(told["seconds"], keep))
+            for at in begin(trial, resume, known, told["seconds"]):
+                _tell(_as_plain(at), at.save, folder)
     except Exception as error:  # said once, by name; only a process that dies is tried again
-        reason = str(error) if isinstance(error, XrtError) else f"{type(error).__name__}: {error}"
-        if isinstance(error, OutOfMemoryError):
-            reason = (
-                f"{given.get('GPU')} of a GPU is too little memory; resources.gpu, or training.micro_batch"
-            )
-        if not isinstance(error, XrtError):
-            print(redact(traceback.format_exc()), file=sys.stderr)
-        # here, too: the secrets of this machine are not known to the driver's
-        tune.report({"failed": redact(reason), "budget": 0})
+        # The secrets of this machine are not known to the driver, so they are removed here.
+        tune.report(said({"failed": redact(_reason(error, had.get("GPU", 0.0)))}))
+
+
+def _as_plain(at: Any) -> dict[str, Any]:
+    if not isinstance(at, RungReport):
+        return {"step": at.step}
+    metrics = {name: float(value) for name, value in at.metrics.items()}
+    return {"rung": at.rung, "share": at.share, "step": at.step, "metrics": metrics}
+
+
+def _reason(error: Exception, gpu: float) -> str:
+    """Why a trial failed, in a line; of an error that is not ours the traceback goes to the worker's log."""
+    if isinstance(error, XrtError):
+        return str(error)
+    print(redact(traceback.format_exc()), file=sys.stderr)
+    if isinstance(error, OutOfMemoryError):
+        return f"Out of GPU memory with {gpu:.4g} of a GPU: increase resources.gpu or lower training.micro_batch."
+    return f"{type(error).__name__}: {error}"
 
 
 @contextmanager
@@ -196,8 +225,8 @@ def _at_hand(newest: list[tune.Checkpoint], places: Sequence[tuple[str, Any]]) -
         yield [Path(stack.enter_context(c.as_directory())) for c in (found[:1] if remote else found)]
 
 
-def _tell(metrics: dict[str, Any], save: Callable[[Path], None], folder: Path) -> None:
-    """Hand metrics and a checkpoint to Tune; on a full disk again, until there is space.
+def _tell(what: dict[str, Any], save: Callable[[Path], None], folder: Path) -> None:
+    """Hand what a trial says and its checkpoint to Tune; on a full disk again, until there is space.
 
     Raises:
         OSError: there was none for `DISK_PATIENCE` seconds.
@@ -208,7 +237,7 @@ def _tell(metrics: dict[str, Any], save: Callable[[Path], None], folder: Path) -
         try:
             with tempfile.TemporaryDirectory() as written:
                 save(Path(written))
-                tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(written))
+                tune.report(said(what), checkpoint=tune.Checkpoint.from_directory(written))
         except OSError:
             checkpoints.remove(
                 set(folder.glob("checkpoint_*")) - before
@@ -216,19 +245,6 @@ def _tell(metrics: dict[str, Any], save: Callable[[Path], None], folder: Path) -
             raise
 
     patiently(once, DISK_PATIENCE)
-
-
-def budget(trial: TrialConfig, rung: int) -> int:
-    """The share of training at a rung as a whole number, in units of the first rung's: what ASHA counts in."""
-    return round(trial.rungs[rung] / trial.rungs[0])
-
-
-def _scheduler(spec: StudySpec, run: Run, phase: Phase) -> tuple[TrialScheduler, set[str]]:
-    """What decides who goes on, and the ids of those that it had not let go on when the run was interrupted."""
-    if phase == "confirm" or len(spec.rungs) < 2 or spec.pruning is None:
-        return FIFOScheduler(), set()
-    asha = Asha(spec)
-    return asha, asha.replay(run.trials())
 
 
 class RayLost(XrtError):
@@ -277,17 +293,18 @@ class _Watch(tune.Callback):
 
 
 class _Asking(Searcher):
-    """Tune's searcher: asks the narrator. It has no state of its own; outcomes reach the proposer as events."""
+    """Tune's searcher: the book says what to run. It has no state of its own."""
 
-    def __init__(self, narrator: Narrator) -> None:
-        super().__init__(metric=narrator.spec.search.metric, mode="max")
-        self._narrator = narrator
+    def __init__(self, book: Book, experiment: str) -> None:
+        super().__init__()
+        self._book, self._experiment = book, experiment
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     def suggest(self, trial_id: str) -> Any:
-        return self._narrator.next_config() or Searcher.FINISHED
+        task = self._book.next()
+        return given(self._book, task, self._experiment) if task else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         pass
@@ -297,3 +314,45 @@ class _Asking(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         pass
+
+
+class _Deciding(FIFOScheduler):
+    """Tune's scheduler: hands what a trial says to the book, which says whether the trial goes on."""
+
+    def __init__(self, book: Book) -> None:
+        super().__init__()
+        self._book = book
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        goes_on = hear(self._book, str(trial.config["id"]), json.loads(result[SAID]))
+        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+
+
+def hear(book: Book, id: str, what: dict[str, Any]) -> bool:
+    """Whether the trial goes on that says this."""
+    if "failed" in what:
+        book.failed(id, what["failed"])
+        return False
+    if "node" in what:
+        return book.started(id, what["node"])
+    return book.reported(id, Rung(**what)) if "rung" in what else book.saved(id, what["step"])
+
+
+class _Losses(tune.Callback):
+    """Tells the book of processes that died."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        self._book.died(str(trial.config["id"]))
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        reason = str(trial.get_error() or "its process died").strip().splitlines()[-1]
+        self._book.failed(str(trial.config["id"]), reason)

@@ -1,0 +1,29 @@
+"""Runs trials one after the other in this process, without Ray: for tests and debuggers."""
+
+from xrt.errors import XrtError
+from xrt.record.environment import host
+from xrt.search.book import Book, Rung, Task
+from xrt.search.trial import RungReport, begin
+
+
+def run_here(book: Book) -> None:
+    """All that is left to run."""
+    while task := book.next():
+        try:
+            _run(book, task)
+        except XrtError as error:
+            book.failed(task.id, str(error))
+
+
+def _run(book: Book, task: Task) -> None:
+    going = book.started(task.id, host())
+    for at in begin(task.config, task.resume, task.known, book.spec.checkpoints.seconds) if going else ():
+        folder = book.run.paths.tune / "here" / task.id / f"checkpoint_{at.step:06d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        at.save(folder)
+        if not isinstance(at, RungReport):
+            going = book.saved(task.id, at.step)
+        else:
+            going = book.reported(task.id, Rung(at.rung, at.share, at.step, at.metrics))
+        if not going:
+            break
