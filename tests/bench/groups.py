@@ -1,4 +1,6 @@
-"""Does the two-way model keep its level where examples share sentences? `python -m tests.bench.groups [REPEATS] [FOLDER]`
+"""Does the two-way model keep its level where examples share sentences?
+
+`python -m tests.bench.groups [REPEATS] [FOLDER]`
 
 All configurations are equal. The groups are those of PAWS-X: of its whole dev split by default, of the folder's test
 split where one is given. `type I` is the share of differences that are found, `coverage` that of 95 % intervals of an

@@ -1,8 +1,8 @@
 """How often does a whole study claim what is not there? `python -m tests.bench.pipeline_error [STUDIES]`
 
 In every world no method does anything. Bounds: the search's winner is called better in at most 3.5 % (nominal 2.5 %),
-anything is claimed in at most 6 % (nominal 5 %), each with a margin of two standard errors for few studies. `old` is the
-rule of the first edition: the best robust trial of one common search against the best plain one, with five seeds.
+anything is claimed in at most 6 % (nominal 5 %), each with a margin of two standard errors for few studies. `old` is
+the rule of the first edition: the best robust trial of one common search against the best plain one, with five seeds.
 """
 
 import sys

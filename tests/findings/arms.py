@@ -22,7 +22,7 @@ CANDIDATES = Candidates(
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """Trainings of a configuration with a true accuracy; the same seed gives the same numbers however many there are."""
+    """Trainings of a configuration with a true accuracy; a seed gives the same numbers however many there are."""
 
     name: str
     accuracy: float

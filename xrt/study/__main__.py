@@ -178,20 +178,18 @@ def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id
 
     Example: `python -m xrt.study trial mini 0003`
     """
-    from xrt.search.trial import RungReport, run_trial
+    from xrt.search.trial import RungReport, begin
     from xrt.spec.trial import TrialConfig
     from xrt.study.console import evaluation_bar
 
     record = opened_run(run, results).trial(id)
-
-    def report(rung: RungReport) -> None:
-        out.print(f"rung {rung.rung + 1}, step {rung.step}, {rung.share:.0%} of the training")
-        for name, value in rung.metrics.items():
-            if "/pair/" not in name:
-                out.print(f"  {name:32} {value:.4f}")
-
     with evaluation_bar(err) as watch:
-        run_trial(TrialConfig.from_dict(record.config), report, watch=watch)
+        for at in begin(TrialConfig.from_dict(record.config), watch=watch):
+            assert isinstance(at, RungReport), "checkpoints between rungs are for runs"
+            out.print(f"rung {at.rung + 1}, step {at.step}, {at.share:.0%} of the training")
+            for name, value in at.metrics.items():
+                if "/pair/" not in name:
+                    out.print(f"  {name:32} {value:.4f}")
 
 
 @app.command()
@@ -206,7 +204,7 @@ def plan(
     from xrt.search.plan import make_plan
     from xrt.spec import load_study
     from xrt.study.running import check_before
-    from xrt.study.tables import plan_table
+    from xrt.study.planned import plan_table
 
     spec = load_study(study, overrides or [])
     check_before(spec)

@@ -74,8 +74,8 @@ def confirmed_table(found: Findings) -> Table | None:
     for id, one in confirmed.configurations.items():
         failed = f", {len(one.failed)} failed" if one.failed else ""
         scores = [spread(one.accuracy(m)) for m in (*dev, *confirmed.metrics)]
-        cells = [id, Text(parameters(one.params)), f"{len(one.seeds)}{failed}", *scores]
-        table.add_row(*cells, style="bold" if id == chosen else None)
+        about = Text(parameters(one.params))
+        table.add_row(id, about, f"{len(one.seeds)}{failed}", *scores, style="bold" if id == chosen else None)
     return table
 
 

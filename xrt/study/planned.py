@@ -1,0 +1,50 @@
+"""What a study would do and cost, as a table."""
+
+from rich.table import Table
+from rich.text import Text
+
+from xrt.search.plan import ArmPlan, Plan
+from xrt.spec.study import StudySpec
+from xrt.study.tables import clock
+
+
+def plan_table(spec: StudySpec, plan: Plan) -> Table:
+    """A line an arm, then the confirmation and the time."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    for name, text in _rows(spec, plan):
+        table.add_row(Text(name), Text(text))
+    return table
+
+
+def _rows(spec: StudySpec, plan: Plan) -> list[tuple[str, str]]:
+    languages, pairs = len(spec.task.languages), len(spec.task.pairs())
+    rows = [
+        ("task", f"{spec.task.name}: {languages} languages, {pairs} pairs"),
+        ("varied", ", ".join(spec.space.varying())),
+        ("a plain training", f"{plan.steps:,} steps"),
+        ("search", f"{plan.trials} trials in {len(plan.arms)} arms, about {plan.search:,.0f} plain steps"),
+        *((f"  {arm.arm.name}", _arm(arm)) for arm in plan.arms),
+    ]
+    if spec.confirm:
+        trainings, costs = _span(plan.confirmed), _span(plan.confirmation)
+        seeds = _span(plan.seeds)
+        rows.append(("confirmation", f"{trainings} trainings with {seeds} seeds each, {costs} plain steps"))
+    else:
+        rows.append(("confirmation", "none"))
+    threads = f"{spec.resources.cpu} CPU{'s' if spec.resources.cpu > 1 else ''}"
+    ends = dict.fromkeys(clock(seconds) for seconds in plan.seconds)
+    rows += [
+        ("a plain step", f"{plan.seconds_per_step * 1000:,.0f} ms here, with {threads}"),
+        ("time", f"about {' to '.join(ends)} for one slot; divide by the trials that run at once"),
+    ]
+    return rows
+
+
+def _arm(arm: ArmPlan) -> str:
+    rungs = ", ".join(f"{step:,}" for step in arm.rungs)
+    return f"{arm.trials} trials, rungs at {rungs} steps; a whole training costs {arm.cost:,.0f} plain steps"
+
+
+def _span(ends: tuple[float, float]) -> str:
+    return " to ".join(dict.fromkeys(f"{end:,.0f}" for end in ends))
