@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-BENCH ?= step_cost kills type_one_error bootstrap_coverage spread_sample
+BENCH ?= step_cost kills groups spread_sample
 bin := $(VENV)/bin
 # A stamp says which extras were installed, after the install: a half-done one is done again.
 used := $(VENV)/.installed-use

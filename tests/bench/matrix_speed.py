@@ -24,6 +24,7 @@ from xrt.data.batches import Batch
 from xrt.data.tokens import tokenize
 from xrt.robust import evaluation
 from xrt.robust.encoder import Encoder, load_encoder
+from xrt.robust.predictions import Predictions
 
 PAIRS = TASKS["pawsx"].pairs()
 BUDGETS = (512, 1024, 2048, 4096)  # tokens a batch
@@ -35,7 +36,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def ours(encoder: Encoder, dev: Aligned) -> evaluation.Predictions:
+def ours(encoder: Encoder, dev: Aligned) -> Predictions:
     """The matrix as xrt computes it, its tokens not cached yet."""
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
@@ -53,7 +54,7 @@ def tokenization(encoder: Encoder, dev: Aligned) -> None:
 @torch.inference_mode()
 def usual(encoder: Encoder, dev: Aligned) -> list[int]:
     """The loop that most published code has."""
-    answers: list[int] = []
+    predicted: list[int] = []
     for a, b in PAIRS:
         rows = dev.pair(a, b).rows.tolist()
         for start in range(0, len(rows), 8):
@@ -63,18 +64,18 @@ def usual(encoder: Encoder, dev: Aligned) -> list[int]:
             encoded = encoder.tokenizer(
                 first, second, padding="max_length", max_length=128, truncation=True, return_tensors="pt"
             )
-            answers += encoder.model(**encoded).logits.argmax(-1).tolist()
-    return answers
+            predicted += encoder.model(**encoded).logits.argmax(-1).tolist()
+    return predicted
 
 
 def ready(encoder: Encoder, dev: Aligned, budget: int) -> list[Batch]:
     """All batches of the matrix, made before the clock runs."""
-    asked = {pair: dev.pair(*pair) for pair in PAIRS}
+    wanted = {pair: dev.pair(*pair) for pair in PAIRS}
     tokens = [{a: tokenize(encoder.tokenizer, getattr(dev.sentences(a), side)) for a in dev.languages}
               for side in ("first", "second")]  # fmt: skip
-    questions = evaluation.Questions.of(asked, tokens[0], tokens[1], 128)
-    groups = evaluation._by_length(questions.lengths(encoder.template), budget)
-    return [questions.batch(encoder.template, chosen) for chosen in groups]
+    inputs = evaluation.Inputs.of(wanted, tokens[0], tokens[1], 128)
+    groups = evaluation._by_length(inputs.lengths(encoder.template), budget)
+    return [inputs.batch(encoder.template, chosen) for chosen in groups]
 
 
 def main(name: str, data: str, rows: str = "12", rounds: str = "3") -> None:
@@ -86,7 +87,9 @@ def main(name: str, data: str, rows: str = "12", rounds: str = "3") -> None:
     agree = sum(x == y for x, y in zip(flat, usual(encoder, dev), strict=True))
     batches = {budget: ready(encoder, dev, budget) for budget in BUDGETS}
     tokens = sum(int(batch.attention_mask.sum()) for batch in batches[BUDGETS[0]])
-    print(f"{len(flat)} questions, {tokens} tokens, {torch.get_num_threads()} threads; {agree} answers agree")
+    print(
+        f"{len(flat)} inputs, {tokens} tokens, {torch.get_num_threads()} threads; {agree} predictions agree"
+    )
     ratios: dict[str, list[float]] = {"usual/ours": [], "forward/ours": [], "tokenization/ours": []}
     for turn in range(int(rounds)):
         took = seconds(lambda: ours(encoder, dev))

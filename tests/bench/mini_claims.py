@@ -1,10 +1,10 @@
 """What the methods do on `mini`: `python -m tests.bench.mini_claims [SEEDS] [JOBS]`, about 11 CPU minutes.
 
 For each encoder the best setting of each method is chosen on dev, from the recorded grid (mean over its seeds): by the
-targets' mean, which tells what other seeds will have in mixed pairs better than the mixed mean itself does
-(selection_rules), and by which plain fine-tuning is at its strongest. Then it is trained with new seeds and scored on
-test, beside plain fine-tuning with the same seeds. Printed are means and standard deviations over seeds, and the
-differences to plain with the interval of `answers.statistics.crossed`, over seeds and examples.
+targets' mean, which tells what other seeds will have in mixed pairs better than the mixed mean itself does, and by
+which plain fine-tuning is at its strongest. Then it is trained with new seeds and evaluated on test, beside plain
+fine-tuning with the same seeds. Printed are means and standard deviations over seeds, and the differences to plain with
+the interval of `findings.statistics.crossed`, over seeds and example groups.
 """
 
 import sys
@@ -15,13 +15,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from xrt.answers.statistics import Estimate, chosen, contributions, crossed
-from xrt.answers.wording import points
 
 from tests.bench.mini_grid import METHODS, Grid, load
-from xrt.robust.evaluation import Predictions
-from xrt.search.trial import RungReport, run_trial, use_threads
-from xrt.spec import build, load_study
+from xrt.findings.statistics import Estimate, contributions, crossed
+from xrt.findings.words import difference_interval, points
+from xrt.robust.predictions import Predictions
+from xrt.search.trial import begin, use_threads
+from xrt.spec import Metric, build, load_study
 
 ENCODERS = ("mini-a", "mini-b")
 NAMES = tuple(dict.fromkeys(method["method"] for method in METHODS))
@@ -31,7 +31,7 @@ FIRST = 201  # of the new seeds: none of the grid's
 
 def settings(grid: Grid) -> dict[tuple[str, str], dict[str, Any]]:
     """By encoder and method, the configuration with the best mean over the target languages on dev."""
-    final = grid.values["final/mean/targets"][:, :, -1].mean(1)
+    final = grid.values["dev/mean/targets"][:, :, -1].mean(1)
     found = {}
     for encoder in ENCODERS:
         for name in NAMES:
@@ -44,27 +44,23 @@ def settings(grid: Grid) -> dict[tuple[str, str], dict[str, Any]]:
     return found
 
 
-def answers(sample: dict[str, Any], seed: int) -> Predictions:
-    """What a configuration, trained with a seed, answers on test."""
+def predict(sample: dict[str, Any], seed: int) -> Predictions:
+    """The predictions for test of a configuration, trained with a seed."""
     spec = load_study("mini", [])
-    found: list[Predictions] = []
-
-    def report(rung: RungReport) -> None:
-        with TemporaryDirectory() as folder:
-            rung.save(Path(folder))
-            found.append(Predictions.open(Path(folder) / "predictions-test.arrow"))
-
-    run_trial(build(spec, sample, seed, confirm=True), report)
-    return found[-1]
+    *_, last = begin(build(spec, sample, seed, confirm=True))
+    with TemporaryDirectory() as folder:
+        last.save(Path(folder))
+        return Predictions.open(Path(folder) / "predictions-test.arrow")
 
 
-def values(answered: list[Predictions], metric: str) -> Any:
-    """(S, N): what each example gives to the metric, by seed."""
-    return np.stack([contributions(one, chosen(metric, one.pairs, one.source)) for one in answered])
+def values(predictions: list[Predictions], metric: str) -> Any:
+    """(S, G): what each example group contributes to the metric, by seed."""
+    found = Metric.parse(f"test/{metric}")
+    return np.stack([contributions(one, found.cells(one.pairs, one.source)) for one in predictions])
 
 
 def shown(estimate: Estimate) -> str:
-    return f"{points(estimate.mean):>5} ({points(estimate.low)} to {points(estimate.high)})"
+    return f"{points(estimate.mean):>5} ({difference_interval(estimate.interval())})"
 
 
 def described(sample: dict[str, Any]) -> str:
@@ -92,7 +88,7 @@ def main(seeds: int = 5, jobs: int = 2) -> None:
     grid = load()
     with ProcessPoolExecutor(jobs, get_context("spawn"), use_threads, (1,)) as pool:
         futures = {
-            key: [pool.submit(answers, sample, FIRST + s) for s in range(seeds)]
+            key: [pool.submit(predict, sample, FIRST + s) for s in range(seeds)]
             for key, sample in settings(grid).items()
         }
         found = {key: [future.result() for future in those] for key, those in futures.items()}

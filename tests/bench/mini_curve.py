@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tests.bench.mini_grid import Grid, load
 
-SHOWN = {"final/mean/targets": "target languages", "final/mean/mixed": "mixed pairs"}
+SHOWN = {"dev/mean/targets": "target languages", "dev/mean/mixed": "mixed pairs"}
 STYLES = {"mini-a": ("o", "#0072b2"), "mini-b": ("s", "#d55e00")}  # told apart by shape as well as by colour
 
 

@@ -3,9 +3,8 @@
     python -m tests.bench.mini_grid record     about an hour on two cores; goes on where it was stopped
     python -m tests.bench.mini_grid pack       writes mini_grid.arrow, which is in the repository
 
-From it search strategies (search_quality), rung samples and selection rules are compared without training. A row
-is a trial at a rung: its configuration, all that it reported, and at the last rung its answers on the whole dev
-split, one bit an answer.
+From it searches (arms) and rung samples (rung_order) are compared without training. A row is a trial at a rung: its
+configuration, all that it reported, and at the last rung its predictions for the whole dev split, a bit each.
 """
 
 import json
@@ -24,11 +23,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import feather
-from xrt.robust.rungs import Demand
 
 from xrt.data import TASKS
-from xrt.robust.evaluation import Predictions
-from xrt.search.trial import RungReport, run_trial, use_threads
+from xrt.robust.predictions import Predictions
+from xrt.search.rungs import Sampling
+from xrt.search.trial import RungReport, begin, use_threads
 from xrt.spec import StudySpec, build, load_study
 
 FILE = Path(__file__).with_suffix(".arrow")
@@ -47,11 +46,11 @@ METHODS: list[dict[str, Any]] = [
 ]
 
 
-def asked() -> int:
-    """How many examples a rung of the study asks of a pair of languages."""
+def rung_rows() -> int:
+    """How many examples of a pair of languages a rung of the study evaluates."""
     spec = load_study("mini", [])
-    demand = Demand(spec.task.languages, spec.task.source, spec.search.metric)
-    return demand.rows(
+    sampling = Sampling(spec.task.languages, spec.task.source, spec.metric)
+    return sampling.rows(
         rungs=len(spec.rungs),
         epochs=spec.training.epochs,
         training_rows=spec.data.train_rows or 0,
@@ -62,7 +61,7 @@ def asked() -> int:
 @cache
 def study() -> StudySpec:
     """The study, with its rungs as large as they are there."""
-    return load_study("mini", [EARLIER, f"pruning.rung_rows={asked()}"])
+    return load_study("mini", [EARLIER, f"pruning.rung_rows={rung_rows()}"])
 
 
 def configurations() -> list[dict[str, Any]]:
@@ -80,8 +79,9 @@ class Grid:
 
     Attributes:
         shares: of the training at each rung.
-        values: by metric, (C, S, R); NaN where a rung does not report it, or the trial failed before.
-        right: (C, S, P, N) whether each answer on the whole dev split was right, P pairs as in `pairs`.
+        values: by metric, (C, S, R), at the last rung of the whole dev split; NaN where a rung does not report it, or
+            the trial failed before.
+        right: (C, S, P, N) whether each prediction for the whole dev split was right, P pairs as in `pairs`.
     """
 
     configurations: list[dict[str, Any]]
@@ -103,6 +103,7 @@ def load() -> Grid:
         if "/" in name:
             values[name] = np.full(shape, np.nan)
             values[name][place] = table.column(name).to_numpy()
+    values = _renamed(values)
     right = np.zeros((*shape[:2], len(about["pairs"]), about["examples"]), bool)
     for c, s, bits in zip(*place[:2], table.column("right").to_pylist(), strict=True):
         if bits is not None:
@@ -110,6 +111,16 @@ def load() -> Grid:
             right[c, s] = flat.reshape(right[c, s].shape)
     pairs = tuple((a, b) for a, b in about["pairs"])
     return Grid(about["configurations"], tuple(about["seeds"]), tuple(about["shares"]), values, pairs, right)
+
+
+def _renamed(values: dict[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:
+    """A grid that was recorded before `dev/...` of the last rung was of the whole split has that as `final/...`."""
+    found = {name: value for name, value in values.items() if not name.startswith("final/")}
+    for name in values.keys() - found.keys():
+        new = name.replace("final/en_", "dev/proxy/").replace("final/", "dev/")
+        found[new] = np.array(found.get(new, np.full_like(values[name], np.nan)))
+        found[new][:, :, -1] = values[name][:, :, -1]
+    return found
 
 
 def record(folder: Path, jobs: int = 2) -> None:
@@ -130,22 +141,20 @@ def _trial(configuration: int, seed: int, folder: Path) -> str:
     """One trial; its rows in a file of its own."""
     config = build(study(), configurations()[configuration], SEEDS[seed])
     rows: list[dict[str, Any]] = []
-
-    def report(rung: RungReport) -> None:
+    for rung in begin(config):
+        assert isinstance(rung, RungReport)
         where = {"configuration": configuration, "seed": seed, "rung": rung.rung, "right": None}
         rows.append({**where, **rung.metrics})
         if rung.share == 1:
-            rows[-1]["right"] = _answers(rung)
-
-    run_trial(config, report)
+            rows[-1]["right"] = _predictions(rung)
     part = _place(folder, configuration, seed).with_suffix(".part")
     names = dict.fromkeys(name for row in rows for name in row)  # the last rung reports more
     feather.write_feather(pa.table({name: [row.get(name) for row in rows] for name in names}), part)
     part.rename(part.with_suffix(".arrow"))
-    return f"{config.encoder} {config.method} {dict(config.params)} {rows[-1]['final/mean/mixed']:.3f}"
+    return f"{config.encoder} {config.method} {dict(config.params)} {rows[-1]['dev/mean/mixed']:.3f}"
 
 
-def _answers(rung: RungReport) -> bytes:
+def _predictions(rung: RungReport) -> bytes:
     with TemporaryDirectory() as folder:
         rung.save(Path(folder))
         found = Predictions.open(Path(folder) / "predictions-dev.arrow")

@@ -11,7 +11,7 @@ from typing import Any
 
 from xrt.robust.methods import METHODS
 from xrt.search import scoring
-from xrt.search.trial import run_trial, use_threads
+from xrt.search.trial import begin, use_threads
 from xrt.spec import load_study
 from xrt.spec.trial import build
 
@@ -50,7 +50,8 @@ def main(study: str = "mini", *overrides: str) -> int:
         sample = {"encoder": encoder, "learning_rate": 1e-3, "method": method, **own}
         spent.update(sampled=0.0, whole=0.0)
         began = time.process_time()
-        run_trial(build(spec, sample, spec.search.seed), lambda report: None)
+        for _ in begin(build(spec, sample, spec.search.seed)):
+            pass
         training = time.process_time() - began - sum(spent.values())
         plain = plain or training
         share = spent["sampled"] / plain

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tests.bench import mini_grid
 from xrt.data import sampling
-from xrt.robust.evaluation import Predictions
+from xrt.robust.predictions import Predictions
 from xrt.search.scoring import evaluation_data
 from xrt.spec import load_study
 
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Recorded:
-    """Answers of trials T to examples N in mixed pairs P: `right` (T, P, N), `asked` (P, N); `labels` (N,)."""
+    """Predictions of trials T for examples N in mixed pairs P: `right` (T, P, N), `asked` (P, N); `labels` (N,)."""
 
     pairs: tuple[tuple[str, str], ...]
     right: Bools
@@ -36,7 +36,7 @@ class Recorded:
 
     @classmethod
     def opened(cls, folder: Path) -> "Recorded":
-        """From the answers of finished trials."""
+        """From the predictions of finished trials."""
         found = [Predictions.open(file) for file in sorted(folder.rglob("predictions-dev.arrow"))]
         mixed = [i for i, (a, b) in enumerate(found[0].pairs) if a != b]
         right = np.stack([(one.predicted == one.labels)[mixed] for one in found])
@@ -97,7 +97,7 @@ def main(folder: str | None = None) -> None:
     print(
         "examples a pair  questions   ordered rightly: spread  shared   error of the difference: spread  shared"
     )
-    rungs = () if folder else (mini_grid.asked(),)
+    rungs = () if folder else (mini_grid.rung_rows(),)
     for rows in sorted({rows for rows in (*ROWS, *rungs) if rows < data.asked.sum(1).min()}):
         told = []
         for draw in (spread, shared):

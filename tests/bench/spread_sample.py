@@ -1,9 +1,9 @@
 """What a rung's sample gains by giving each pair its own examples: `python -m tests.bench.spread_sample [REPEATS]`
 
-Two trials answer a dev split (cells that share examples, tests.bench.worlds); a rung asks a part of it. Printed is
+Two trials predict a dev split (cells that share examples, tests.bench.worlds); a rung evaluates a part of it. Printed is
 the standard error of the sampled mean over cells, and of the difference between the trials, about their values on
-the whole split: with one set of examples for all cells, and with their own for each (`xrt.data.sampling`). Both ask
-the same number of questions.
+the whole split: with one set of examples for all cells, and with their own for each (`xrt.data.sampling`). Both evaluate
+the same number of inputs.
 """
 
 import sys
@@ -16,7 +16,7 @@ from tests.bench.worlds import CELLS, World
 from xrt.data import sampling
 from xrt.data.sampling import Cell
 
-DEV, ROWS = 306, 52  # as `mini`: examples of its dev split, examples a rung asks of a pair
+DEV, ROWS = 306, 52  # as `mini`: examples of its dev split, examples of a pair at a rung
 WORLDS = {
     "as usual": World(seeds=1, examples=DEV),
     "cells nearly alike": World(seeds=1, examples=DEV, example=3.0),
@@ -24,28 +24,28 @@ WORLDS = {
     "each its own examples": World(seeds=1, examples=DEV, taste=0.5),
     "93 % right": World(seeds=1, examples=DEV, accuracy=0.93),
 }
-Answers = npt.NDArray[np.bool_]  # (C, P, N)
+Right = npt.NDArray[np.bool_]  # (C, P, N)
 
 
-def shared(answers: Answers, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def shared(right: Right, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """Sampled means (C,), all cells on the same examples."""
-    return answers[:, :, rng.permutation(DEV)[:ROWS]].mean((1, 2))
+    return right[:, :, rng.permutation(DEV)[:ROWS]].mean((1, 2))
 
 
-def spread(answers: Answers, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def spread(right: Right, rng: np.random.Generator) -> npt.NDArray[np.float64]:
     """Sampled means (C,), each cell on its own examples."""
     cells = [Cell(a, b, np.arange(DEV), ROWS) for a, b in CELLS]
     drawn = sampling.spread(cells, np.zeros(DEV, np.int64), rng)
-    return np.mean([answers[:, cell, rows].mean(1) for cell, rows in enumerate(drawn)], 0)
+    return np.mean([right[:, cell, rows].mean(1) for cell, rows in enumerate(drawn)], 0)
 
 
 def errors(world: World, repeats: int, rng: np.random.Generator) -> list[float]:
     """Root mean square errors in points: of the mean and of the difference, shared, then spread."""
     found = []
     for _ in range(repeats):
-        answers = world.answers(rng, 2)[:, 0]
-        whole = answers.mean((1, 2))
-        off = [sample(answers, rng) - whole for sample in (shared, spread)]
+        right = world.right(rng, 2)[:, 0]
+        whole = right.mean((1, 2))
+        off = [sample(right, rng) - whole for sample in (shared, spread)]
         found.append([off[0][0], off[0][0] - off[0][1], off[1][0], off[1][0] - off[1][1]])
     return [100 * float(x) for x in np.sqrt(np.square(found).mean(0))]
 
