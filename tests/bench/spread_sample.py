@@ -1,9 +1,9 @@
 """What a rung's sample gains by giving each pair its own examples: `python -m tests.bench.spread_sample [REPEATS]`
 
-Two trials predict a dev split (cells that share examples, tests.bench.worlds); a rung evaluates a part of it. Printed is
-the standard error of the sampled mean over cells, and of the difference between the trials, about their values on
-the whole split: with one set of examples for all cells, and with their own for each (`xrt.data.sampling`). Both evaluate
-the same number of inputs.
+Two trials predict a dev split (cells that share examples, tests.bench.worlds); a rung evaluates a part of it. Printed
+is the standard error of the sampled mean over cells, and of the difference between the trials, about their values on
+the whole split: with one set of examples for all cells, and with their own for each (`xrt.data.sampling`). Both
+evaluate the same number of inputs.
 """
 
 import sys
