@@ -15,7 +15,7 @@ import torch
 from xrt.data.batches import Batch
 from xrt.robust import objective
 from xrt.robust.encoder import Encoder
-from xrt.robust.perturb import Perturbation
+from xrt.robust.objective import Method
 from xrt.search.trial import RungReport, run_trial, use_threads
 from xrt.spec import build, load_study
 
@@ -33,7 +33,7 @@ def attack_under_the_mask(
     encoder: Encoder,
     batch: Batch,
     states: torch.Tensor,
-    perturbation: Perturbation,
+    method: Method,
     generator: torch.Generator,
 ) -> torch.Tensor:
     """δ (B, T, D) against the network that the outer pass will see: its dropout mask in every pass."""
@@ -43,7 +43,7 @@ def attack_under_the_mask(
         torch.set_rng_state(before)
         return encoder.loss(batch, moved)
 
-    delta = perturbation(states, batch.perturbable, loss_of, generator)
+    delta = method.perturbation(states, batch.perturbable, loss_of, generator)
     torch.set_rng_state(before)
     return delta
 
