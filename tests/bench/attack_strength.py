@@ -1,11 +1,11 @@
 """How strong the attack is for its price: `python -m tests.bench.attack_strength [ENCODER DATA]`, minutes.
 
-mini-a and mini-b are fine-tuned on `mini`; ENCODER, a folder or hub name, on the PAWS-X in the folder DATA (an epoch; on
-a CPU half an hour for a small encoder). Then English dev pairs are attacked: on those that it was trained on the loss of
-such an encoder is 0.0001. Printed is by how much the mean loss rises, by radius, for K steps of the attack, of that of the first edition (steps of 1.5 radius/K from
-a random point) and of the strongest: for each example the most of five attacks of 50 steps, the first from zero, the
-others from random points. Exit code 1 where K = 3 reaches less than 90 % of the strongest, or more steps less than
-fewer.
+mini-a and mini-b are fine-tuned on `mini`; ENCODER, a folder or hub name, on the PAWS-X in the folder DATA (an epoch;
+half an hour for a small encoder on a CPU). Then English dev pairs are attacked: on those that it was trained on, the
+loss of such an encoder is 0.0001. Printed is by how much the mean loss rises, by radius, for K steps of the attack, of
+that of the first edition (steps of 1.5 radius/K from a random point) and of the strongest: for each example the most of
+five attacks of 50 steps, the first from zero, the others from random points. Exit code 1 where K = 3 reaches less than
+90 % of the strongest, or more steps less than fewer.
 """
 
 import sys
