@@ -208,8 +208,8 @@ def plan(
     """
     from xrt.search.plan import make_plan
     from xrt.spec import load_study
-    from xrt.study.running import check_before
     from xrt.study.planned import plan_table
+    from xrt.study.running import check_before
 
     spec = load_study(study, overrides or [])
     check_before(spec)
