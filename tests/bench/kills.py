@@ -1,4 +1,4 @@
-"""SIGKILL at random points, a resumption after each, every method: `python -m tests.bench.kills [KILLS] [STEPS]`.
+"""SIGKILL at random points, every method and objective: `python -m tests.bench.kills [KILLS] [STEPS]`.
 
 A process trains a tiny encoder and saves a checkpoint every few steps; it is killed after a random time, also while it
 saves, and another goes on from the newest whole checkpoint. What the last ends with is compared bit for bit with the
@@ -23,7 +23,6 @@ from tests.robust import test_training as small
 from tests.robust.conftest import build
 from xrt.robust import checkpoint
 from xrt.robust.encoder import load_encoder
-from xrt.robust.methods import METHODS
 from xrt.robust.training import Recipe, start, train
 
 EVERY, SLOW = (
@@ -36,7 +35,7 @@ def train_on(model: Path, places: Path, name: str, steps: int, pause: float) -> 
     """Go on from the newest whole checkpoint under `places`, to the end."""
     encoder = load_encoder(str(model), ("no", "yes"), dropout=0.1, seed=1)
     recipe = Recipe(learning_rate=1e-3, steps=steps, seed=5)
-    state, how = start(encoder, recipe), METHODS[name].build(small.PARAMETERS[name], 1.0)
+    state, how = start(encoder, recipe), small.method(name)
     if whole := [path for path in places.iterdir() if checkpoint.step_of(path) is not None]:
         checkpoint.restore(state, max(whole, key=lambda path: checkpoint.step_of(path) or 0))
     for reached in train(state, how, recipe, small.stream(encoder), [*range(EVERY, steps, EVERY), steps]):
@@ -104,10 +103,10 @@ def compared(folder: Path, name: str, steps: int, kills: int) -> tuple[bool, lis
 def main(kills: str = "10", steps: str = "240") -> int:
     differing = 0
     with tempfile.TemporaryDirectory() as folder:
-        for name in METHODS:
+        for name in small.PARAMETERS:
             same, where = compared(Path(folder), name, int(steps), int(kills))
             differing += not same
-            print(f"{name:12} killed after {where}: {'identical' if same else 'DIFFERENT'}", flush=True)
+            print(f"{name:36} killed after {where}: {'identical' if same else 'DIFFERENT'}", flush=True)
     return int(differing > 0)
 
 

@@ -77,6 +77,14 @@ def test_synonyms_are_drawn_afresh_each_epoch_and_the_same_after_a_resumption():
     assert np.array_equal(alone[0], first[7]), "a row's draw does not depend on its batch"
 
 
+def test_synonyms_drawn_once_come_back_after_so_many_copies():
+    words = tokenizer(True)
+    table = Neighbours.of({"house": ["book", "storm"], "saw": ["met"], "red": ["small"]})
+    once = SynonymPairs(fixed(words), (FIRST, SECOND), table, words, seed=3, copies=2)
+    passes = [np.concatenate(once.tokens(np.arange(40), epoch)[0]).tolist() for epoch in range(5)]
+    assert passes[0] == passes[2] == passes[4] != passes[1] == passes[3]
+
+
 def test_the_cache_holds_the_same_tokens_and_is_mapped_not_copied(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     words = tokenizer(True)

@@ -10,7 +10,7 @@ import pytest
 
 from xrt import mini
 from xrt.data.network import within
-from xrt.data.synonyms import SHA256, Neighbours, fetch, load_neighbours, substitute
+from xrt.data.synonyms import SHA256, Match, Neighbours, fetch, load_neighbours, substitute
 from xrt.errors import DataError
 
 Write = Callable[[str, str | bytes], Path]
@@ -19,21 +19,50 @@ Serve = Callable[[Mapping[str, bytes]], str]
 FILM = Neighbours.of({"film": ["movie", "picture"], "good": ["fine"], "the": []})
 
 
-def draws(text: str, count: int = 300) -> Counter[str]:
+def draws(text: str, count: int = 300, match: Match = "exact") -> Counter[str]:
     rng = np.random.default_rng(0)
-    return Counter(substitute(text, FILM, rng) for _ in range(count))
+    return Counter(substitute(text, FILM, rng, match) for _ in range(count))
 
 
-def test_a_word_becomes_itself_or_a_neighbour_equally_often() -> None:
-    found = draws("film", 6000)
+@pytest.mark.parametrize("match", ["exact", "any-case"])
+def test_a_word_becomes_itself_or_a_neighbour_equally_often(match: Match) -> None:
+    found = draws("film", 6000, match)
     assert set(found) == {"film", "movie", "picture"}
     assert all(abs(times - 2000) < 5 * np.sqrt(6000 * 2 / 9) for times in found.values())
 
 
-def test_words_are_replaced_independently() -> None:
-    found = draws("good film", 6000)
+@pytest.mark.parametrize("match", ["exact", "any-case"])
+def test_words_are_replaced_independently(match: Match) -> None:
+    found = draws("good film", 6000, match)
     assert len(found) == 6
     assert all(abs(times - 1000) < 5 * np.sqrt(6000 * 5 / 36) for times in found.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("film", {"film", "movie", "picture"}),
+        ("Film FILM fiLM", {"Film FILM fiLM"}),  # names, months, the first word of a sentence
+        ("film, film. (film) film's film—good", {"film, film. (film) film's film—good"}),
+        ("  a film  ,", {"  a film  ,", "  a movie  ,", "  a picture  ,"}),
+        ("a\tfilm\u00a0film", {"a\tfilm\u00a0film"}),  # blanks alone separate
+        ("the", {"the"}),
+        ("映画 не film", {"映画 не film", "映画 не movie", "映画 не picture"}),
+        ("", {""}),
+    ],
+)
+def test_only_a_word_between_blanks_that_is_itself_in_the_table_is_replaced(
+    text: str, expected: set[str]
+) -> None:
+    assert set(draws(text)) == expected
+
+
+def test_a_key_in_capitals_is_matched_as_it_stands() -> None:
+    table = Neighbours.of({"Film": ["Movie"]})
+    assert {substitute("Film film", table, np.random.default_rng(i)) for i in range(20)} == {
+        "Film film",
+        "Movie film",
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,8 +80,10 @@ def test_words_are_replaced_independently() -> None:
         ("", {""}),
     ],
 )
-def test_case_and_everything_between_the_words_are_kept(text: str, expected: set[str]) -> None:
-    assert set(draws(text)) == expected
+def test_in_any_case_the_case_and_everything_between_the_words_are_kept(
+    text: str, expected: set[str]
+) -> None:
+    assert set(draws(text, match="any-case")) == expected
 
 
 def test_the_same_generator_gives_the_same_text_and_goes_on() -> None:

@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from tests.robust.conftest import KINDS, batch_for
-from tests.robust.test_training import RECIPE, equal, method, stream, trained
+from tests.robust.test_training import PARAMETERS, RECIPE, equal, method, stream, trained
 from xrt.errors import EncoderError, TrainingError
 from xrt.robust import checkpoint
 from xrt.robust.encoder import load_encoder
-from xrt.robust.methods import METHODS
 from xrt.robust.training import start, train
 
 
@@ -24,7 +23,7 @@ def limited(encoder, pairs: int):
     return encoder
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_too_little_memory_halves_the_micro_batch_and_changes_nothing_else(load, name):
     found, reports = trained(limited(load("bert"), 2), method(name))
     whole, _ = trained(load("bert"), method(name), replace(RECIPE, micro_batch=2))

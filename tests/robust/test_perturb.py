@@ -3,8 +3,10 @@ import torch
 
 from xrt.robust.perturb import Adversarial, Clean, Noise
 
+STARTS, BALLS = ("zero", "small", "ball"), ("piece", "sequence")
 PERTURBATIONS = [
     Clean(),
+    *(Adversarial(0.5, 2, start, ball) for start in STARTS for ball in BALLS),
     Adversarial(0.5, 1),
     Adversarial(0.5, 5),
     Adversarial(0.0, 2),
@@ -32,30 +34,56 @@ def test_every_perturbation_keeps_the_contract(perturbation):
     assert delta[~perturbable].abs().max() == 0, "zero outside the mask"
     assert torch.equal(draws[0], draws[1]), "reproducible from a seed"
     assert weights.grad is None, "parameter gradients untouched"
-    if delta.abs().max() > 0:
-        assert not torch.equal(draws[0], draws[2]), "another seed draws another perturbation"
+    drawn = delta.abs().max() > 0 and getattr(perturbation, "start", "") != "zero"
+    assert torch.equal(draws[0], draws[2]) != drawn, "another seed draws another perturbation"
 
 
+@pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("passes", [1, 2, 5])
-def test_pgd_on_a_linear_loss_follows_the_closed_form(passes):
+def test_pgd_on_a_linear_loss_follows_the_closed_form(passes, start):
     """The gradient of w·δ is w everywhere: each pass moves by α·w/‖w‖ and is cut back to the ball."""
     embeddings, perturbable, weights, _ = setting()
     random = torch.Generator().manual_seed(1)
-    point = Adversarial(0.5, 0)(embeddings, perturbable, lambda e: e.sum(), random).double()
+    point = Adversarial(0.5, 0, start)(embeddings, perturbable, lambda e: e.sum(), random).double()
+    alpha = 0.5 if passes == 1 else 2.5 * 0.5 / passes
     for _ in range(passes):
-        point = point + 1.5 * 0.5 / passes * weights.detach().double() / weights.detach().double().norm()
+        point = point + alpha * weights.detach().double() / weights.detach().double().norm()
         point = point * (0.5 / point.norm(dim=-1, keepdim=True)).clamp(max=1) * perturbable.unsqueeze(-1)
-    pgd = Adversarial(0.5, passes)
+    pgd = Adversarial(0.5, passes, start)
     delta = pgd(embeddings, perturbable, lambda e: (e @ weights).sum(), torch.Generator().manual_seed(1))
     torch.testing.assert_close(delta, point.float())
 
 
-def test_pgd_comes_close_to_the_maximum_of_a_linear_loss():
+@pytest.mark.parametrize("ball", BALLS)
+def test_one_step_from_zero_is_the_maximum_of_a_linear_loss(ball):
     """Over a ball, w·δ is largest at radius·w/‖w‖."""
     embeddings, perturbable, weights, _ = setting()
-    delta = Adversarial(0.5, 1)(embeddings, perturbable, lambda e: (e @ weights).sum(), torch.Generator())
+    how = Adversarial(0.5, 1, ball=ball)
+    delta = how(embeddings, perturbable, lambda e: (e @ weights).sum(), torch.Generator())
     reached = (delta @ weights.detach())[perturbable] / (0.5 * weights.detach().norm())
-    assert reached.mean() > 0.75 and reached.max() <= 1 + 1e-6
+    torch.testing.assert_close(reached, torch.ones_like(reached))
+
+
+def test_the_ball_of_a_sequence_lets_one_position_have_more_than_another():
+    embeddings, perturbable, weights, _ = setting()
+    slopes = torch.arange(1.0, T + 1).reshape(1, T, 1)
+    how = Adversarial(0.5, 3, ball="sequence")
+    delta = how(
+        embeddings, perturbable, lambda e: (slopes * (e @ weights).unsqueeze(-1)).sum(), torch.Generator()
+    )
+    assert delta.flatten(1).norm(dim=-1) == pytest.approx(0.5 * perturbable.sum(1).sqrt())
+    share = (delta.norm(dim=-1) / slopes[..., 0])[perturbable]
+    assert delta.norm(dim=-1).max() > 0.5 and share.max() / share.min() > 1 - 1e-4
+
+
+def test_a_small_start_is_near_the_centre_and_not_at_it():
+    embeddings, perturbable, _, loss_of = setting()
+    for ball in BALLS:
+        delta = Adversarial(0.5, 0, "small", ball)(
+            embeddings, perturbable, loss_of, torch.Generator().manual_seed(1)
+        )
+        norms = delta.norm(dim=-1)[perturbable]
+        assert norms.min() > 0 and norms.mean() < 0.3 * 0.5
 
 
 def test_pgd_goes_by_the_direction_of_a_gradient_however_small():

@@ -4,7 +4,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.robust.conftest import KINDS, batch_for
 from tests.robust.test_training import PARAMETERS, RECIPE, equal, method, stream, trained
-from xrt.robust.methods import METHODS
+from xrt.robust.objective import Perturbed
 from xrt.robust.perturb import Adversarial, Clean, Noise
 from xrt.robust.progress import measure
 from xrt.robust.training import _step, progress, start, train
@@ -29,7 +29,7 @@ WAITING = (aten._local_scalar_dense, aten.nonzero, aten.masked_select, aten.is_n
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [(kind, "adversarial") for kind in KINDS if kind != "mpnet"] + [("xlmr", name) for name in METHODS],
+    [(kind, "adversarial") for kind in KINDS if kind != "mpnet"] + [("xlmr", name) for name in PARAMETERS],
 )
 def test_a_step_never_waits_for_the_device(load, kind, name):
     """All but MPNet, whose code in transformers looks for itself."""
@@ -49,17 +49,17 @@ def test_a_planted_look_is_seen():
 def test_the_attack_is_told_by_its_losses_and_the_norm_that_it_reached(load):
     encoder = load("bert", dropout=0.5)
     batch = batch_for(encoder)
-    found = measure(encoder, Adversarial(0.3, 3), [batch, batch], 3, seed=1)
+    found = measure(encoder, Perturbed(Adversarial(0.3, 3)), [batch, batch], 3, seed=1)
     assert encoder.model.training
     encoder.model.eval()
     assert found.before == pytest.approx(float(encoder.loss(batch, encoder.embed(batch)).detach()), rel=1e-5)
     assert found.after > found.before and found.radius == 0.3
     assert 0.29 < found.norm <= 0.3 + 1e-6
-    assert measure(encoder, Noise(0.3), [batch], 4, seed=1).norm == pytest.approx(0.3, rel=0.1)
-    assert measure(encoder, Clean(), [batch], 4, seed=1) is None
+    assert measure(encoder, Perturbed(Noise(0.3)), [batch], 4, seed=1).norm == pytest.approx(0.3, rel=0.1)
+    assert measure(encoder, Perturbed(Clean()), [batch], 4, seed=1) is None
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_stops_and_what_is_measured_there_do_not_touch_the_training(load, name):
     often, reports = trained(load("bert", 1, dropout=0.1), method(name), stops=(1, 2, 5, 10))
     once, _ = trained(load("bert", 1, dropout=0.1), method(name))
@@ -73,7 +73,3 @@ def test_what_is_measured_at_a_stop_can_be_measured_again(load):
     state, batches = start(encoder, RECIPE), stream(load("bert"))
     told = next(train(state, how, RECIPE, batches, (5, 10)))
     assert progress(state, how, RECIPE, batches).attack == told.attack
-
-
-def test_every_method_has_parameters_here():
-    assert set(PARAMETERS) == set(METHODS)

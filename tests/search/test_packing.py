@@ -40,6 +40,17 @@ def test_smaller_steps_let_more_trials_fit():
     assert trial_resources(small, A10G, "xlm-roberta-large")["GPU"] < wide["GPU"]
 
 
+@pytest.mark.parametrize("objective", ["objective: [loss, kl]", "clean: {uniform: [0, 1]}"])
+def test_an_objective_with_two_passes_lets_fewer_trials_fit(objective):
+    plain = study("resources.gpu=auto", "training.batch_size=64", "training.freeze_word_embeddings=false")
+    two = study(
+        "resources.gpu=auto", "training.batch_size=64", "training.freeze_word_embeddings=false",
+        f"space.method.noise={{scale: 1.0, {objective}}}",
+    )  # fmt: skip
+    name = "bert-base-multilingual-cased"
+    assert trial_resources(two, A10G, name)["GPU"] > trial_resources(plain, A10G, name)["GPU"]
+
+
 def test_what_the_study_asks_for_is_what_it_gets():
     assert trial_resources(study("resources.gpu=0.25"), A10G, "xlm-roberta-large") == {"CPU": 1, "GPU": 0.25}
     assert trial_resources(study("resources.gpu=0"), A10G, "tiny") == {"CPU": 1, "GPU": 0}

@@ -65,7 +65,7 @@ def test_a_value_may_hold_an_equals_sign() -> None:
         ("search.trials.x=8", "--set: search.trials.x: unknown field; search.trials has no fields. "
          'Did you mean "search.trials"?'),
         ("space.method.noise.raduis=1", "--set: space.method.noise.raduis: unknown field; allowed of "
-         "space.method.noise are scale, site."),
+         "space.method.noise are scale, objective, weight, clean, site."),
         ("=8", f'--set: "=8": unknown field; allowed are {TOP}.'),
         ("space.encoder=[a", "--set: space.encoder: line 1: not YAML: while parsing a flow sequence, expected ',' "
          "or ']', but got '<stream end>'."),

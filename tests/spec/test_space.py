@@ -79,7 +79,7 @@ def test_constants_are_in_the_sample_but_are_not_asked_for(space: Space) -> None
     )
     assert space.sample(suggest) == {
         "encoder": "a", "learning_rate": 0.01, "method": "free",
-        "free.radius": 0.1, "free.steps": 2, "free.site": "word",
+        "free.radius": 0.1, "free.steps": 2,
     }  # fmt: skip
     assert suggest.asked == ["encoder", "learning_rate", "method"]
 
@@ -87,9 +87,9 @@ def test_constants_are_in_the_sample_but_are_not_asked_for(space: Space) -> None
 def test_names_are_flat_in_the_order_of_the_file(space: Space) -> None:
     assert space.names() == (
         "encoder", "learning_rate", "method", "adversarial.radius", "adversarial.steps", "adversarial.site",
-        "noise.scale", "noise.site", "synonyms.copies", "free.radius", "free.steps", "free.site",
+        "noise.scale", "synonyms.copies", "free.radius", "free.steps",
     )  # fmt: skip
-    assert not {"noise.site", "free.radius"} & set(space.varying())
+    assert "free.radius" not in space.varying()
 
 
 def test_values_take_their_final_types() -> None:
@@ -99,7 +99,7 @@ def test_values_take_their_final_types() -> None:
     assert space.encoder == Choice(("x",))
     assert repr(space.learning_rate) == "Choice(options=(1.0,))"
     assert repr(space.method["adversarial"]["radius"]) == "Range(scale='uniform', low=0.0, high=1.0)"
-    assert space.method["adversarial"]["steps"] == Choice((1,)), "a default is resolved"
+    assert set(space.method["adversarial"]) == {"radius"}, "what is left out is resolved in the trial"
 
 
 @pytest.mark.parametrize("written", ["plain", "[plain]", "{plain: {}}", "{plain: null}"])
@@ -147,9 +147,11 @@ def test_every_method_of_the_table_can_be_in_a_space(problems: Problems, method:
         ("method: advresarial", "method.advresarial: unknown method; allowed are plain, adversarial, noise, "
          'synonyms, free. Did you mean "adversarial"?'),
         ("method: {plain: {radius: 1}}", "method.plain.radius: unknown field; there are none here."),
-        ("method: {noise: {radius: 1, scale: 1}}", "method.noise.radius: unknown field; allowed are scale, site."),
+        ("method: {noise: {radius: 1, scale: 1}}", "method.noise.radius: unknown field; allowed are scale, "
+         "objective, weight, clean, site."),
         ("method: noise", f"method.noise.scale: missing; a number of at least 0, {RANGE}."),
-        ("method: {noise: 0.3}", "method.noise: 0.3 is not allowed; a mapping of scale, site."),
+        ("method: {noise: 0.3}", "method.noise: 0.3 is not allowed; a mapping of scale, objective, weight, "
+         "clean, site."),
         ("method: {adversarial: {radius: -0.1}}", "method.adversarial.radius: -0.1 is not allowed; a number of at "
          f"least 0, {RANGE}."),
         ("method: {adversarial: {radius: {log: [0, 1]}}}", "method.adversarial.radius.log[0]: 0 is not allowed; "
@@ -160,6 +162,12 @@ def test_every_method_of_the_table_can_be_in_a_space(problems: Problems, method:
          "a whole number of at least 1."),
         ("method: {adversarial: {radius: 1, steps: {int: [3, 1]}}}", "method.adversarial.steps.int: the range "
          "[3, 1] is inverted; low comes first. Did you mean [1, 3]?"),
+        ("method: {adversarial: {radius: 1, start: bal}}", 'method.adversarial.start: "bal" is not allowed; zero or '
+         'ball or a list of such. Did you mean "ball"?'),
+        ("method: {noise: {scale: 1, objective: [loss, 3]}}", "method.noise.objective[1]: 3 is not allowed; loss or "
+         "kl."),
+        ("method: {synonyms: {draw: {int: [1, 2]}}}", 'method.synonyms.draw: {"int": [1, 2]} is not allowed; fresh or '
+         "once or a list of such."),
         ("method: {adversarial: {radius: 1, site: {layer: 0}}}", 'method.adversarial.site: {"layer": 0} is not '
          "allowed; word or {layer: k} with k of at least 1 or a list of such."),
     ],

@@ -13,7 +13,9 @@ import pytest
 from tests.spec.conftest import MINIMAL
 from xrt.data import Source, Task
 from xrt.errors import SpecError
+from xrt.robust.methods import METHODS
 from xrt.spec import Scalar, StudySpec, TrialConfig, build, load_study
+from xrt.spec.trial import check_unchanged, earlier
 
 ADVERSARIAL: dict[str, Scalar] = {
     "encoder": "mini-a",
@@ -23,6 +25,7 @@ ADVERSARIAL: dict[str, Scalar] = {
     "adversarial.steps": 2,
     "adversarial.site": "layer:3",
 }
+DEFAULTS = {"start": "zero", "ball": "piece", "objective": "loss", "weight": 1.0, "clean": 0.0}
 PLAIN: dict[str, Scalar] = {"encoder": "mini-a", "learning_rate": 0.001, "method": "plain"}
 
 
@@ -34,7 +37,7 @@ def spec() -> StudySpec:
 def test_a_trial_is_the_study_and_the_sample_with_nothing_left_open(spec: StudySpec) -> None:
     trial = build(spec, ADVERSARIAL, seed=11)
     assert (trial.study, trial.task.name, trial.source) == ("mini", "mini", Source("embedded"))
-    assert (trial.method, trial.parameters) == ("adversarial", {"radius": 0.1, "steps": 2})
+    assert (trial.method, trial.parameters) == ("adversarial", {"radius": 0.1, "steps": 2, **DEFAULTS})
     assert (trial.site, trial.layer, trial.seed) == ("layer:3", 3, 11)
     assert (trial.epochs, trial.dropout, trial.rungs) == (54.0, 0.1, (1 / 9, 1 / 3, 1.0))
 
@@ -61,7 +64,9 @@ def test_the_sample_of_a_space_builds_a_trial(spec: StudySpec) -> None:
         def integer(self, name: str, low: int, high: int) -> int:
             return low
 
-    assert build(spec, spec.space.sample(First()), seed=0).parameters == {"copies": 1}
+    assert build(spec, spec.space.sample(First()), seed=0).parameters == {
+        "copies": 1, "match": "exact", "draw": "fresh"
+    }  # fmt: skip
 
 
 def test_a_parameter_of_another_method_is_our_own_mistake(spec: StudySpec) -> None:
@@ -151,6 +156,28 @@ def test_a_missing_field_of_a_configuration_is_named(spec: StudySpec) -> None:
     del plain["encoder"]
     with pytest.raises(SpecError, match="configuration of a trial: encoder: "):
         TrialConfig.from_dict(plain)
+
+
+@pytest.mark.parametrize("method", ["adversarial", "free", "synonyms"])
+def test_what_a_method_meant_in_the_first_edition_is_said_and_refused(method: str) -> None:
+    old = {"method": method, "params": [["radius", 0.1]]}  # it knew no versions
+    meant = METHODS[method].was[1]
+    assert earlier(old) == meant
+    with pytest.raises(SpecError, match="meant something else when this was recorded") as refused:
+        check_unchanged(old)
+    assert len(refused.value.problems) == 1 and meant in refused.value.problems[0]
+    assert earlier({**old, "version": METHODS[method].version}) is None
+
+
+def test_a_method_of_a_newer_xrt_is_not_taken_for_ours(spec: StudySpec) -> None:
+    newer = {**build(spec, PLAIN, seed=0).to_dict(), "version": 9}
+    with pytest.raises(SpecError, match="version 9, which this xrt does not know"):
+        check_unchanged(newer)
+
+
+@pytest.mark.parametrize("sample", [ADVERSARIAL, PLAIN], ids=["adversarial", "plain"])
+def test_what_is_recorded_now_means_what_it_does(spec: StudySpec, sample: dict[str, Scalar]) -> None:
+    check_unchanged(build(spec, sample, seed=0).to_dict())
 
 
 def test_the_spec_floor_loads_neither_torch_nor_ray_nor_optuna_nor_mlflow() -> None:

@@ -10,6 +10,7 @@ from xrt.record import Report, Run, TrialRecord
 from xrt.robust import checkpoint
 from xrt.robust.encoder import Encoder, load_encoder
 from xrt.robust.evaluation import Predictions, predict
+from xrt.robust.methods import METHODS
 from xrt.robust.training import Recipe, start
 from xrt.spec.trial import TrialConfig
 
@@ -21,10 +22,10 @@ MAX_TOKENS = 24  # so short that most pairs are cut
 def config_for(encoder: Path) -> TrialConfig:
     return TrialConfig(
         study="mini", task=TASK, source=Source("embedded"), train_rows=None, dev_rows=None, neighbours=None,
-        encoder=str(encoder), learning_rate=1e-3, method="adversarial", params=(("radius", 0.1), ("steps", 1)),
-        site="word", epochs=1.0, batch_size=8, max_tokens=MAX_TOKENS, warmup=0.1, weight_decay=0.0, clip=1.0,
-        freeze_word_embeddings=False, dropout=None, micro_batch=None, gradient_checkpointing=False, seed=5,
-        metric="dev/mean/mixed", rungs=(1.0,), rung_rows=None, test=True,
+        encoder=str(encoder), learning_rate=1e-3, method="adversarial", version=METHODS["adversarial"].version,
+        params=(("radius", 0.1), ("steps", 1)), site="word", epochs=1.0, batch_size=8, max_tokens=MAX_TOKENS,
+        warmup=0.1, weight_decay=0.0, clip=1.0, freeze_word_embeddings=False, dropout=None, micro_batch=None,
+        gradient_checkpointing=False, seed=5, metric="dev/mean/mixed", rungs=(1.0,), rung_rows=None, test=True,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from xrt.data.synonyms import Neighbours, substitute
+from xrt.data.synonyms import Match, Neighbours, substitute
 from xrt.data.tokens import Ints, Tokens, tokenize
 
 BUCKET = 50  # batches whose examples are sorted by length together
@@ -213,9 +213,11 @@ class FixedPairs:
 
 @dataclass(frozen=True)
 class SynonymPairs:
-    """RS-DA (Huang et al. 2021, section 3.3): words are replaced at random whenever an example is seen.
+    """RS-DA (Huang et al. 2021): words are replaced at random whenever an example is seen.
 
-    The replacement is a function of (seed, epoch, row): nothing to save, the same after a resumption.
+    With `copies`, so many replacements are drawn once and come back in turn, one a pass over the data (the authors
+    write them into one file and shuffle that). A replacement is a function of (seed, epoch or copy, row): nothing to
+    save, the same after a resumption.
     """
 
     fixed: FixedPairs
@@ -223,6 +225,8 @@ class SynonymPairs:
     neighbours: Neighbours
     tokenizer: Any
     seed: int
+    match: Match = "exact"
+    copies: int | None = None
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -233,11 +237,13 @@ class SynonymPairs:
         return self.fixed.lengths  # of the words as they stand: good enough to sort by
 
     def tokens(self, rows: Ints, epoch: int) -> tuple[list[Any], list[Any]]:
-        draws = [np.random.default_rng([self.seed, epoch, int(i)]) for i in rows]
+        drawn = epoch if self.copies is None else epoch % self.copies
+        draws = [np.random.default_rng([self.seed, drawn, int(i)]) for i in rows]
         sides = []
         for side in self.texts:
             texts = [
-                substitute(side[int(i)], self.neighbours, rng) for i, rng in zip(rows, draws, strict=True)
+                substitute(side[int(i)], self.neighbours, rng, self.match)
+                for i, rng in zip(rows, draws, strict=True)
             ]
             cut = tokenize(self.tokenizer, texts)
             sides.append([cut[k] for k in range(len(cut))])

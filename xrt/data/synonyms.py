@@ -1,7 +1,8 @@
 """Synonyms for smoothing by data augmentation: a table of neighbours, and substitution in plain text.
 
-RS-DA of Huang et al. (2021), with the counter-fitted neighbours of Alzantot et al. (2018). Works on text,
-before any tokenizer, and writes no augmented data: each call draws afresh from the caller's generator.
+RS-DA of Huang et al. (2021), with the counter-fitted neighbours of Alzantot et al. (2018), as their code has it
+(github uclanlp/Robust-XLT, perturb.py). Works on text, before any tokenizer, and writes no augmented data: each call
+draws from the caller's generator.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,13 +33,15 @@ SHA256 = "103247143f39bd5dd66850f3a912393392641dbd98093c61e2b24a4cc8a96fb0"
 _SOCKET_PATIENCE = 10.0  # seconds without a byte
 _PATIENCE = 60.0  # seconds for all of its 2 MB
 
-# Words stand between blanks and punctuation; "don't" and "well-known" are one word each, as in the table.
+Match = Literal["exact", "any-case"]
+
+# For any-case: words stand between blanks and punctuation; "don't" and "well-known" are one word each, as in the table.
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Words in lower case with the words that may take their place; words without any are left out."""
+    """Words with the words that may take their place; words without any are left out."""
 
     table: Mapping[str, tuple[str, ...]]
 
@@ -86,15 +89,32 @@ class Neighbours:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def substitute(text: str, neighbours: Neighbours, rng: np.random.Generator) -> str:
+def substitute(text: str, neighbours: Neighbours, rng: np.random.Generator, match: Match = "exact") -> str:
     """Each word that has neighbours becomes itself or one of them, all equally likely, independently.
 
-    Case is kept (`Film` becomes `Movie`, `FILM` `MOVIE`), and so is everything between the words.
+    `exact`, the published rule: words stand between blanks, and only one that is itself in the table has neighbours.
+    As its words are in lower case, names and the first words of sentences stay. `any-case`: words end at punctuation
+    too and are looked up in lower case; `Film` becomes `Movie` and `FILM` `MOVIE`, but also `New York` `Novel York`.
     """
-    table = neighbours.table
+    if match == "exact":
+        return _exact(text, neighbours.table, rng)
+    return _any_case(text, neighbours.table, rng)
+
+
+def _exact(text: str, table: Mapping[str, tuple[str, ...]], rng: np.random.Generator) -> str:
+    words = text.split(" ")
+    places = [i for i, word in enumerate(words) if word in table]
+    choices = [(words[i], *table[words[i]]) for i in places]
+    # One draw for the whole text: a call of the generator costs more than the rest of the loop.
+    draws = rng.integers(0, [len(choice) for choice in choices]).tolist() if choices else []
+    for place, choice, draw in zip(places, choices, draws, strict=True):
+        words[place] = choice[draw]
+    return " ".join(words)
+
+
+def _any_case(text: str, table: Mapping[str, tuple[str, ...]], rng: np.random.Generator) -> str:
     found = [(match, table[word]) for match in _WORD.finditer(text) if (word := match[0].lower()) in table]
     parts, end = [], 0
-    # One draw for the whole text: a call of the generator costs more than the rest of the loop.
     for (match, others), draw in zip(found, rng.random(len(found)).tolist(), strict=True):
         chosen = int(draw * (len(others) + 1))  # the last one stands for the word itself
         word = match[0] if chosen == len(others) else _in_case_of(match[0], others[chosen])

@@ -1,33 +1,59 @@
 """The methods of robust training, in one table: their parameters, and how they are built for an encoder.
 
 A new method is one entry here (and, if it perturbs in a new way, one class in `perturb`). The table can be read
-without loading torch. Radius and noise scale are relative to the mean norm at the site.
+without loading torch. Radius and noise scale are relative to the mean norm at the site. Which published method is
+which setting: docs/methods.md.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xrt.robust.objective import Method
+    from xrt.robust.objective import Method, Objective
+    from xrt.robust.perturb import Start
+
+Default = int | float | str
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that a method is tuned by: whole or not, its lower bound, and its default (None: must be given)."""
+    """What a method is tuned by: a number, whole or not, with its lower bound; or one of `words`.
 
-    kind: type[int] | type[float]
-    low: float
-    default: float | None = None
+    `default` None: it must be given.
+    """
+
+    kind: type[int] | type[float] | type[str]
+    low: float = 0.0
+    default: Default | None = None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class MethodKind:
-    """`build` takes the parameters and the site's mean norm; `sited`: it acts at a site, which can be chosen."""
+    """`make` takes all parameters and the site's mean norm; `sited`: it acts at a site, which can be chosen.
+
+    `version` grows when the same parameters come to mean something else; `was` keeps, in words, what the earlier ones
+    meant, so that what was recorded under them is not taken for what the method does now.
+    """
 
     parameters: Mapping[str, Parameter]
-    build: Callable[[Mapping[str, Any], float], "Method"]
+    make: Callable[[Mapping[str, Any], float], "Method"]
     sited: bool = True
+    was: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def version(self) -> int:
+        return len(self.was) + 1
+
+    def resolved(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """With the defaults of those left out."""
+        defaults = {name: p.default for name, p in self.parameters.items() if p.default is not None}
+        return defaults | dict(parameters)
+
+    def build(self, parameters: Mapping[str, Any], norm: float) -> "Method":
+        """What the training loop calls, in the units of a site whose mean norm is `norm`."""
+        return self.make(self.resolved(parameters), norm)
 
 
 def _plain(parameters: Mapping[str, Any], norm: float) -> "Method":
@@ -41,30 +67,73 @@ def _adversarial(parameters: Mapping[str, Any], norm: float) -> "Method":
     from xrt.robust.objective import Perturbed
     from xrt.robust.perturb import Adversarial
 
-    return Perturbed(Adversarial(parameters["radius"] * norm, parameters["steps"]))
+    objective = _objective(parameters)
+    # the divergence has its minimum at zero, and no gradient there: SMART and TRADES start beside it too
+    beside = objective.kl and parameters["start"] == "zero"
+    radius = parameters["radius"] * norm
+    start: Start = "small" if beside else parameters["start"]
+    return Perturbed(Adversarial(radius, parameters["steps"], start, parameters["ball"]), objective)
 
 
 def _noise(parameters: Mapping[str, Any], norm: float) -> "Method":
     from xrt.robust.objective import Perturbed
     from xrt.robust.perturb import Noise
 
-    return Perturbed(Noise(parameters["scale"] * norm))
+    return Perturbed(Noise(parameters["scale"] * norm), _objective(parameters))
 
 
 def _free(parameters: Mapping[str, Any], norm: float) -> "Method":
     from xrt.robust.objective import Free
     from xrt.robust.perturb import Adversarial
 
-    return Free(Adversarial(parameters["radius"] * norm, parameters["steps"]))
+    return Free(Adversarial(parameters["radius"] * norm, parameters["steps"], "small", "sequence"))
 
 
-RADIUS, STEPS = Parameter(float, 0.0), Parameter(int, 1, default=1)
+def _objective(parameters: Mapping[str, Any]) -> "Objective":
+    from xrt.robust.objective import Objective
+
+    return Objective(parameters["clean"], parameters["weight"], parameters["objective"] == "kl")
+
+
+def _choice(*words: str) -> Parameter:
+    return Parameter(str, default=words[0], words=words)
+
+
+RADIUS, STEPS = Parameter(float), Parameter(int, 1, default=1)
+OBJECTIVE = {
+    "objective": _choice("loss", "kl"),
+    "weight": Parameter(float, default=1.0),
+    "clean": Parameter(float, default=0.0),
+}
 
 METHODS: dict[str, MethodKind] = {
     "plain": MethodKind({}, _plain, sited=False),
-    "adversarial": MethodKind({"radius": RADIUS, "steps": STEPS}, _adversarial),
-    "noise": MethodKind({"scale": Parameter(float, 0.0)}, _noise),
+    "adversarial": MethodKind(
+        {
+            "radius": RADIUS,
+            "steps": STEPS,
+            "start": _choice("zero", "ball"),
+            "ball": _choice("piece", "sequence"),
+        }
+        | OBJECTIVE,
+        _adversarial,
+        was={1: "steps of 1.5 radius/K from a random point of the ball"},
+    ),
+    "noise": MethodKind({"scale": Parameter(float)} | OBJECTIVE, _noise),
     # The words are replaced where batches are made (xrt.data.batches); `copies` multiplies the passes over the data.
-    "synonyms": MethodKind({"copies": Parameter(int, 1, default=1)}, _plain, sited=False),
-    "free": MethodKind({"radius": RADIUS, "steps": STEPS}, _free),
+    "synonyms": MethodKind(
+        {
+            "copies": Parameter(int, 1, default=1),
+            "match": _choice("exact", "any-case"),
+            "draw": _choice("fresh", "once"),
+        },
+        _plain,
+        sited=False,
+        was={1: "words replaced in any case, names too"},
+    ),
+    "free": MethodKind(
+        {"radius": RADIUS, "steps": STEPS},
+        _free,
+        was={1: "K gradients and K - 1 ascents, a ball around each word piece"},
+    ),
 }

@@ -2,13 +2,14 @@
 
 Knows no optimizer, no order of batches and no files; the loop that calls it is `training`.
 
-Letters: B pairs, T tokens, D width.
+Letters: B pairs, T tokens, D width, C classes.
 """
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 
 from xrt.data.batches import Batch
 from xrt.robust.encoder import Encoder
@@ -17,10 +18,13 @@ from xrt.robust.region import Region
 
 
 class Method(Protocol):
-    """Fills the parameter gradients of one (micro-)batch with weight `weight`; returns the detached loss."""
+    """Fills the parameter gradients of one (micro-)batch with weight `weight`; returns the detached objective."""
 
     @property
     def perturbation(self) -> Perturbation: ...
+
+    @property
+    def objective(self) -> "Objective": ...
 
     def backward(
         self, encoder: Encoder, batch: Batch, weight: float, generator: torch.Generator
@@ -32,8 +36,35 @@ class Method(Protocol):
 
 
 @dataclass(frozen=True)
+class Objective:
+    """clean·L(x) + weight·L(x+δ), or with `kl` (1 + clean)·L(x) + weight·KL(x, x+δ).
+
+    L is the cross entropy, KL the symmetric divergence of the predictions (Jiang et al. 2020; Aghajanyan et al. 2021);
+    with `kl` it is also what an attack raises. The two passes of a step draw their own dropout masks, as there.
+    """
+
+    clean: float = 0.0
+    weight: float = 1.0
+    kl: bool = False
+
+    @property
+    def clean_passes(self) -> int:
+        """Passes of a step without δ, each a forward and a backward."""
+        return int(self.kl or self.clean > 0)
+
+    def of(self, encoder: Encoder, batch: Batch, states: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+        """The objective at the states (B, T, D) of the site and their δ, with its graph."""
+        # first, so that it sees the dropout mask that plain fine-tuning would
+        clean = encoder.logits(batch, states) if self.clean_passes else None
+        moved = encoder.logits(batch, states + delta)
+        term = divergence(moved, clean) if self.kl and clean is not None else _loss(moved, batch)
+        term = term if self.weight == 1.0 else self.weight * term
+        return term if clean is None else term + (self.kl + self.clean) * _loss(clean, batch)
+
+
+@dataclass(frozen=True)
 class Perturbed:
-    """Minimise the loss at embeddings + δ: plain, adversarial or noisy fine-tuning, by its perturbation.
+    """Minimise the objective at embeddings + δ: plain, adversarial or noisy fine-tuning, by its perturbation.
 
     The inner passes run without dropout: the attack is on the network that will be used, it is cheaper, and it
     leaves the random numbers of the outer pass alone, so that radius 0 equals plain fine-tuning to the bit.
@@ -41,63 +72,94 @@ class Perturbed:
     """
 
     perturbation: Perturbation
+    objective: Objective = Objective()
 
     def backward(
         self, encoder: Encoder, batch: Batch, weight: float, generator: torch.Generator
     ) -> torch.Tensor:
         states = encoder.embed(batch)
-        delta = attack(encoder, batch, states.detach(), self.perturbation, generator)
-        loss = encoder.loss(batch, states + delta)
+        delta = attack(encoder, batch, states.detach(), self, generator)
+        loss = self.objective.of(encoder, batch, states, delta)
         (loss * weight).backward()
         return loss.detach()
 
     def cost(self, layers: int, site: int) -> float:
-        return 1 + self.perturbation.passes * 2 / 3 * (layers - site) / layers
+        inner = self.perturbation.passes
+        # a third more where the attack needs the predictions without δ: one forward pass
+        thirds = 2 * inner + 3 * self.objective.clean_passes + (self.objective.kl and inner > 0)
+        return 1 + thirds / 3 * (layers - site) / layers
 
 
 @dataclass(frozen=True)
 class Free:
-    """FreeLB (Zhu et al. 2020, algorithm 1): every ascent pass also gives its parameter gradient, 1/K of the sum.
+    """FreeLB (Zhu et al. 2020): K ascents, and K + 1 parameter gradients, each with weight 1/(K + 1).
 
-    All K passes of a step see the same dropout mask (ibid., section 3.3): the ascent follows one network.
+    That is the authors' fairseq code; their algorithm 1 and their code for transformers leave out the last gradient,
+    at the δ that the last ascent leads to, so that K = 1 never trains on an ascent. All passes of a step see the same
+    dropout mask (ibid.): the ascent follows one network.
     """
 
     perturbation: Adversarial
+
+    @property
+    def objective(self) -> Objective:
+        return Objective()
 
     def backward(
         self, encoder: Encoder, batch: Batch, weight: float, generator: torch.Generator
     ) -> torch.Tensor:
         how, masks = self.perturbation, _random_numbers(encoder.device)
-        region = Region.around(batch.input_ids, batch.perturbable, how.radius)
+        region = Region.around(batch.input_ids, batch.perturbable, how.radius, how.ball)
         delta, total, before = torch.zeros(()), torch.zeros((), device=encoder.device), masks.get_rng_state()
-        for k in range(how.passes):
+        for k in range(how.passes + 1):
             masks.set_rng_state(before)
             states = encoder.embed(batch)
             if k == 0:
-                delta = region.random(states.shape[-1], generator)
+                delta = how.begin(region, states.shape[-1], generator)
             delta.requires_grad_()
-            loss = encoder.loss(batch, states + delta)
-            (loss * (weight / how.passes)).backward()
-            total += loss.detach() / how.passes
-            if k + 1 < how.passes:
+            loss = encoder.loss(batch, states + delta) / (how.passes + 1)
+            (loss * weight).backward()
+            total += loss.detach()
+            if k < how.passes:
                 assert delta.grad is not None
                 delta = region.ascend(delta.detach(), delta.grad, how.step)
         return total
 
     def cost(self, layers: int, site: int) -> float:
-        return float(self.perturbation.passes)
+        return float(self.perturbation.passes + 1)
 
 
 def attack(
-    encoder: Encoder,
-    batch: Batch,
-    states: torch.Tensor,
-    perturbation: Perturbation,
-    generator: torch.Generator,
+    encoder: Encoder, batch: Batch, states: torch.Tensor, method: Method, generator: torch.Generator
 ) -> torch.Tensor:
-    """δ (B, T, D) of `perturbation` against the encoder without dropout; leaves the encoder in training mode."""
+    """δ (B, T, D) of a method against the encoder without dropout; leaves the encoder in training mode."""
     with encoder.as_used():
-        return perturbation(states, batch.perturbable, lambda moved: encoder.loss(batch, moved), generator)
+        raised = Raised(encoder, batch, states, method)
+        return method.perturbation(states, batch.perturbable, raised, generator)
+
+
+class Raised:
+    """What an attack raises, as a function of the states (B, T, D): the loss, or the divergence from no δ."""
+
+    def __init__(self, encoder: Encoder, batch: Batch, states: torch.Tensor, method: Method) -> None:
+        self._encoder, self._batch, self._clean = encoder, batch, None
+        if method.objective.kl and method.perturbation.passes:
+            with torch.no_grad():
+                self._clean = encoder.logits(batch, states)
+
+    def __call__(self, states: torch.Tensor) -> torch.Tensor:
+        logits = self._encoder.logits(self._batch, states)
+        return _loss(logits, self._batch) if self._clean is None else divergence(logits, self._clean)
+
+
+def divergence(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """KL(p‖q) + KL(q‖p), the mean over the B pairs, of two predictions as logits (B, C)."""
+    p, q = F.log_softmax(one, -1), F.log_softmax(other, -1)
+    return ((p.exp() - q.exp()) * (p - q)).sum(-1).mean()
+
+
+def _loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+    return F.cross_entropy(logits, batch.labels)
 
 
 def _random_numbers(device: torch.device) -> Any:

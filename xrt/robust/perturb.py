@@ -10,19 +10,23 @@ Letters: B pairs, T tokens, D width. Radii and scales are absolute (already mult
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 
-from xrt.robust.region import Region
+from xrt.robust.region import Ball, Region
 
 LossOf = Callable[[torch.Tensor], torch.Tensor]
+# δ⁰: zero, a random point of the ball, or one near its centre, where what has no gradient at zero has one
+Start = Literal["zero", "small", "ball"]
+SMALL = 0.2  # of the ball: what FreeLB's settings for MNLI come to (0.1/√3 in a ball of 0.3)
 
 
 class Perturbation(Protocol):
     """Adds robustness by changing what the model reads.
 
-    `passes`: inner forward-backward passes a call. `size`: the largest norm of δ_i; of noise, its usual one.
+    `passes`: inner forward-backward passes a call. `size`: the most that ‖δ_i‖ can be on average; of noise, what it
+    usually is.
     """
 
     @property
@@ -51,14 +55,20 @@ class Clean:
 
 @dataclass(frozen=True)
 class Adversarial:
-    """PGD in the robust region (Madry et al. 2018; Huang et al. 2021, section 3.2).
+    """PGD in the robust region (Madry et al. 2018; Huang et al. 2021).
 
-    δ⁰ is uniform in the ball; `passes` times δ ← project(δ + α·g_i/‖g_i‖), g = ∂loss/∂δ, α = 1.5·radius/passes.
-    Only ∂loss/∂δ is computed: a pass costs a forward and the half of a backward that leads to the input.
+    δ⁰ as `start` says; `passes` = K times δ ← project(δ + α·g/‖g‖), g = ∂loss/∂δ, with α the radius for K = 1, which
+    from zero is one normalised gradient step (Miyato et al. 2017), and 2.5·radius/K for more. Only ∂loss/∂δ is
+    computed: a pass costs a forward and the half of a backward that leads to the input.
+
+    Zero is the default: in D dimensions a random point of the ball lies near its surface and at right angles to the
+    gradient, so that the steps have to undo it first.
     """
 
     radius: float
     passes: int
+    start: Start = "zero"
+    ball: Ball = "piece"
 
     @property
     def size(self) -> float:
@@ -66,14 +76,20 @@ class Adversarial:
 
     @property
     def step(self) -> float:
-        """The length α of one ascent step."""
-        return 1.5 * self.radius / self.passes
+        """α as a share of the ball's radius."""
+        return 1.0 if self.passes == 1 else 2.5 / max(1, self.passes)
+
+    def begin(self, region: Region, width: int, generator: torch.Generator) -> torch.Tensor:
+        """δ⁰ (B, T, D)."""
+        if self.start == "zero":
+            return torch.zeros((*region.mask.shape[:2], width), device=region.mask.device)
+        return region.random(width, generator) * (SMALL if self.start == "small" else 1.0)
 
     def __call__(
         self, embeddings: torch.Tensor, perturbable: torch.Tensor, loss_of: LossOf, generator: torch.Generator
     ) -> torch.Tensor:
-        region = Region.around(embeddings, perturbable, self.radius)
-        delta = region.random(embeddings.shape[-1], generator)
+        region = Region.around(embeddings, perturbable, self.radius, self.ball)
+        delta = self.begin(region, embeddings.shape[-1], generator)
         for _ in range(self.passes):
             delta.requires_grad_()
             (gradient,) = torch.autograd.grad(loss_of(embeddings + delta), delta)
@@ -83,7 +99,7 @@ class Adversarial:
 
 @dataclass(frozen=True)
 class Noise:
-    """Random smoothing (RS-RP, Huang et al. 2021, section 3.3): δ_i = scale/√D · N(0, I_D), so that ‖δ_i‖ ≈ scale."""
+    """Random smoothing (RS-RP, Huang et al. 2021): δ_i = scale/√D · N(0, I_D), so that ‖δ_i‖ ≈ scale."""
 
     scale: float
     passes: int = 0

@@ -14,7 +14,8 @@ import torch
 from xrt.data.batches import Batch
 from xrt.errors import TrainingError
 from xrt.robust.encoder import Encoder
-from xrt.robust.perturb import Clean, Perturbation
+from xrt.robust.objective import Method, attack
+from xrt.robust.perturb import Clean
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Attacked:
     before: float  # mean loss at δ = 0
     after: float  # mean loss at the δ that was found
     norm: float  # mean ‖δ_i‖₂ over the perturbable positions
-    radius: float  # the most that ‖δ_i‖₂ can be; of noise: its scale
+    radius: float  # the most that the mean ‖δ_i‖₂ can be; of noise: its scale
     passes: int  # of ascent; noise has none, and is not meant to raise the loss
 
 
@@ -107,33 +108,25 @@ class Meter:
 
 
 def measure(
-    encoder: Encoder, perturbation: Perturbation, batches: list[Batch], micro_batch: int, seed: int
+    encoder: Encoder, method: Method, batches: list[Batch], micro_batch: int, seed: int
 ) -> Attacked | None:
-    """What `perturbation` does on `batches`, against the encoder without dropout; leaves it in training mode.
-
-    Of `free` it measures the attack of all K ascents; training itself has no use for the last of them.
-    """
-    if isinstance(perturbation, Clean):
+    """What `method` does to `batches`, against the encoder without dropout; leaves it in training mode."""
+    if isinstance(method.perturbation, Clean):
         return None
     generator = torch.Generator(encoder.device).manual_seed(seed)
     parts = [part for batch in batches for part in batch.parts(micro_batch)]
-    found = torch.stack([_measured(encoder, perturbation, part, generator) for part in parts])
+    found = torch.stack([_measured(encoder, method, part, generator) for part in parts])
     before, after, norm, pairs, places = found.double().sum(0).tolist()
-    return Attacked(
-        before / pairs, after / pairs, norm / max(1, places), perturbation.size, perturbation.passes
-    )
+    how = method.perturbation
+    return Attacked(before / pairs, after / pairs, norm / max(1, places), how.size, how.passes)
 
 
-def _measured(
-    encoder: Encoder, perturbation: Perturbation, batch: Batch, generator: torch.Generator
-) -> torch.Tensor:
+def _measured(encoder: Encoder, method: Method, batch: Batch, generator: torch.Generator) -> torch.Tensor:
     """Sums over a batch (5,): loss before, loss after, norms of δ, and the counts of pairs and positions."""
     with encoder.as_used(), torch.no_grad():
         states = encoder.embed(batch)
-        with torch.enable_grad():
-            delta = perturbation(
-                states, batch.perturbable, lambda moved: encoder.loss(batch, moved), generator
-            )
+    delta = attack(encoder, batch, states, method, generator)
+    with encoder.as_used(), torch.no_grad():
         losses = torch.stack([encoder.loss(batch, states), encoder.loss(batch, states + delta)])
         norms = torch.linalg.vector_norm(delta, dim=-1).sum()
         counts = torch.stack([torch.full_like(norms, len(batch)), batch.perturbable.sum().float()])

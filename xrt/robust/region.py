@@ -1,4 +1,8 @@
-"""The robust region: one L2 ball around each perturbable word piece (Huang et al. 2021, section 3.1).
+"""The robust region: L2 balls around the embeddings that an attack may reach (Huang et al. 2021).
+
+`piece`: one ball around each perturbable word piece. `sequence`: one ball for all perturbable positions of a sequence
+together, √n times as large for n of them, so that both balls allow a piece the same mean square (Zhu et al. 2020 have
+one ball a sequence, of a size that does not grow with n).
 
 Knows only tensors. Radii are absolute here; `relative radius * site norm` is computed where a trial is set up.
 
@@ -6,6 +10,8 @@ Letters: B pairs, T tokens, D width.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import torch
 
@@ -13,36 +19,54 @@ import torch
 # of its answer has gradients of 1e-12 and less, and their direction is what an attack goes by.
 TINY = 1e-30
 
+Ball = Literal["piece", "sequence"]
+
 
 @dataclass(frozen=True)
 class Region:
-    """All δ (B, T, D) with ‖δ_i‖₂ ≤ radius at every position i of `mask` (B, T, 1) and δ_i = 0 elsewhere."""
+    """All δ (B, T, D) that are zero outside `mask` (B, T, 1) and inside the balls of `radius`."""
 
     radius: float
     mask: torch.Tensor  # (B, T, 1), of δ's type
+    ball: Ball = "piece"
 
     @classmethod
-    def around(cls, embeddings: torch.Tensor, perturbable: torch.Tensor, radius: float) -> "Region":
+    def around(
+        cls, embeddings: torch.Tensor, perturbable: torch.Tensor, radius: float, ball: Ball = "piece"
+    ) -> "Region":
         """The region around `embeddings` (B, T, D) at the positions of `perturbable` (B, T), in float32."""
-        return cls(radius, perturbable.unsqueeze(-1).to(embeddings.device, torch.float32))
+        return cls(radius, perturbable.unsqueeze(-1).to(embeddings.device, torch.float32), ball)
+
+    @cached_property
+    def limit(self) -> torch.Tensor | float:
+        """The L2 radius of a ball: a number, or one for each sequence (B, 1, 1)."""
+        return self.radius if self.ball == "piece" else self.radius * self.mask.sum(1, keepdim=True).sqrt()
 
     def project(self, delta: torch.Tensor) -> torch.Tensor:
         """The nearest point of the region (B, T, D)."""
-        norm = torch.linalg.vector_norm(delta, dim=-1, keepdim=True)
-        return delta * ((self.radius / (norm + TINY)).clamp_(max=1.0) * self.mask)
+        inside = delta * self.mask
+        return inside * (self.limit / (self._norm(inside) + TINY)).clamp(max=1.0)
 
     def ascend(self, delta: torch.Tensor, gradient: torch.Tensor, step: float) -> torch.Tensor:
-        """project(δ + step·g_i/‖g_i‖) (B, T, D): one PGD step (Madry et al. 2018) with a ball per position."""
-        norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-        return self.project(torch.addcmul(delta, gradient, step / (norm + TINY)))
+        """project(δ + step·r·g/‖g‖) (B, T, D), r the radius and ‖g‖ the norm over what a ball is over (Madry et al.
+        2018)."""
+        along = gradient * self.mask
+        return self.project(torch.addcmul(delta, along, step * self.limit / (self._norm(along) + TINY)))
 
     def random(self, width: int, generator: torch.Generator) -> torch.Tensor:
-        """Uniform in the ball at every position (B, T, D).
+        """Uniform in every ball (B, T, D).
 
         The first D coordinates of a uniform point on the sphere in D + 2 dimensions are uniform in the unit ball
         of D dimensions (Voelker, Gosmann and Stewart 2017), which needs a single draw.
         """
         shape = (*self.mask.shape[:2], width + 2)
-        point = torch.randn(shape, generator=generator, device=self.mask.device)
-        norm = torch.linalg.vector_norm(point, dim=-1, keepdim=True)
-        return point[..., :width] * (self.radius * self.mask / (norm + TINY))
+        draw = torch.randn(shape, generator=generator, device=self.mask.device)
+        point, more = draw[..., :width] * self.mask, draw[..., width:]
+        # a sequence is one ball: it has two coordinates more, not two a position
+        more = more[:, :1] if self.ball == "sequence" else more
+        return point * (self.limit / (torch.hypot(self._norm(point), self._norm(more)) + TINY))
+
+    def _norm(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Over what a ball is over: (B, T, 1), or (B, 1, 1)."""
+        over = (-1,) if self.ball == "piece" else (-2, -1)
+        return torch.linalg.vector_norm(vectors, dim=over, keepdim=True)

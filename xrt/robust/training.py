@@ -115,7 +115,7 @@ def progress(
     last = min(PROBED, state.step)
     recent = [batch.to(encoder.device) for batch in islice(batches(state.step - last), last)]
     size = state.micro_batch or max(map(len, recent))
-    attacked = measure(encoder, method.perturbation, recent, size, recipe.seed + state.step)
+    attacked = measure(encoder, method, recent, size, recipe.seed + state.step)
     return replace(told, micro_batch=size, attack=attacked)
 
 

@@ -13,6 +13,7 @@ import torch
 from xrt.errors import SpecError
 from xrt.robust.memory import shape_of, step_gib
 from xrt.spec.study import StudySpec
+from xrt.spec.values import Choice
 
 WORKERS = "XRT_WORKERS"
 EXAMPLE = f"{WORKERS}=count=8,cpus=8,gpus=1,gpu_gib=24"
@@ -86,12 +87,18 @@ def _share(spec: StudySpec, workers: Workers, encoder: str) -> float:
     training = spec.training
     need = step_gib(
         shape_of(encoder),
-        training.micro_batch or training.batch_size,
+        (training.micro_batch or training.batch_size) * _outer_passes(spec),
         training.max_tokens,
         frozen_embeddings=training.freeze_word_embeddings,
     )
     fitting = max(1, min(MOST, int(workers.gpu_gib / need)))
     return int(1e4 / fitting) / 1e4  # rounded down, so that the shares of one GPU never exceed it
+
+
+def _outer_passes(spec: StudySpec) -> int:
+    """Passes whose activations a step keeps at once: two where an objective has the clean loss beside the perturbed."""
+    opened, none, loss = spec.space.method.values(), Choice((0.0,)), Choice(("loss",))
+    return 1 + any(o.get("clean", none) != none or o.get("objective", loss) != loss for o in opened)
 
 
 MOST = 4  # trials on one GPU: more of them wait for each other

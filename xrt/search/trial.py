@@ -115,7 +115,7 @@ def _naming(config: TrialConfig) -> Iterator[None]:
     try:
         yield
     except TrainingError as error:
-        own = [f"{name} {value:.4g}" for name, value in config.params]
+        own = [f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in config.params]
         told = [config.encoder, config.method, *own, f"learning_rate {config.learning_rate:.4g}"]
         raise TrainingError(f"{error} The configuration: {', '.join(told)}.") from error
 
@@ -188,12 +188,15 @@ def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStre
     pairs: TrainingPairs = FixedPairs(first, second, sentences.labels)
     if config.method == "synonyms":
         table = neighbours_at_hand(config) or load_neighbours(None)  # the published one, which may be fetched
+        how = METHODS["synonyms"].resolved(config.parameters)
         pairs = SynonymPairs(
             FixedPairs(first, second, sentences.labels),
             (sentences.first, sentences.second),
             table,
             encoder.tokenizer,
             config.seed,
+            how["match"],
+            how["copies"] if how["draw"] == "once" else None,
         )
     multiple = 8 if encoder.device.type == "cuda" else 1
     stream = TrainingStream(

@@ -94,6 +94,8 @@ def _methods() -> str:
 def _kind(kind: Kind) -> str:
     if kind.type == "site":
         return "`word`, or `layer:3`: behind the third layer"
+    if kind.type == "word":
+        return ", ".join(f"`{word}`" for word in kind.words)
     whole = "a whole number" if kind.type == "whole" else "a number"
     return f"{whole}, {'above' if kind.above else 'at least'} {kind.low:g}"
 

@@ -5,7 +5,7 @@ named and sampled. Knows no Optuna: a sampler is whatever answers the three ques
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
 
@@ -38,7 +38,8 @@ class Suggest(Protocol):
 
 def parameters_of(method: MethodKind) -> dict[str, Kind]:
     """The parameters that a method opens, and what each accepts."""
-    opened = {n: Kind("whole" if p.kind is int else "number", p.low) for n, p in method.parameters.items()}
+    types: dict[type, Literal["word", "whole", "number"]] = {str: "word", int: "whole", float: "number"}
+    opened = {n: Kind(types[p.kind], p.low, words=p.words) for n, p in method.parameters.items()}
     return opened | ({"site": SITE} if method.sited else {})
 
 
@@ -150,7 +151,7 @@ def _ask(suggest: Suggest, name: str, value: Value) -> Scalar:
 
 
 def read_methods(given: Any) -> Methods:
-    """Reads the mapping of methods, their parameters, and the defaults of those left out.
+    """Reads the mapping of methods and their parameters; those left out have their defaults in every trial.
 
     Also one name, or a list of names, of methods that need no parameters.
 
@@ -190,12 +191,12 @@ def _read_parameters(method: MethodKind, given: Any) -> dict[str, Value]:
     problems = [Problem((name,), unknown(name, opened)) for name in given if name not in opened]
     values: dict[str, Value] = {}
     for name, kind in opened.items():
-        default = default_of(method, name)
-        if name not in given and default is None:
-            problems.append(Problem((name,), f"missing; {kind.allowed}."))
+        if name not in given:
+            if default_of(method, name) is None:
+                problems.append(Problem((name,), f"missing; {kind.allowed}."))
             continue
         try:
-            values[name] = read_value(kind, given.get(name, default))
+            values[name] = read_value(kind, given[name])
         except Refused as refused:
             problems += [Problem((name, *p.field), p.text) for p in refused.problems]
     if problems:

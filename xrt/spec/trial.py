@@ -28,6 +28,7 @@ class TrialConfig:
     """All that decides what a trial does.
 
     Attributes:
+        version: of the method: what its parameters meant when the trial was made (`METHODS`).
         params: parameters of the method, without its site.
         site: where δ is added: `word`, or `layer:k`.
         metric: what the study maximises, by which a rung chooses what to ask.
@@ -48,7 +49,8 @@ class TrialConfig:
     encoder: str
     learning_rate: float
     method: str
-    params: tuple[tuple[str, int | float], ...]
+    version: int
+    params: tuple[tuple[str, Scalar], ...]
     site: str
     epochs: float
     batch_size: int
@@ -67,14 +69,14 @@ class TrialConfig:
     test: bool
 
     @property
-    def parameters(self) -> dict[str, int | float]:
+    def parameters(self) -> dict[str, Scalar]:
         """`params` as a mapping."""
         return dict(self.params)
 
     @property
     def passes(self) -> float:
         """Over the training data: the epochs, times the copies of a method that has them."""
-        return self.epochs * self.parameters.get("copies", 1)
+        return self.epochs * float(self.parameters.get("copies", 1))
 
     @property
     def layer(self) -> int:
@@ -127,7 +129,8 @@ def build(spec: StudySpec, sample: Mapping[str, Scalar], seed: int, *, confirm: 
         encoder=str(sample["encoder"]),
         learning_rate=float(sample["learning_rate"]),
         method=method,
-        params=tuple(values.items()),  # type: ignore[arg-type]  # only a site is text
+        version=METHODS[method].version,
+        params=tuple((name, value) for name, value in values.items() if value is not None),
         site=str(site),
         seed=seed,
         metric=spec.search.metric,
@@ -145,6 +148,32 @@ def _rungs(spec: StudySpec, method: str, own: Mapping[str, Scalar]) -> tuple[flo
     longer = float(own.get("copies", 1)) / least(copies) if copies else 1.0
     shared = tuple(share / longer for share in spec.rungs)
     return shared if longer == 1 else (*shared, 1.0)
+
+
+def earlier(plain: Mapping[str, Any]) -> str | None:
+    """What the method of a recorded trial meant, in words, where that is not what it does now; None: it is.
+
+    Args:
+        plain: its configuration, as `to_dict` wrote it; of the first edition, which knew no versions, too.
+    """
+    method, version = METHODS.get(str(plain.get("method"))), plain.get("version", 1)
+    if method is None or version == method.version:
+        return None
+    return method.was.get(version, f"version {version}, which this xrt does not know")
+
+
+def check_unchanged(plain: Mapping[str, Any]) -> None:
+    """Refuse to repeat or continue a recorded trial whose method means something else by now.
+
+    Raises:
+        SpecError: it does.
+    """
+    if meant := earlier(plain):
+        method = plain["method"]
+        raise SpecError(
+            f"configuration of a trial: method: {method} meant something else when this was recorded ({meant}); "
+            "repeat it with the xrt that recorded it, or run the study anew."
+        )
 
 
 def rung_steps(rungs: Sequence[float], steps: float) -> list[int]:

@@ -48,11 +48,12 @@ def least(value: Value) -> float:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a parameter accepts: an encoder, a site, or a number of at least (`above`: above) `low`."""
+    """What a parameter accepts: an encoder, a site, one of `words`, or a number of at least (`above`: above) `low`."""
 
-    type: Literal["encoder", "site", "number", "whole"]
+    type: Literal["encoder", "site", "word", "number", "whole"]
     low: float = 0
     above: bool = False
+    words: tuple[str, ...] = ()
 
     @property
     def ranges(self) -> tuple[str, ...]:
@@ -66,6 +67,8 @@ class Kind:
             return "the name or the folder of an encoder"
         if self.type == "site":
             return "word or {layer: k} with k of at least 1"
+        if self.type == "word":
+            return " or ".join(self.words)
         name = "a whole number" if self.type == "whole" else "a number"
         return f"{name} {'above' if self.above else 'of at least'} {self.low:g}"
 
@@ -81,6 +84,8 @@ class Kind:
             return given if isinstance(given, str) and given.strip() == given != "" else None
         if self.type == "site":
             return _site(given)
+        if self.type == "word":
+            return given if given in self.words else None
         if isinstance(given, bool) or not isinstance(given, int if self.type == "whole" else int | float):
             return None
         if (
@@ -106,7 +111,7 @@ def read_value(kind: Kind, given: Any) -> Value:
         return _range(kind, given)
     accepted = kind.accept(given)
     if accepted is None:
-        raise Refused([Problem((), refuse(given, kind.allowed))])
+        raise Refused([Problem((), refuse(given, kind.allowed, closest(given, kind.words)))])
     return Choice((accepted,))
 
 
@@ -117,7 +122,7 @@ def _choice(kind: Kind, given: list[Any]) -> Choice:
     for index, item in enumerate(given):
         accepted = kind.accept(item)
         if accepted is None:
-            problems.append(Problem((index,), refuse(item, kind.one)))
+            problems.append(Problem((index,), refuse(item, kind.one, closest(item, kind.words))))
         elif accepted in options:
             problems.append(Problem((index,), f"{show(item)} is in the list twice; keep one."))
         else:

@@ -94,11 +94,13 @@ def run(
     """
     from xrt.record.paths import Results
     from xrt.spec import load_study
-    from xrt.study.running import start
+    from xrt.study.running import check_methods, start
 
     if (study is None) == (origin is None):
         raise XrtError("run: give either a study (run mini) or a run to repeat (run --from RUN).")
     before = opened_run(origin, results) if origin else None
+    if before:
+        check_methods(before)
     spec = load_study(study or str(before and before.paths.spec), overrides or [])
     done = start(spec, Results.at(results), out, tracking, before)
     summary(done, results)
@@ -111,9 +113,10 @@ def resume(run: RunArgument, results: ResultsOption = None, tracking: TrackingOp
 
     Example: `python -m xrt.study resume mini`
     """
-    from xrt.study.running import carry_on
+    from xrt.study.running import carry_on, check_methods
 
     opened = opened_run(run, results)
+    check_methods(opened)
     carry_on(opened, out, tracking or opened.meta.tracking)
     summary(opened, results)
     raise typer.Exit(code_of(opened))
@@ -179,10 +182,12 @@ def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id
     Example: `python -m xrt.study trial mini 0003`
     """
     from xrt.search.trial import RungReport, begin
-    from xrt.spec.trial import TrialConfig
+    from xrt.spec.trial import TrialConfig, check_unchanged
     from xrt.study.console import evaluation_bar
 
     record = opened_run(run, results).trial(id)
+    check_unchanged(record.config)
+
     with evaluation_bar(err) as watch:
         for at in begin(TrialConfig.from_dict(record.config), watch=watch):
             assert isinstance(at, RungReport), "checkpoints between rungs are for runs"

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from xrt.data import Aligned, Split, check, load
 from xrt.data.tokens import unknown_share
-from xrt.errors import XrtError
+from xrt.errors import SpecError, XrtError
 from xrt.findings.compare import changed
 from xrt.findings.confirming import wanted
 from xrt.findings.findings import findings
@@ -21,7 +21,7 @@ from xrt.record.paths import Results
 from xrt.record.run import Data, Listener, Run
 from xrt.report.page import write_report
 from xrt.spec.study import StudySpec
-from xrt.spec.trial import rung_steps
+from xrt.spec.trial import check_unchanged, rung_steps
 from xrt.study.console import OVER, Screen
 from xrt.tracking.registry import deliver
 from xrt.tracking.tracker import Tracker
@@ -63,6 +63,22 @@ def check_before(spec: StudySpec) -> None:
 def encoders(spec: StudySpec) -> list[str]:
     """The encoders that the space names."""
     return [str(option) for option in getattr(spec.space.encoder, "options", ())]
+
+
+def check_methods(run: Run) -> None:
+    """Refuse a run to repeat or resume, some of whose methods mean something else by now.
+
+    Raises:
+        SpecError: one line for each.
+    """
+    problems: dict[str, None] = {}
+    for trial in run.trials():
+        try:
+            check_unchanged(trial.config)
+        except SpecError as error:
+            problems |= dict.fromkeys(error.problems)
+    if problems:
+        raise SpecError(list(problems))
 
 
 def start(
