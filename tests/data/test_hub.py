@@ -190,7 +190,7 @@ def test_without_the_hub_one_message_within_15_seconds_names_the_folder_option(
 
 
 def test_a_language_that_no_row_carries_is_missing_there_and_nowhere_else() -> None:
-    from xrt.data.hub import _picked
+    from xrt.data.arrow import picked
 
     rows = [
         {"language": ["de", "en"], "translation": ["eins", "one"]},
@@ -200,5 +200,5 @@ def test_a_language_that_no_row_carries_is_missing_there_and_nowhere_else() -> N
     ]
     strings = pa.list_(pa.string())
     column = pa.array(rows, pa.struct({"language": strings, "translation": strings}))
-    assert _picked(column, "de") == ["eins", None, None, "drei"]
-    assert _picked(column.slice(1), "de") == [None, None, "drei"]
+    assert picked(column, "de") == ["eins", None, None, "drei"]
+    assert picked(column.slice(1), "de") == [None, None, "drei"]

@@ -12,10 +12,11 @@ from typing import Any, Self
 import numpy as np
 
 from xrt.data.batches import TrainingStream
-from xrt.data.pairs import Aligned, PairRows, load
-from xrt.data.reading import Source, Split
+from xrt.data.loading import load
+from xrt.data.pairs import Aligned, PairRows
+from xrt.data.sentences import Source
 from xrt.data.synonyms import Neighbours, load_neighbours
-from xrt.data.tasks import Task
+from xrt.data.tasks import Split, Task
 from xrt.mini import neighbours
 from xrt.robust.encoder import Encoder
 from xrt.robust.evaluation import predict
