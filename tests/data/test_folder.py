@@ -171,11 +171,23 @@ def test_all_missing_files_are_told_at_once(two: Task, folder: Path, write: Writ
     (folder / "train-en.tsv").mkdir()
     with pytest.raises(DataError) as refused:
         check(two, Source("folder", str(folder)), ("train", "dev", "test"))
-    problems = [problem.removeprefix(str(folder) + "/") for problem in refused.value.problems]
+    problems = [problem.replace(f"{folder}/", "") for problem in refused.value.problems]
     expected = ["train-en.tsv: a folder", "dev-en.tsv: missing", "dev-de.tsv: empty", "test-de.tsv: missing"]
     assert [problem.startswith(begin) for problem, begin in zip(problems, expected, strict=True)] == [
         True
     ] * 4
+    assert problems[1].endswith('If "en" is trained on only, leave it out of task.languages.')
+
+
+def test_many_missing_files_are_one_line(folder: Path, write: Write) -> None:
+    write("train-en.tsv", "a\tb\t0\n")
+    with pytest.raises(DataError) as refused:
+        check(PAWSX, Source("folder", str(folder)), ("train", "dev", "test"))
+    english, others = (problem.replace(f"{folder}/", "") for problem in refused.value.problems)
+    assert english.startswith("dev-en.tsv, test-en.tsv: missing.")
+    assert others.startswith(
+        "dev-de.tsv, dev-es.tsv, dev-fr.tsv, dev-ja.tsv, dev-ko.tsv and 7 more: missing."
+    )
 
 
 def test_checking_before_a_study_needs_no_target_training_data(two: Task, folder: Path, write: Write) -> None:

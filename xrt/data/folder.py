@@ -13,7 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from xrt.data.columns import SPLIT_NAMES, Wanted, columns_of
-from xrt.data.formats import SUFFIXES, Table, TextTable, file_problems, read_table
+from xrt.data.formats import SUFFIXES, Table, TextTable, file_problem, read_table
+from xrt.data.problems import FileError, Found
 from xrt.data.sentences import Sentences, Source, sentences_of
 from xrt.data.tasks import SPLITS, Split, Task
 from xrt.errors import DataError
@@ -38,7 +39,7 @@ def read_folder(task: Task, source: Source, split: Split, language: str) -> Sent
     found = _files(task, source, split)
     file = found.file(language)
     if problems := found.problems(file, language):
-        raise DataError(problems)
+        raise FileError(problems)
     meanings = dict(source.labels)
     wanted = Wanted(
         language=language,
@@ -56,9 +57,9 @@ def read_folder(task: Task, source: Source, split: Split, language: str) -> Sent
 def check_folder(task: Task, source: Source, wanted: Iterable[tuple[Split, str]]) -> None:
     """Whether every wanted (split, language) has a file that is not empty; all that are missing at once."""
     found = {split: _files(task, source, split) for split in SPLITS if source.path_of(split)}
-    problems = [line for split, language in wanted for line in _missing(found.get(split), split, language)]
+    problems = [one for split, language in wanted for one in _missing(found.get(split), split, language)]
     if problems:
-        raise DataError(list(dict.fromkeys(problems)))
+        raise FileError(problems)
 
 
 def split_names(source: Source, split: Split) -> tuple[str, ...]:
@@ -88,8 +89,8 @@ class _Files:
         options = self.options(language)
         return next((path for path in options if path.exists()), options[0])
 
-    def problems(self, file: Path, language: str) -> list[str]:
-        """At most one line: what keeps the file from being read at all."""
+    def problems(self, file: Path, language: str) -> list[Found]:
+        """At most one: what keeps the file from being read at all."""
         hint = ""
         if (
             self.split != "train"
@@ -98,19 +99,24 @@ class _Files:
             and not self.all_languages
         ):
             hint = f' If "{language}" is trained on only, leave it out of task.languages.'
-        return [f"{line}{self.told}{hint}" for line in file_problems(file)]
+        text = file_problem(file)
+        return [Found(str(file), f"{text}{self.told}{hint}")] if text else []
 
 
-def _missing(found: _Files | None, split: Split, language: str) -> list[str]:
+def _missing(found: _Files | None, split: Split, language: str) -> list[Found]:
     if found is None:
-        return [f"data.path: no path for {split}; data.path: {{{split}: …}}."]
+        return [Found("data.path", _no_path(split))]
     return found.problems(found.file(language), language)
+
+
+def _no_path(split: Split) -> str:
+    return f"no path for {split}; data.path: {{{split}: …}}."
 
 
 def _files(task: Task, source: Source, split: Split) -> _Files:
     path = source.path_of(split)
     if path is None:
-        raise DataError(f"data.path: no path for {split}; data.path: {{{split}: …}}.")
+        raise FileError([Found("data.path", _no_path(split))])
     place = Path(path).expanduser()
     if "{" in path or "}" in path or place.is_file():
         return _pattern(task, source, split, str(place))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xrt.data.problems import FileError, by_text
+from xrt.data.problems import FileError, Found, by_text
 from xrt.data.quoting import BareQuote, Rows, comma_separated, tab_separated
 from xrt.errors import DataError
 
@@ -65,29 +65,28 @@ def read_table(file: Path) -> Table | TextTable:
     Raises:
         DataError: missing, empty, not UTF-8, beyond a limit, or not what its name says; with its line.
     """
-    problems = file_problems(file)
-    if problems:
-        raise DataError(problems)
+    if problem := file_problem(file):
+        raise FileError([Found(str(file), problem)])
     try:
         return _readers(file)(file)
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
 
 
-def file_problems(file: Path) -> list[str]:
-    """At most one line: what keeps `file` from being read at all."""
+def file_problem(file: Path) -> str:
+    """What keeps `file` from being read at all, or "" if nothing does."""
     if file.is_dir():
-        return [f"{file}: a folder; a file is expected."]
+        return "a folder; a file is expected."
     if not file.exists():
-        return [f"{file}: missing."]
+        return "missing."
     if not file.is_file():
-        return [f"{file}: not a plain file; a file is expected."]
+        return "not a plain file; a file is expected."
     if not os.access(file, os.R_OK):
-        return [f"{file}: not readable; change its permissions."]
+        return "not readable; change its permissions."
     size = file.stat().st_size
     if size > MOST_BYTES:
-        return [f"{file}: {size:,} bytes; at most {MOST_BYTES:,}: split the file by language or split."]
-    return [f"{file}: empty; a row for each example is expected."] if size == 0 else []
+        return f"{size:,} bytes; at most {MOST_BYTES:,}: split the file by language or split."
+    return "" if size else "empty; a row for each example is expected."
 
 
 def _readers(file: Path) -> Callable[[Path], Table | TextTable]:

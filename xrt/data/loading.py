@@ -8,7 +8,7 @@ import numpy as np
 
 from xrt.data.fit import conflicts, few_in_common, nothing_in_common, written_apart
 from xrt.data.pairs import ABSENT, Aligned, name_of, no_labels, reordered
-from xrt.data.problems import gathered, shortened
+from xrt.data.problems import joined, shortened
 from xrt.data.reading import languages_of, read
 from xrt.data.sentences import Sentences, Source
 from xrt.data.tasks import Split, Task
@@ -24,7 +24,8 @@ def load(task: Task, source: Source, split: Split, languages: Sequence[str] | No
     Raises:
         DataError: the problems of all languages at once; labels may be missing in `test` only.
     """
-    columns, errors = [], []
+    columns: list[Sentences] = []
+    errors: list[DataError] = []
     for language in languages or languages_of(task, split):
         try:
             columns.append(read(task, source, split, language))
@@ -34,9 +35,9 @@ def load(task: Task, source: Source, split: Split, languages: Sequence[str] | No
                 break  # all languages have one hub: waiting for it once is enough
     if split != "test":
         errors += [DataError(no_labels(column, split)) for column in columns if column.labels is None]
-    if problems := list(gathered(errors)):
-        raise DataError(problems)
-    aligned = align(task, columns, split, source.align)
+    if errors:
+        raise joined(errors)
+    aligned = replace(align(task, columns, split, source.align), notes=_notes(columns, split))
     return aligned if split == "train" else _fitting(aligned, columns, source)
 
 
@@ -58,6 +59,18 @@ def _fitting(aligned: Aligned, columns: Sequence[Sentences], source: Source) -> 
         raise DataError(shortened(problems))
     warned += few_in_common(common, columns, aligned.task.source, split)
     return replace(aligned, warnings=tuple(warned))
+
+
+def _notes(columns: Sequence[Sentences], split: Split) -> tuple[str, ...]:
+    """What was read otherwise than line by line, one line each: formats, rows that were left out."""
+    notes = []
+    quoted_files = [column for column in columns if column.form == "quoted TSV"]
+    if quoted_files:
+        others = f" and {len(quoted_files) - 1} more" if len(quoted_files) > 1 else ""
+        notes.append(f"{quoted_files[0].origin}{others}: TSV with the quotes of CSV, which are undone.")
+    if skipped := [f"{column.language} {column.skipped:,}" for column in columns if column.skipped]:
+        notes.append(f"{split}: rows left out by data.labels: {', '.join(skipped)}.")
+    return tuple(notes)
 
 
 def align(

@@ -56,7 +56,7 @@ class Aligned:
             an example that a language lacks is "" there.
         labels: (n, L) numbers into the task's labels; -1 where a language lacks the example or has no labels.
         apart: languages whose rows are nobody else's (`data.align: own`): evaluated by themselves, in no mixed pair.
-        warnings: what is unusual, one line each.
+        warnings: what is unusual, one line each; notes: what is not, but worth saying.
     """
 
     task: Task
@@ -67,6 +67,7 @@ class Aligned:
     labels: Ints
     apart: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -4,10 +4,10 @@ Knows no format. A problem is a place (a file, and a line where there is one) an
 same sentence are told once, with the first place and how many more there are.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from xrt.errors import DataError
+from xrt.errors import DataError, XrtError
 
 _MOST_PROBLEMS = 10  # a file that is wrong throughout should not print a line for each of its rows
 
@@ -21,11 +21,15 @@ class Found(NamedTuple):
 
 
 class FileError(DataError):
-    """Problems that remember their places, so that `load` can join those of all languages."""
+    """Problems that remember their places, so that those of all languages and splits can be joined.
 
-    def __init__(self, found: Sequence[Found]) -> None:
-        self.found = list(found)
-        super().__init__(lines(self.found))
+    Args:
+        plain: problems that are of no file.
+    """
+
+    def __init__(self, found: Sequence[Found], plain: Sequence[str] = ()) -> None:
+        self.found, self.plain = list(dict.fromkeys(found)), list(dict.fromkeys(plain))
+        super().__init__([*lines(self.found), *self.plain])
 
     def __reduce__(self) -> tuple[type[DataError], tuple[list[str]]]:
         return DataError, (self.problems,)
@@ -49,17 +53,13 @@ def lines(found: Sequence[Found]) -> list[str]:
     return shortened([f"{_places(group)}: {text}" for text, group in groups.items()])
 
 
-def gathered(errors: Iterable[DataError]) -> Iterator[str]:
-    """The problems of many files, with those of one cause as one."""
-    found: list[Found] = []
-    plain: list[str] = []
-    for error in errors:
-        if isinstance(error, FileError):
-            found += error.found
-        else:
-            plain += error.problems
-    yield from lines(found)
-    yield from dict.fromkeys(plain)
+def joined(errors: Sequence[XrtError]) -> FileError:
+    """All problems as one error, those of one cause as one line, none told twice."""
+    found = [one for error in errors if isinstance(error, FileError) for one in error.found]
+    plain = [
+        line for error in errors for line in (error.plain if isinstance(error, FileError) else error.problems)
+    ]
+    return FileError(found, plain)
 
 
 def shortened(problems: Sequence[str]) -> list[str]:
@@ -70,6 +70,9 @@ def shortened(problems: Sequence[str]) -> list[str]:
 
 def _places(group: Sequence[Found]) -> str:
     first, others = group[0], [one.place for one in group[1:]]
+    if not any(one.rows for one in group):  # whole files
+        rest = f" and {len(others) - 4} more" if len(others) > 5 else ""
+        return ", ".join([first.place, *others[: 4 if rest else 5]]) + rest
     more = f" and {first.rows - 1:,} more row{'s' * (first.rows > 2)}" if first.rows > 1 else ""
     if others:
         more += f", and {len(others)} more place{'s' * (len(others) > 1)} (the next: {others[0]})"

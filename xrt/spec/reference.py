@@ -36,7 +36,10 @@ A value of `encoder`, `learning_rate` or a method's parameter is one of:
 
 def reference() -> str:
     """The whole page."""
-    own = "The name of a task that ships (`pawsx`, `xnli`, `mini`), or one of your own, read from files ([Your own data](data.md)) or the hub:"
+    own = (
+        "The name of a task that ships (`pawsx`, `xnli`, `mini`), or one of your own, read from files or the hub "
+        "([Your own data](data.md)):"
+    )
     parts = [HEAD, _top(), "## task", own, _fields(OwnTask), "## space", VALUES]
     parts += [_table(("field", "", "default"), _space()), "The methods and what each opens:", _methods()]
     for name, model in sections().items():
