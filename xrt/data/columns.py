@@ -183,7 +183,7 @@ def _guess(names: Sequence[str]) -> dict[str, str]:
     guess = {role: name for role in ("id", "label") for name in reversed(names) if _key(name) in USUAL[role]}
     left = [name for name in names if name not in guess.values() and _key(name) not in KNOWN - _SENTENCES]
     roles = [role for role in ("first", "second", "label") if role not in guess]
-    return dict(zip(roles, [*left, *["…"] * 2], strict=False)) | guess
+    return dict(zip(roles, left, strict=False)) | guess
 
 
 def _known_pairs() -> str:

@@ -120,18 +120,18 @@ def conflicts(common: Mapping[Pair, Common], source: str, split: str) -> tuple[l
     """(refusals, warnings) where languages disagree about many labels, one line a language that others differ from."""
     shares = {pair: one.conflicts / one.complete for pair, one in common.items() if one.complete}
     languages = list(dict.fromkeys(a for a, _ in common))
+    if not languages:  # a test split without labels
+        return [], []
     reference = source if source in languages else languages[0]
     refused, warned, named = [], [], set[str]()
     for a in sorted(languages, key=lambda language: language != reference):
+        if a in named:
+            continue  # it differs from the reference: that it differs from others too says nothing new
+        others = [b for b in languages if b not in {a, *named}]
         high = [
-            b
-            for b in languages
-            if b not in {a, *named}
-            and shares.get((a, b), 0) > WARNED
-            and common[a, b].conflicts >= FEWEST_CONFLICTS
+            b for b in others if shares.get((a, b), 0) > WARNED and common[a, b].conflicts >= FEWEST_CONFLICTS
         ]
-        # Where a differs from the reference already, that it differs from others too says nothing new.
-        named |= {a, *high} if a == reference or high else set()
+        named.update(high)
         far = [b for b in high if shares[a, b] > REFUSED]
         if far:
             refused.append(

@@ -135,11 +135,12 @@ def _pattern(task: Task, source: Source, split: Split, pattern: str) -> _Files:
         return [Path(pattern.replace("{split}", name).replace("{language}", language)) for name in names]
 
     own_path = isinstance(source.path, tuple)  # each split has its own
+    several = len({task.source, *task.languages}) > 1
     return _Files(
         options,
         task,
         split,
-        all_languages="{language}" not in pattern and not (split == "train" and own_path),
+        all_languages=several and "{language}" not in pattern and not (split == "train" and own_path),
         all_splits="{split}" not in pattern and not own_path,
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from xrt.data.fit import conflicts, few_in_common, nothing_in_common, written_apart
 from xrt.data.pairs import ABSENT, Aligned, name_of, no_labels, reordered
-from xrt.data.problems import joined, shortened
+from xrt.data.problems import FileError, joined, shortened
 from xrt.data.reading import languages_of, read
 from xrt.data.sentences import Sentences, Source
 from xrt.data.tasks import Split, Task
@@ -34,7 +34,7 @@ def load(task: Task, source: Source, split: Split, languages: Sequence[str] | No
             if source.kind == "hub":
                 break  # all languages have one hub: waiting for it once is enough
     if split != "test":
-        errors += [DataError(no_labels(column, split)) for column in columns if column.labels is None]
+        errors += [FileError([no_labels(column, split)]) for column in columns if column.labels is None]
     if errors:
         raise joined(errors)
     aligned = replace(align(task, columns, split, source.align), notes=_notes(columns, split))

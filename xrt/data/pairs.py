@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from xrt.data.fit import Common
 from xrt.data.groups import groups_of
+from xrt.data.problems import FileError, Found
 from xrt.data.sampling import Cell, Ints, spread, stratified
 from xrt.data.sentences import Sentences
 from xrt.data.tasks import Split, Task, quoted
@@ -91,7 +92,7 @@ class Aligned:
         i, j = self._index(a), self._index(b)
         unlabelled = [self.columns[k] for k in dict.fromkeys((i, j)) if self.columns[k].labels is None]
         if unlabelled:
-            raise DataError([no_labels(column, self.split) for column in unlabelled])
+            raise FileError([no_labels(column, self.split) for column in unlabelled])
         rows = np.flatnonzero(self._complete(i, j) & (self.labels[:, i] == self.labels[:, j]))
         return PairRows(rows, self.labels[rows, i])
 
@@ -202,17 +203,14 @@ class Aligned:
         complete = self._complete(i, j)
         labelled = self.columns[i].labels is not None and self.columns[j].labels is not None
         conflict = complete & (self.labels[:, i] != self.labels[:, j]) & labelled
-        missing = len(self) - self._foreign(i, j) - int(complete.sum())
-        return Drops(missing=missing, conflict=int(conflict.sum()))
+        return Drops(missing=int((self._concerned(i, j) & ~complete).sum()), conflict=int(conflict.sum()))
 
-    def _foreign(self, i: int, j: int) -> int:
-        """How many rows are those of languages that are apart, and so no concern of this pair."""
-        return sum(
-            int((first | second)[:, k].sum())
-            for first, second in [self._present]
-            for k, language in enumerate(self.languages)
-            if language in self.apart and not i == j == k
-        )
+    def _concerned(self, i: int, j: int) -> Bools:
+        """(n,): the rows that a pair could have: not those of languages that are apart, unless it is such a one."""
+        first, second = self._present
+        own = first | second | (self.labels != ABSENT)
+        apart = [self._index(language) for language in self.apart]
+        return own[:, i] if i == j and i in apart else ~own[:, apart].any(axis=1)
 
     def common(self) -> dict[tuple[str, str], Common]:
         """For each of `pairs` whose labels are there, how many examples it has."""
@@ -247,14 +245,15 @@ def reordered(column: Sentences, rows: Sequence[int | None], ids: tuple[str, ...
     return replace(column, ids=ids, first=first, second=second, labels=labels)
 
 
-def no_labels(column: Sentences, split: Split) -> str:
+def no_labels(column: Sentences, split: Split) -> Found:
+    """The problem of a language whose labels are needed and not there."""
     unread = [name[:40] for name in column.unread[:20]]
     there = (
         f" No column of labels is known among {quoted(unread)}: data.columns: {{label: …}}." if unread else ""
     )
-    return (
-        f'{name_of(column)}: no labels, and {split} needs them for "{column.language}"; '
-        f"give each row its label in the third column.{there}"
+    return Found(
+        name_of(column),
+        f"no labels, and {split} needs them; give each row its label in the third column.{there}",
     )
 
 
