@@ -188,8 +188,8 @@ def test_any_aligned_set_is_read_from_one_repository_for_each_language(hub: Hub,
         files = {"README.md": card, "train.parquet": content, "dev.parquet": content}
         repositories[f"someone/set-{language}"] = files
     task = (
-        '{name: set, languages: ["no", zh-CN], source: "no", labels: ["0", "1"], hub: {repo: \'someone/set-{language}\', '
-        "config: null, columns: {id: key, label: gold}, splits: {dev: dev_matched}}}"
+        '{name: set, languages: ["no", zh-CN], source: "no", labels: ["0", "1"], '
+        "hub: {repo: 'someone/set-{language}', config: null, columns: {id: key, label: gold}, splits: {dev: dev_matched}}}"
     )
     found = run(tmp_path, address(hub(repositories)), task, "dev")
     assert found.get("ids") == ["w", "x", "y", "z"], found
@@ -197,8 +197,8 @@ def test_any_aligned_set_is_read_from_one_repository_for_each_language(hub: Hub,
     assert found["labels"] == [[0, 0], [1, 1], [1, 1], [0, 0]]
     wrong = run(tmp_path, closed_port(), task.replace("id: key", "id: kye"), "dev")
     assert wrong["problems"] == [
-        'someone/set-no dev_matched, someone/set-zh-CN dev_matched: no column "kye", which data.columns.id names; it has '
-        '"text_a", "text_b", "gold", "key". Did you mean "key"?'
+        'someone/set-no dev_matched, someone/set-zh-CN dev_matched: no column "kye", which data.columns.id names; '
+        'it has "text_a", "text_b", "gold", "key". Did you mean "key"?'
     ]
 
 

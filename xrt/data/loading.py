@@ -31,7 +31,7 @@ def load(task: Task, source: Source, split: Split, languages: Sequence[str] | No
             columns.append(read(task, source, split, language))
         except DataError as error:
             errors.append(error)
-            if source.kind == "hub":
+            if source.kind == "hub" and not isinstance(error, FileError):
                 break  # all languages have one hub: waiting for it once is enough
     if split != "test":
         errors += [FileError([no_labels(column, split)]) for column in columns if column.labels is None]
