@@ -189,7 +189,8 @@ def test_any_aligned_set_is_read_from_one_repository_for_each_language(hub: Hub,
         repositories[f"someone/set-{language}"] = files
     task = (
         '{name: set, languages: ["no", zh-CN], source: "no", labels: ["0", "1"], '
-        "hub: {repo: 'someone/set-{language}', config: null, columns: {id: key, label: gold}, splits: {dev: dev_matched}}}"
+        "hub: {repo: 'someone/set-{language}', config: null, columns: {id: key, label: gold}, "
+        "splits: {dev: dev_matched}}}"
     )
     found = run(tmp_path, address(hub(repositories)), task, "dev")
     assert found.get("ids") == ["w", "x", "y", "z"], found

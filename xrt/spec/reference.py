@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from xrt.robust.methods import METHODS
-from xrt.spec.problems import LARGEST_WHOLE, section
+from xrt.spec.problems import LARGEST_WHOLE, allowed, section
 from xrt.spec.sections import Section
 from xrt.spec.space import Space, default_of, parameters_of
 from xrt.spec.study import StudySpec
@@ -69,7 +69,10 @@ def _fields(model: type[BaseModel]) -> str:
     schema = model.model_json_schema()
     for name, field in schema["properties"].items():
         default = "must be given" if name in schema.get("required", ()) else f"`{_yaml(field['default'])}`"
-        rows.append((f"`{name}`", field["description"], _allowed(field), default))
+        # A field with its own reader says itself what it takes; its schema does not know.
+        spoken = field.keys().isdisjoint(("type", "anyOf", "enum", "const", "$ref"))
+        takes = allowed(model.model_fields[name]) if spoken else _allowed(field)
+        rows.append((f"`{name}`", field["description"], takes, default))
     return "\n\n".join([_table(("field", "", "allowed", "default"), rows), *_inner(model)])
 
 
