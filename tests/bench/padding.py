@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from xrt.data.batches import Batch, FixedPairs, TrainingStream
-from xrt.data.pairs import load
-from xrt.data.reading import Source
+from xrt.data.loading import load
+from xrt.data.sentences import Source
 from xrt.data.tasks import TASKS
 from xrt.data.tokens import tokenize
 from xrt.robust.encoder import Encoder, load_encoder

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xrt.data import TASKS, Sentences, Source, Task, align, load
@@ -27,6 +27,7 @@ def by_hand(first: list[str], second: list[str]) -> list[int]:
 
 
 @given(TEXTS)
+@settings(deadline=None)
 def test_groups_are_what_merging_by_hand_gives(pairs: list[tuple[str, str]]) -> None:
     first, second = [a for a, _ in pairs], [b for _, b in pairs]
     assert groups_of(first, second).tolist() == by_hand(first, second)

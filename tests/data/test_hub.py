@@ -20,12 +20,15 @@ from xrt.data.tasks import PAWSX, XNLI
 # Runs in a process of its own: the libraries read the hub's address and the cache's place on import.
 SCRIPT = """
 import json, sys, time
-from xrt.data import TASKS, Source, check, load
+import yaml
+from xrt.data import Source, check, load
 from xrt.errors import DataError
+from xrt.spec.tasks import read_task
 start = time.monotonic()
 try:
-    check(TASKS[sys.argv[1]], Source("hub"))
-    aligned = load(TASKS[sys.argv[1]], Source("hub"), sys.argv[2])
+    task = read_task(yaml.safe_load(sys.argv[1]))
+    check(task, Source("hub"))
+    aligned = load(task, Source("hub"), sys.argv[2])
     answer = {"ids": aligned.ids, "labels": aligned.labels.tolist(),
               "first": {a: aligned.sentences(a).first for a in aligned.languages},
               "second": {a: aligned.sentences(a).second for a in aligned.languages},
@@ -160,6 +163,46 @@ def test_xnli_picks_each_language_from_the_configuration_of_all_languages(hub: H
     assert found["labels"] == [[2] * 15, [0] * 15]
 
 
+def card_of(splits: dict[str, str]) -> bytes:
+    """The card of a repository with one configuration."""
+    lines = ["---", "configs:", "- config_name: default", "  data_files:"]
+    for split, path in splits.items():
+        lines += [f"  - split: {split}", f"    path: {path}"]
+    return "\n".join([*lines, "---", ""]).encode()
+
+
+def test_any_aligned_set_is_read_from_one_repository_for_each_language(hub: Hub, tmp_path: Path) -> None:
+    from datasets import Value
+
+    features = {name: Value("string") for name in ("text_a", "text_b", "gold", "key")}
+    repositories = {}
+    for language in ("no", "zh-CN"):
+        rows = {
+            "text_a": [f"{language} a{i}" for i in range(4)],
+            "text_b": [f"{language} b{i}" for i in range(4)],
+            "gold": ["0", "1", "1", "0"],
+            "key": ["w", "x", "y", "z"],
+        }
+        content = parquet(rows, features)
+        card = card_of({"train": "train.parquet", "dev_matched": "dev.parquet"})
+        files = {"README.md": card, "train.parquet": content, "dev.parquet": content}
+        repositories[f"someone/set-{language}"] = files
+    task = (
+        '{name: set, languages: ["no", zh-CN], source: "no", labels: ["0", "1"], '
+        "hub: {repo: 'someone/set-{language}', config: null, columns: {id: key, label: gold}, "
+        "splits: {dev: dev_matched}}}"
+    )
+    found = run(tmp_path, address(hub(repositories)), task, "dev")
+    assert found.get("ids") == ["w", "x", "y", "z"], found
+    assert found["first"]["zh-CN"] == [f"zh-CN a{i}" for i in range(4)]
+    assert found["labels"] == [[0, 0], [1, 1], [1, 1], [0, 0]]
+    wrong = run(tmp_path, closed_port(), task.replace("id: key", "id: kye"), "dev")
+    assert wrong["problems"] == [
+        'someone/set-no dev_matched, someone/set-zh-CN dev_matched: no column "kye", which data.columns.id names; '
+        'it has "text_a", "text_b", "gold", "key". Did you mean "key"?'
+    ]
+
+
 def silent_port() -> socket.socket:
     """A port that takes connections and never answers: what a firewall makes of the hub."""
     listening = socket.socket()
@@ -190,7 +233,7 @@ def test_without_the_hub_one_message_within_15_seconds_names_the_folder_option(
 
 
 def test_a_language_that_no_row_carries_is_missing_there_and_nowhere_else() -> None:
-    from xrt.data.hub import _picked
+    from xrt.data.arrow import picked
 
     rows = [
         {"language": ["de", "en"], "translation": ["eins", "one"]},
@@ -200,5 +243,5 @@ def test_a_language_that_no_row_carries_is_missing_there_and_nowhere_else() -> N
     ]
     strings = pa.list_(pa.string())
     column = pa.array(rows, pa.struct({"language": strings, "translation": strings}))
-    assert _picked(column, "de") == ["eins", None, None, "drei"]
-    assert _picked(column.slice(1), "de") == [None, None, "drei"]
+    assert picked(column, "de") == ["eins", None, None, "drei"]
+    assert picked(column.slice(1), "de") == [None, None, "drei"]

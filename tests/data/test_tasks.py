@@ -31,7 +31,17 @@ def test_an_unknown_task_is_refused_with_the_nearest_name() -> None:
         (("en",), ("a",), "en", "task.labels: 1 given; at least 2"),
         (("en",), ("a", "a"), "en", 'task.labels: "a" given more than once'),
         (("en",), ("a", " b"), "en", "task.labels: ' b' is not allowed"),
-        (("en", "de"), ("a", "b"), "ed", 'task.source: "ed" is not allowed; one of "en", "de".'),
+        (("de",), ("a", "b"), "e n", 'task.source: "e n" is not allowed'),
+        (("zh-CN", "zh_cn"), ("a", "b"), "zh-CN", 'task.languages: "zh-CN", "zh_cn" are too alike'),
+        (("EN", "de"), ("a", "b"), "en", 'task.languages: "EN", "en" are too alike'),
+        (
+            ("a", "b-a", "a-b"),
+            ("a", "b"),
+            "a",
+            "task.languages: the pairs (a, b-a) and (a-b, a) would both be",
+        ),
+        (("en",), tuple(map(str, range(1001))), "en", "task.labels: 1001 given; at most 1000."),
+        (tuple(f"l{i}" for i in range(101)), ("a", "b"), "l0", "task.languages: 101 given; at most 100."),
     ],
 )
 def test_a_task_that_cannot_be_is_refused(
@@ -44,5 +54,16 @@ def test_a_task_that_cannot_be_is_refused(
 
 def test_all_problems_of_a_task_are_told_at_once() -> None:
     with pytest.raises(SpecError) as refused:
-        Task("my task", ("e/n",), ("a",), source="en")
+        Task("my task", ("e/n",), ("a",), source="e n")
     assert len(refused.value.problems) == 4
+
+
+def test_a_source_that_is_not_evaluated_is_trained_on_only() -> None:
+    task = Task("own", ("aym", "quy"), ("a", "b"), source="en")
+    assert task.targets == task.languages
+    assert len(task.pairs()) == 4
+
+
+@pytest.mark.parametrize("codes", [("zh-CN", "pt_BR", "zh_Hans", "no"), tuple(f"l{i}" for i in range(40))])
+def test_codes_with_regions_and_forty_languages_are_possible(codes: tuple[str, ...]) -> None:
+    assert len(Task("own", codes, ("a", "b"), source=codes[0]).pairs()) == len(codes) ** 2

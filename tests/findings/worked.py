@@ -76,7 +76,7 @@ def predict(params: dict[str, Any], seed: int, examples: int = 200, share: float
 
 
 def metrics_of(predictions: Predictions, split: str) -> dict[str, float]:
-    return dict(metrics_of_predictions(TASK, split, predictions))
+    return dict(metrics_of_predictions(TASK, split, predictions, TASK.pairs()))
 
 
 def cost_of(params: dict[str, Any]) -> float:

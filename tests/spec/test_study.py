@@ -53,11 +53,11 @@ PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
          'Did you mean "auto"?'),
         ("resources: {gpu: 1.5}", "resources.gpu: 1.5 is not allowed; auto, a share of at most 1, or a whole number."),
         ("data: {source: hubb}", 'data.source: "hubb" is not allowed; hub, folder or embedded. Did you mean "hub"?'),
-        ("data: {source: folder}", "data.path: missing; source: folder needs the path of the folder with the TSV "
+        ("data: {source: folder}", "data.path: missing; source: folder needs the path of the folder with the "
          "files."),
         ("data: {path: x}", 'data.path: "x" is not allowed with source: hub; only source: folder has a path. '
          "Set data.source=folder, or leave the path out."),
-        ("data: {source: folder, path: 2024}", "data.path: 2024 is not allowed; text, or null. "
+        ("data: {source: folder, path: 2024}", "data.path: 2024 is not allowed; text, or a mapping of train, dev, test, or null. "
          'Put it in quotes: "2024".'),
         ("data: {source: embedded}", "data.source: the task pawsx does not come with the package; hub or folder."),
         ("study: ../evil", 'study: "../evil" is not allowed; a name of at most 64 letters, digits, ".", "_" and '
@@ -146,17 +146,18 @@ def test_thousands_of_mistakes_are_not_thousands_of_lines(problems: Problems) ->
     ("task", "problem"),
     [
         ("pawx", 'task: "pawx" is not allowed; pawsx, xnli, mini, or your own, {name: ..., languages: ..., '
-         'labels: ..., source: ...}. Did you mean "pawsx"?'),
+         'labels: ..., source: ..., hub: ...}. Did you mean "pawsx"?'),
         ("3", "task: 3 is not allowed; pawsx, xnli, mini, or your own, {name: ..., languages: ..., labels: ..., "
-         "source: ...}."),
-        ("{name: n, languages: [en, de], labels: [0, a]}", "task.labels[0]: 0 is not allowed; text. "
-         'Put it in quotes: "0".'),
+         "source: ..., hub: ...}."),
+        ("{name: n, languages: [en, de], labels: [0.5, a]}", "task.labels[0]: 0.5 is not allowed; text. "
+         'Put it in quotes: "0.5".'),
         ("{name: n, languages: [en, de], labels: [a]}", "task.labels: 1 given; at least 2."),
-        ("{name: n, languages: [de, fr], labels: [a, b]}", 'task.source: "en" is not allowed; one of "de", "fr".'),
+        ("{name: n, languages: [zh-CN, zh_cn], labels: [a, b]}", 'task.languages: "zh-CN", "zh_cn" are too alike; '
+         "name them further apart."),
         ("{name: pawsx, languages: [en, de], labels: [a, b]}", 'task.name: "pawsx" comes with xrt; take another '
          "name, or write task: pawsx."),
         ("{name: n, languages: [en, de], labels: [a, b], sorce: de}", "task.sorce: unknown field; allowed are "
-         'name, languages, labels, source. Did you mean "source"?'),
+         'name, languages, labels, source, hub. Did you mean "source"?'),
         ("{languages: [en, de], labels: [a, b]}", "task.name: missing; text."),
     ],
 )  # fmt: skip
@@ -170,7 +171,8 @@ def test_a_users_own_task_is_a_task(problems: Problems) -> None:
     text = MINIMAL.replace("task: pawsx", own)
     (problem,) = problems(text)
     assert problem.endswith(
-        "data.source: the hub does not have the task mine; data: {source: folder, path: FOLDER}."
+        "data.source: the hub does not have the task mine; data: {source: folder, path: FOLDER}. "
+        "Or say where the hub has it, with task.hub: {repo: …}."
     )
     assert problems(text, "data={source: folder, path: x}", "search.metric=dev/pair/no-de") == []
     spec = load_study("s.yaml", ["data={source: folder, path: x}"])

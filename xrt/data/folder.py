@@ -1,81 +1,180 @@
-"""TSV files in a folder, in XTREME's layout or in Google's, whichever is found there.
+"""Files on disk: in a folder in XTREME's layout or Google's, by a pattern, or one file for all.
 
-XTREME: `{split}-{language}.tsv`, no header. Google (PAWS-X): `{language}/{train,dev_2k,test_2k}.tsv` with a
-header and ids. In either, a file that opens with a header is read by it, any other as sentence 1, sentence 2
-and, unless its rows have two cells, the label. UTF-8, one row a line, tabs between cells; a `"` is text.
+XTREME: `{split}-{language}.tsv`. Google (PAWS-X): `{language}/{train,dev_2k,test_2k}.tsv`. A pattern is any path with
+`{split}` and `{language}`, or with one of them, or with neither: then a column of the file says it. What stands in
+a file is formats.py, which column is which columns.py.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from xrt.data.sentences import SPLITS, Columns, Sentences, Split, sentences_of, shortened
-from xrt.data.tasks import Task
+from xrt.data.columns import SPLIT_NAMES, Wanted, columns_of
+from xrt.data.formats import SUFFIXES, Table, TextTable, file_problem, read_table
+from xrt.data.problems import FileError, Found
+from xrt.data.sentences import Sentences, Source, sentences_of
+from xrt.data.tasks import SPLITS, Split, Task
 from xrt.errors import DataError
 
 
-def _xtreme(task: Task, split: Split, language: str) -> str:
-    return f"{split}-{language}.tsv"
+def _xtreme(task: Task, split: Split, language: str, name: str) -> str:
+    return f"{name}-{language}"
 
 
-def _google(task: Task, split: Split, language: str) -> str:
+def _google(task: Task, split: Split, language: str, name: str) -> str:
     train = "train" if language == task.source else "translated_train"
-    return f"{language}/{({'train': train, 'dev': 'dev_2k', 'test': 'test_2k'})[split]}.tsv"
+    return f"{language}/{({'train': train, 'dev': 'dev_2k', 'test': 'test_2k'})[split]}"
 
 
-Layout = Callable[[Task, Split, str], str]
+Layout = Callable[[Task, Split, str, str], str]  # the last: how the study calls the split
 LAYOUTS: dict[str, Layout] = {"XTREME's": _xtreme, "Google's": _google}
+_ENDS = tuple(f"{suffix}{packed}" for suffix in SUFFIXES for packed in ("", ".gz"))
 
 
-def read_folder(task: Task, path: str, split: Split, language: str) -> Sentences:
-    """One language of one split from the folder `path`."""
-    file = _find_layout(task, path).file(split, language)
-    return sentences_of(task, language, read_tsv(file))
+def read_folder(task: Task, source: Source, split: Split, language: str) -> Sentences:
+    """One language of one split from the files of `source`."""
+    found = _files(task, source, split)
+    file = found.file(language)
+    if problems := found.problems(file, language):
+        raise FileError(problems)
+    meanings = dict(source.labels)
+    wanted = Wanted(
+        language=language,
+        split=split,
+        told=dict(source.columns),
+        labels=frozenset((*task.labels, *meanings)),
+        shared=found.all_languages,
+        split_shared=found.all_splits,
+        splits=split_names(source, split),
+    )
+    table = _kept(file, _stamp(file)) if found.all_languages else read_table(file)
+    return sentences_of(task, language, columns_of(table, wanted), meanings)
 
 
-def check_folder(task: Task, path: str, wanted: Iterable[tuple[Split, str]]) -> None:
+def check_folder(task: Task, source: Source, wanted: Iterable[tuple[Split, str]]) -> None:
     """Whether every wanted (split, language) has a file that is not empty; all that are missing at once."""
-    found = _find_layout(task, path)
-    problems = [
-        problem for split, language in wanted for problem in _file_problems(found.file(split, language))
-    ]
+    found = {split: _files(task, source, split) for split in SPLITS if source.path_of(split)}
+    problems = [one for split, language in wanted for one in _missing(found.get(split), split, language)]
     if problems:
-        raise DataError([f"{problem} The folder is in {found.name} layout." for problem in problems])
+        raise FileError(problems)
+
+
+def split_names(source: Source, split: Split) -> tuple[str, ...]:
+    """What a split may be called in file names and columns: what the study says, else the usual names."""
+    told = dict(source.splits).get(split)
+    return SPLIT_NAMES[split] if told is None else (told,)
 
 
 @dataclass(frozen=True)
-class _Found:
-    """A task's files: the folder that holds them, and how they are named there."""
+class _Files:
+    """The files of one split: which holds a language, and whether it holds other languages and splits too.
 
+    Attributes:
+        options: the paths that may hold a language, the likeliest first.
+        told: what a message about a missing file ends with.
+    """
+
+    options: Callable[[str], Sequence[Path]]
     task: Task
-    root: Path
-    name: str
+    split: Split
+    told: str = ""
+    all_languages: bool = False
+    all_splits: bool = False
 
-    def file(self, split: Split, language: str) -> Path:
-        return self.root / LAYOUTS[self.name](self.task, split, language)
+    def file(self, language: str) -> Path:
+        """The first that exists, else the likeliest."""
+        options = self.options(language)
+        return next((path for path in options if path.exists()), options[0])
+
+    def problems(self, file: Path, language: str) -> list[Found]:
+        """At most one: what keeps the file from being read at all."""
+        hint = ""
+        if (
+            self.split != "train"
+            and language == self.task.source
+            and not file.exists()
+            and not self.all_languages
+        ):
+            hint = f' If "{language}" is trained on only, leave it out of task.languages.'
+        text = file_problem(file)
+        return [Found(str(file), f"{text}{self.told}{hint}")] if text else []
 
 
-def _find_layout(task: Task, path: str) -> _Found:
+def _missing(found: _Files | None, split: Split, language: str) -> list[Found]:
+    if found is None:
+        return [Found("data.path", _no_path(split))]
+    return found.problems(found.file(language), language)
+
+
+def _no_path(split: Split) -> str:
+    return f"no path for {split}; data.path: {{{split}: …}}."
+
+
+def _files(task: Task, source: Source, split: Split) -> _Files:
+    path = source.path_of(split)
+    if path is None:
+        raise FileError([Found("data.path", _no_path(split))])
+    place = Path(path).expanduser()
+    if "{" in path or "}" in path or place.is_file():
+        return _pattern(task, source, split, str(place))
+    return _layout(task, source, split, place)
+
+
+def _pattern(task: Task, source: Source, split: Split, pattern: str) -> _Files:
+    other = [part for part in re.findall(r"\{.*?\}|[{}]", pattern) if part not in ("{split}", "{language}")]
+    if other:
+        raise DataError(
+            f'data.path: "{other[0]}" is not allowed in "{pattern}"; {{split}} and {{language}} are.'
+        )
+
+    def options(language: str) -> list[Path]:
+        names = split_names(source, split)
+        return [Path(pattern.replace("{split}", name).replace("{language}", language)) for name in names]
+
+    own_path = isinstance(source.path, tuple)  # each split has its own
+    several = len({task.source, *task.languages}) > 1
+    return _Files(
+        options,
+        task,
+        split,
+        all_languages=several and "{language}" not in pattern and not (split == "train" and own_path),
+        all_splits="{split}" not in pattern and not own_path,
+    )
+
+
+def _layout(task: Task, source: Source, split: Split, folder: Path) -> _Files:
     """The layout of which most files are there; also one folder down, where the archives unpack."""
-    folder = Path(path).expanduser()
     if not folder.is_dir():
-        what = "not a folder" if folder.exists() else "no such folder"
-        raise DataError(f"{folder}: {what}; data.path names the folder with the TSV files.")
-    best, most = None, 0
+        what = "not a folder" if folder.exists() else "no such file or folder"
+        raise DataError(
+            f"{folder}: {what}; data.path names a folder, a file, or files: data/{{split}}/{{language}}.tsv."
+        )
+    name_of = {one: dict(source.splits).get(one, one) for one in SPLITS}
+    languages = tuple(dict.fromkeys((task.source, *task.languages)))
+    best: tuple[Path, str] | None = None
+    most = 0
     for root in (folder, folder / task.name, folder / "x-final"):
-        present = _listing(root, task.languages)
+        present = _stems(root, languages)
         for name, layout in LAYOUTS.items():
-            expected = {layout(task, split, language) for split in SPLITS for language in task.languages}
+            expected = {layout(task, one, language, name_of[one]) for one in SPLITS for language in languages}
             if len(expected & present) > most:
-                best, most = _Found(task, root, name), len(expected & present)
+                best, most = (root, name), len(expected & present)
     if best is None:
         raise DataError(_nothing_found(task, folder))
-    return best
+    root, name = best
+
+    def options(language: str) -> list[Path]:
+        stem = LAYOUTS[name](task, split, language, name_of[split])
+        return [root / f"{stem}{end}" for end in _ENDS]
+
+    return _Files(options, task, split, told=f" The folder is in {name} layout.")
 
 
-def _listing(root: Path, languages: Sequence[str]) -> set[str]:
-    """The names in the folder and in its language folders: few calls, for folders on slow shared disks."""
+def _stems(root: Path, languages: Sequence[str]) -> set[str]:
+    """The names in the folder and in its language folders, without their ends: few calls, for slow shared disks."""
     if not root.is_dir():
         return set()
     try:
@@ -88,103 +187,38 @@ def _listing(root: Path, languages: Sequence[str]) -> set[str]:
         }
     except OSError as error:
         raise DataError(f"{root}: cannot be listed ({error.strerror}); make it readable.") from error
-    return names | inner
+    return {stem for name in names | inner for stem in _without_end(name)}
+
+
+def _without_end(name: str) -> Iterator[str]:
+    yield from (name.removesuffix(end) for end in _ENDS if name.endswith(end))
 
 
 def _nothing_found(task: Task, folder: Path) -> str:
     expected = " or ".join(
-        f"{layout(task, 'train', task.source)}, {layout(task, 'dev', task.source)}, … ({name} layout)"
+        f"{layout(task, 'train', task.source, 'train')}.tsv, "
+        f"{layout(task, 'dev', task.languages[0], 'dev')}.tsv, … ({name} layout)"
         for name, layout in LAYOUTS.items()
     )
     there = sorted(os.listdir(folder))
-    holds = ", ".join(there[:5]) + (", …" if len(there) > 5 else "") if there else "nothing"
-    return f'{folder}: no files of task "{task.name}"; expected {expected}; the folder holds {holds}.'
-
-
-def _file_problems(file: Path) -> list[str]:
-    """At most one line: what keeps `file` from being read at all."""
-    if file.is_dir():
-        return [f"{file}: a folder; a TSV file is expected."]
-    if not file.exists():
-        return [f"{file}: missing."]
-    if not os.access(file, os.R_OK):
-        return [f"{file}: not readable; change its permissions."]
-    return [f"{file}: empty; a row for each example is expected."] if file.stat().st_size == 0 else []
-
-
-def read_tsv(file: Path) -> Columns:
-    """The columns of a TSV file.
-
-    Raises:
-        DataError: missing, empty, not UTF-8, or rows with the wrong number of columns (each with its line).
-    """
-    rows = [line.split("\t") for line in _lines(file)]
-    names, start = _header(rows[0])
-    rows = rows[start:]
-    if not rows:
-        raise DataError(f"{file}, line 1: a header without rows; a row for each example is expected.")
-    if not names:
-        labelled = sum(len(row) == 2 for row in rows) * 2 <= len(
-            rows
-        )  # what most rows say; the others are wrong
-        names = ["first", "second", "label"] if labelled else ["first", "second"]
-    _require_width(file, rows, names, start)
-    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
-    return Columns(
-        origin=str(file),
-        place=lambda row: f"{file}, line {row + start + 1}",
-        first=columns["first"],
-        second=columns["second"],
-        labels=columns.get("label"),
-        ids=columns.get("id"),
+    holds = _listed(there) if there else "nothing"
+    return (
+        f'{folder}: no files of task "{task.name}"; expected {expected}, or say how they are called, such as '
+        f"data.path: {folder}/{{split}}.{{language}}.tsv; the folder holds {holds}."
     )
 
 
-def _lines(file: Path) -> list[str]:
-    problems = _file_problems(file)
-    if problems:
-        raise DataError(problems)
-    try:
-        data = file.read_bytes()
-        text = data.decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{file}, line {line}: not UTF-8 (byte 0x{data[error.start]:02x}); convert the file to UTF-8."
-        ) from error
-    # Not splitlines(): it would also break at characters that may stand inside a sentence (U+2028, U+0085).
-    lines = [line.removesuffix("\r") for line in text.rstrip("\r\n").split("\n")]
-    if lines == [""]:
-        raise DataError(f"{file}: empty; a row for each example is expected.")
-    return lines
+def _listed(names: Sequence[str]) -> str:
+    """The first names, and whether there are more."""
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
 
 
-_HEADER = {
-    "id": "id",
-    "sentence1": "first",
-    "premise": "first",
-    "sentence2": "second",
-    "hypothesis": "second",
-    "label": "label",
-}
+def _stamp(file: Path) -> tuple[int, int]:
+    about = file.stat()
+    return about.st_mtime_ns, about.st_size
 
 
-def _header(cells: list[str]) -> tuple[list[str], int]:
-    """The columns that the first line names and how many lines that takes; ([], 0) when it is a row."""
-    names = [_HEADER.get(cell.strip().lower(), "") for cell in cells]
-    is_header = {"first", "second"} <= set(names) and "" not in names and len(set(names)) == len(names)
-    return (names, 1) if is_header else ([], 0)
-
-
-def _require_width(file: Path, rows: list[list[str]], names: list[str], start: int) -> None:
-    title = {"id": "id", "first": "sentence 1", "second": "sentence 2", "label": "label"}
-    expected = f"{len(names)} are expected ({', '.join(title[name] for name in names)}), separated by tabs"
-    problems = [
-        f"{file}, line {number}: {len(row)} column{'s' * (len(row) != 1)}; {expected}."
-        for number, row in enumerate(rows, start + 1)
-        if len(row) != len(names)
-    ]
-    if problems:
-        raise DataError(shortened(problems))
+@lru_cache(maxsize=1)
+def _kept(file: Path, stamp: tuple[int, int]) -> Table | TextTable:
+    """A file that holds many languages is read once, not once a language."""
+    return read_table(file)

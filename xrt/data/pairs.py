@@ -14,16 +14,17 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from xrt.data.fit import Common
 from xrt.data.groups import groups_of
-from xrt.data.reading import Sentences, Source, Split, languages_of, read
+from xrt.data.problems import FileError, Found
 from xrt.data.sampling import Cell, Ints, spread, stratified
-from xrt.data.sentences import shortened
-from xrt.data.tasks import Task, quoted
+from xrt.data.sentences import Sentences
+from xrt.data.tasks import Split, Task, quoted
 from xrt.errors import DataError, closest
 
 Bools = npt.NDArray[np.bool_]
 
-_ABSENT = -1  # the label of an example that a language lacks
+ABSENT = -1  # the label of an example that a language lacks
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,8 @@ class Aligned:
         columns: the sentences of each language, in the order of `languages` and with the rows of `ids`;
             an example that a language lacks is "" there.
         labels: (n, L) numbers into the task's labels; -1 where a language lacks the example or has no labels.
+        apart: languages whose rows are nobody else's (`data.align: own`): evaluated by themselves, in no mixed pair.
+        warnings: what is unusual, one line each; notes: what is not, but worth saying.
     """
 
     task: Task
@@ -63,9 +66,18 @@ class Aligned:
     ids: tuple[str, ...]
     columns: tuple[Sentences, ...]
     labels: Ints
+    apart: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of languages that can be evaluated here: all, but no mixed ones with a language that is apart."""
+        everyone = [(a, b) for a in self.languages for b in self.languages]
+        return tuple((a, b) for a, b in everyone if a == b or not {a, b} & set(self.apart))
 
     def sentences(self, language: str) -> Sentences:
         """One language, in the rows of `ids`."""
@@ -80,7 +92,7 @@ class Aligned:
         i, j = self._index(a), self._index(b)
         unlabelled = [self.columns[k] for k in dict.fromkeys((i, j)) if self.columns[k].labels is None]
         if unlabelled:
-            raise DataError([_no_labels(column, self.split) for column in unlabelled])
+            raise FileError([no_labels(column, self.split) for column in unlabelled])
         rows = np.flatnonzero(self._complete(i, j) & (self.labels[:, i] == self.labels[:, j]))
         return PairRows(rows, self.labels[rows, i])
 
@@ -115,14 +127,39 @@ class Aligned:
     def sample(self, count: int, seed: int) -> "Aligned":
         """`count` examples, the same for the same seed, keeping the shares of the source language's labels.
 
-        Drawn from the examples that are usable in all pairs, so that every pair is scored on the same ones;
-        from all examples when there are too few of those. Rows keep their order.
+        Drawn from the examples that are there in all languages, without label conflicts as long as there are enough
+        of those, so that every pair is scored on the same ones. A language that is apart has `count` of its own. Rows
+        keep their order.
+
+        Raises:
+            DataError: fewer examples are there in all languages.
         """
         if count >= len(self):
             return self
-        usable = np.flatnonzero(self._usable_everywhere())
-        pool = usable if len(usable) >= count else np.arange(len(self))
-        return self._take(stratified(pool, self._strata()[pool], count, np.random.default_rng(seed)))
+        rng = np.random.default_rng(seed)
+        together = [i for i, language in enumerate(self.languages) if language not in self.apart]
+        blocks = [together] * bool(together) + [[self._index(language)] for language in self.apart]
+        drawn = [self._sampled(block, count, rng) for block in blocks]
+        rows = np.sort(np.concatenate(drawn))
+        return self._take(rows)
+
+    def _sampled(self, block: list[int], count: int, rng: np.random.Generator) -> Ints:
+        """`count` rows of the languages in `block`, whose examples are nobody else's."""
+        first, second = (side[:, block] for side in self._present)
+        anywhere = np.flatnonzero((first | second).any(axis=1))
+        if count >= len(anywhere):
+            return anywhere
+        everywhere = (first & second).all(axis=1)
+        agree = (self.labels[:, block] == self.labels[:, block[:1]]).all(axis=1)
+        pool = np.flatnonzero(everywhere & agree)
+        pool = pool if len(pool) >= count else np.flatnonzero(everywhere)
+        if len(pool) < count:
+            raise DataError(
+                f"data.{self.split}_rows: {count:,}, and only {len(pool):,} examples of {self.split} are there in all "
+                f"languages; at most {len(pool):,}, or null for all {len(anywhere):,}."
+            )
+        strata = self.labels[:, block[0]] if len(block) == 1 else self._strata()
+        return stratified(pool, strata[pool], count, rng)
 
     def spread(self, counts: Mapping[tuple[str, str], int], seed: int) -> dict[tuple[str, str], PairRows]:
         """For each pair of languages `counts[pair]` examples of its own, which together cover the split evenly.
@@ -166,123 +203,59 @@ class Aligned:
         complete = self._complete(i, j)
         labelled = self.columns[i].labels is not None and self.columns[j].labels is not None
         conflict = complete & (self.labels[:, i] != self.labels[:, j]) & labelled
-        return Drops(missing=int((~complete).sum()), conflict=int(conflict.sum()))
+        return Drops(missing=int((self._concerned(i, j) & ~complete).sum()), conflict=int(conflict.sum()))
 
-    def _usable_everywhere(self) -> Bools:
-        """(n,): both sentences are there in every language, and all labels agree."""
+    def _concerned(self, i: int, j: int) -> Bools:
+        """(n,): the rows that a pair could have: not those of languages that are apart, unless it is such a one."""
         first, second = self._present
-        agree = (self.labels == self.labels[:, :1]).all(axis=1)
-        return (first & second).all(axis=1) & agree
+        own = first | second | (self.labels != ABSENT)
+        apart = [self._index(language) for language in self.apart]
+        return own[:, i] if i == j and i in apart else ~own[:, apart].any(axis=1)
+
+    def common(self) -> dict[tuple[str, str], Common]:
+        """For each of `pairs` whose labels are there, how many examples it has."""
+        here = [(a, b) for a, b in self.pairs if not {a, b} & set(self.unlabelled)]
+        found = {}
+        for a, b in here:
+            complete = int(self._complete(self._index(a), self._index(b)).sum())
+            conflict = self.drops[a, b].conflict
+            found[a, b] = Common(complete, conflict, complete - conflict)
+        return found
 
     def _strata(self) -> Ints:
-        """(n,): the label in the source language, or in the first language when the source is not here."""
-        here = self.task.source in self.languages
-        return self.labels[:, self.languages.index(self.task.source) if here else 0]
+        """(n,): the label in the source language, or where it lacks the example in the first that has it."""
+        order = sorted(range(len(self.languages)), key=lambda i: self.languages[i] != self.task.source)
+        strata = self.labels[:, order[0]].copy()
+        for i in order[1:]:
+            strata = np.where(strata == ABSENT, self.labels[:, i], strata)
+        return strata
 
     def _take(self, rows: Ints) -> "Aligned":
         ids = tuple(self.ids[row] for row in rows)
-        columns = tuple(_reordered(column, rows.tolist(), ids) for column in self.columns)
+        columns = tuple(reordered(column, rows.tolist(), ids) for column in self.columns)
         return replace(self, ids=ids, columns=columns, labels=self.labels[rows])
 
 
-def load(task: Task, source: Source, split: Split, languages: Sequence[str] | None = None) -> Aligned:
-    """Reads one split in several languages and aligns it.
-
-    Args:
-        languages: all of the task by default; for `train` the source language alone (zero-shot).
-
-    Raises:
-        DataError: the problems of all languages at once; labels may be missing in `test` only.
-    """
-    columns, problems = [], []
-    for language in languages or languages_of(task, split):
-        try:
-            columns.append(read(task, source, split, language))
-        except DataError as error:
-            problems += error.problems
-            if source.kind == "hub":
-                break  # all languages have one hub: waiting for it once is enough
-    if split != "test":
-        problems += [_no_labels(column, split) for column in columns if column.labels is None]
-    if problems:
-        raise DataError(list(dict.fromkeys(problems)))
-    return align(task, columns, split)
-
-
-def align(task: Task, columns: Sequence[Sentences], split: Split = "dev") -> Aligned:
-    """Puts the languages' examples side by side, by id or, where there are none, by row.
-
-    Raises:
-        DataError: ids that stand twice; without ids, languages of different length.
-    """
-    assert columns, "a split is aligned in at least one language"
-    problems = [problem for column in columns for problem in _duplicates(column)]
-    if any(not column.has_ids for column in columns):
-        problems += _cannot_align_by_row(task, columns, split)
-    if problems:
-        raise DataError(problems)
-    ids = tuple(dict.fromkeys(key for column in columns for key in column.ids))
-    aligned = tuple(column if column.ids == ids else _by_id(column, ids) for column in columns)
-    labels = np.array([column.labels or (_ABSENT,) * len(ids) for column in aligned], np.int64).T
-    return Aligned(task, split, tuple(column.language for column in columns), ids, aligned, labels)
-
-
-def _by_id(column: Sentences, ids: tuple[str, ...]) -> Sentences:
-    row_of = {key: row for row, key in enumerate(column.ids)}
-    return _reordered(column, [row_of.get(key) for key in ids], ids)
-
-
-def _reordered(column: Sentences, rows: Sequence[int | None], ids: tuple[str, ...]) -> Sentences:
+def reordered(column: Sentences, rows: Sequence[int | None], ids: tuple[str, ...]) -> Sentences:
     """The column with these rows; None: an example that this language lacks."""
     first = tuple("" if row is None else column.first[row] for row in rows)
     second = tuple("" if row is None else column.second[row] for row in rows)
     known = column.labels
-    labels = None if known is None else tuple(_ABSENT if row is None else known[row] for row in rows)
+    labels = None if known is None else tuple(ABSENT if row is None else known[row] for row in rows)
     return replace(column, ids=ids, first=first, second=second, labels=labels)
 
 
-def _duplicates(column: Sentences) -> list[str]:
-    if len(set(column.ids)) == len(column.ids):
-        return []
-    rows: dict[str, list[int]] = {}
-    for row, key in enumerate(column.ids, 1):
-        rows.setdefault(key, []).append(row)
-    return shortened(
-        [
-            f'{_name(column)}: id "{key}" stands {len(places)} times '
-            f"(rows {', '.join(map(str, places[:5]))}); each id may stand once."
-            for key, places in rows.items()
-            if len(places) > 1
-        ]
+def no_labels(column: Sentences, split: Split) -> Found:
+    """The problem of a language whose labels are needed and not there."""
+    unread = [name[:40] for name in column.unread[:20]]
+    there = (
+        f" No column of labels is known among {quoted(unread)}: data.columns: {{label: …}}." if unread else ""
+    )
+    return Found(
+        name_of(column),
+        f"no labels, and {split} needs them; give each row its label in the third column.{there}",
     )
 
 
-def _cannot_align_by_row(task: Task, columns: Sequence[Sentences], split: Split) -> list[str]:
-    """One line when not all languages are without ids, or when some have fewer rows than others."""
-    mixed = [column for column in columns if column.has_ids]
-    if mixed:
-        return [
-            f"{_name(column)}: has ids, and other languages have none; give ids to all or to none."
-            for column in mixed
-        ]
-    rows = [len(column) for column in columns]
-    if len(set(rows)) == 1:
-        return []
-    usual = max(set(rows), key=lambda count: (rows.count(count), count))
-    return [
-        f"{_name(column)}: {len(column)} rows, other languages of {task.name} {split} have {usual}; "
-        "without ids, row n must be the same example everywhere: give each language the same rows, or ids."
-        for column in columns
-        if len(column) != usual
-    ]
-
-
-def _no_labels(column: Sentences, split: Split) -> str:
-    return (
-        f'{_name(column)}: no labels, and {split} needs them for "{column.language}"; '
-        "give each row its label in the third column."
-    )
-
-
-def _name(column: Sentences) -> str:
+def name_of(column: Sentences) -> str:
     return column.origin or column.language

@@ -1,18 +1,16 @@
 """Reading a task: from the hub, from a folder, or from the package; `check` first, `read` when needed.
 
-The one door to data on disk or on the network; behind it stand folder.py (TSV files in XTREME's or Google's
-layout) and hub.py (the Hugging Face hub and its cache). Aligning languages is pairs.py.
+The one door to data on disk or on the network; behind it stand folder.py (files) and hub.py (the Hugging Face hub
+and its cache). Aligning languages is pairs.py.
 """
 
 from collections.abc import Sequence
 
 from xrt.data.folder import check_folder, read_folder
 from xrt.data.hub import check_hub, read_hub
-from xrt.data.sentences import SPLITS, Columns, Sentences, Source, Split, sentences_of
-from xrt.data.tasks import Task, quoted
+from xrt.data.sentences import Columns, Sentences, Source, sentences_of
+from xrt.data.tasks import Split, Task, quoted
 from xrt.errors import DataError, closest
-
-__all__ = ["SPLITS", "Sentences", "Source", "Split", "check", "read"]
 
 
 def read(task: Task, source: Source, split: Split, language: str) -> Sentences:
@@ -23,9 +21,9 @@ def read(task: Task, source: Source, split: Split, language: str) -> Sentences:
     """
     _require_possible(task, source, (language,))
     if source.kind == "folder":
-        return read_folder(task, str(source.path), split, language)
+        return read_folder(task, source, split, language)
     if source.kind == "hub":
-        return read_hub(task, split, language)
+        return read_hub(task, source, split, language)
     return _read_embedded(task, split, language)
 
 
@@ -42,13 +40,16 @@ def check(task: Task, source: Source, splits: Sequence[Split] = ("train", "dev")
     _require_possible(task, source, task.languages)
     wanted = [(split, language) for split in splits for language in languages_of(task, split)]
     if source.kind == "folder":
-        check_folder(task, str(source.path), wanted)
+        check_folder(task, source, wanted)
     elif source.kind == "hub":
-        check_hub(task, wanted)
+        check_hub(task, source, wanted)
 
 
 def languages_of(task: Task, split: Split) -> tuple[str, ...]:
-    """The languages that a split is used in: no target sentence is ever trained on."""
+    """The languages that a split is used in: no target sentence is ever trained on.
+
+    A source language that is not evaluated has training data alone.
+    """
     return (task.source,) if split == "train" else task.languages
 
 
@@ -64,8 +65,14 @@ def _require_possible(task: Task, source: Source, languages: Sequence[str]) -> N
         raise DataError(
             "data.path: missing; the folder to read from, with `data: {source: folder, path: ...}`."
         )
+    for word, label in source.labels:
+        if label is not None and label not in task.labels:
+            hint = closest(label, task.labels)
+            raise DataError(
+                f'data.labels: "{word}" means "{label}", no label of the task; {quoted(task.labels)}.{hint}'
+            )
     for language in languages:
-        if language not in task.languages:
+        if language not in (*task.languages, task.source):
             hint = closest(language, task.languages)
             raise DataError(
                 f'task "{task.name}" has no language "{language}"; {quoted(task.languages)}.{hint}'

@@ -19,7 +19,7 @@ import numpy as np
 
 from xrt.data.cache import cache_folder, written_atomically
 from xrt.data.network import reason, within
-from xrt.data.sentences import shortened
+from xrt.data.problems import shortened
 from xrt.errors import DataError
 
 # The file that the paper's authors published with their code. Their perturb.py opens it by its bare name from

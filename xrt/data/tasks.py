@@ -2,16 +2,24 @@
 
 A task knows its languages, its labels and where the hub keeps it. It does not know how files are read
 (reading.py), nor what is trained on them. A new task is one entry in `TASKS`; a user's own data set is a
-`Task` made from a study file, without `hub`, read from a folder.
+`Task` made from a study file, read from files or from the hub.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from xrt.errors import SpecError, closest
 from xrt.mini import LANGUAGES as MINI_LANGUAGES
 
+Split = Literal["train", "dev", "test"]
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+Named = tuple[tuple[str, str | int], ...]  # (role, name or number of a column)
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")  # names become parts of file names and of metric names
+MOST_LABELS = 1000  # a head of more is another kind of task, and predictions are recorded as 16-bit numbers
+MOST_LANGUAGES = 100  # 10,000 pairs
 
 
 @dataclass(frozen=True)
@@ -19,18 +27,18 @@ class Hub:
     """Where the Hugging Face hub keeps a task, and how its columns are called.
 
     Attributes:
-        repo: the data set's repository.
-        config: the configuration that holds a language; `{language}` stands for its code. A configuration
-            that holds every language has columns of translations, from which one language is picked.
-        id: the column by which languages align; None where they align by row.
+        repo: the data set's repository; `{language}` stands for a language's code where each has its own.
+        config: the configuration that holds a language, likewise; None: the repository's only one. A
+            configuration that holds every language has a column of languages, a column for each, or columns of
+            translations, from which one language is picked.
+        columns: (role, name); roles that are not named here are found by the usual names.
+        splits: (split, its name there) where that is neither train, validation nor test.
     """
 
     repo: str
-    config: str = "{language}"
-    first: str = "sentence1"
-    second: str = "sentence2"
-    label: str = "label"
-    id: str | None = None
+    config: str | None = "{language}"
+    columns: Named = ()
+    splits: tuple[tuple[Split, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,8 +46,10 @@ class Task:
     """A sentence-pair classification data set in several languages, with aligned examples.
 
     Attributes:
+        languages: those that are evaluated.
         labels: the label words as they stand in files; a label's number is its place here.
-        source: the language trained on; all others are targets.
+        source: the language trained on; all others are targets. One that is not among the languages has training
+            data alone: no dev, no test.
         embedded: whether the examples come with the package (`mini`).
 
     Raises:
@@ -55,16 +65,15 @@ class Task:
 
     def __post_init__(self) -> None:
         problems = _name_problems("name", (self.name,)) + _name_problems("languages", self.languages)
-        problems += _set_problems("languages", self.languages, least=1)
-        problems += _set_problems("labels", self.labels, least=2)
+        problems += _name_problems("source", (self.source,) if self.source not in self.languages else ())
+        problems += _set_problems("languages", self.languages, least=1, most=MOST_LANGUAGES)
+        problems += _set_problems("labels", self.labels, least=2, most=MOST_LABELS)
+        problems += _alike(tuple(dict.fromkeys((*self.languages, self.source))))
         problems += [
             f"task.labels: {label!r} is not allowed; a word without tabs or spaces at its ends."
             for label in self.labels
             if not label or label != label.strip() or re.search(r"[\t\r\n]", label)
         ]
-        if self.languages and self.source not in self.languages:
-            allowed = f"one of {quoted(self.languages)}.{closest(self.source, self.languages)}"
-            problems.append(f'task.source: "{self.source}" is not allowed; {allowed}')
         if problems:
             raise SpecError(problems)
 
@@ -78,7 +87,7 @@ class Task:
         return tuple((a, b) for a in self.languages for b in self.languages)
 
 
-def quoted(words: tuple[str, ...]) -> str:
+def quoted(words: Sequence[str]) -> str:
     """The words as a message shows them: "en", "de"."""
     return ", ".join(f'"{word}"' for word in words)
 
@@ -101,14 +110,38 @@ def _name_problems(field: str, names: tuple[str, ...]) -> list[str]:
     return [f'task.{field}: "{name}" is not allowed; {rule}.' for name in names if not _NAME.fullmatch(name)]
 
 
-def _set_problems(field: str, words: tuple[str, ...], least: int) -> list[str]:
-    """One line when there are too few words, one when a word stands twice."""
+def _set_problems(field: str, words: tuple[str, ...], least: int, most: int) -> list[str]:
+    """One line when there are too few or too many words, one when a word stands twice."""
     problems = []
     if len(words) < least:
         problems.append(f"task.{field}: {len(words)} given; at least {least}.")
+    if len(words) > most:
+        problems.append(f"task.{field}: {len(words)} given; at most {most}.")
     twice = tuple(dict.fromkeys(word for word in words if words.count(word) > 1))
     if twice:
         problems.append(f"task.{field}: {quoted(twice)} given more than once; name each once.")
+    return problems
+
+
+def _alike(languages: tuple[str, ...]) -> list[str]:
+    """A line for each two languages, or pairs of languages, that files or metrics could not tell apart."""
+    written: dict[str, str] = {}
+    problems = []
+    for language in languages:
+        before = written.setdefault(language.casefold().replace("_", "-"), language)
+        if before != language:
+            problems.append(
+                f"task.languages: {quoted((before, language))} are too alike; name them further apart."
+            )
+    pairs: dict[str, tuple[str, str]] = {}
+    for a in languages if not problems else ():
+        for b in languages:
+            before_pair = pairs.setdefault(f"{a}-{b}".casefold(), (a, b))
+            if before_pair != (a, b):
+                both = f"the pairs ({before_pair[0]}, {before_pair[1]}) and ({a}, {b})"
+                problems.append(
+                    f'task.languages: {both} would both be recorded as "{a}-{b}"; use "_" in the codes.'
+                )
     return problems
 
 
@@ -116,13 +149,13 @@ PAWSX = Task(
     name="pawsx",
     languages=("en", "de", "es", "fr", "ja", "ko", "zh"),
     labels=("0", "1"),  # 1: the two sentences are paraphrases
-    hub=Hub("google-research-datasets/paws-x", id="id"),
+    hub=Hub("google-research-datasets/paws-x"),
 )
 XNLI = Task(
     name="xnli",
     languages=("en", "ar", "bg", "de", "el", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"),
     labels=("entailment", "neutral", "contradiction"),
-    hub=Hub("facebook/xnli", config="all_languages", first="premise", second="hypothesis"),
+    hub=Hub("facebook/xnli", config="all_languages"),
 )
 MINI = Task(name="mini", languages=tuple(MINI_LANGUAGES), labels=("0", "1"), embedded=True)
 

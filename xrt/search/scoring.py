@@ -12,10 +12,11 @@ from typing import Any, Self
 import numpy as np
 
 from xrt.data.batches import TrainingStream
-from xrt.data.pairs import Aligned, PairRows, load
-from xrt.data.reading import Source, Split
+from xrt.data.loading import load
+from xrt.data.pairs import Aligned, PairRows
+from xrt.data.sentences import Source
 from xrt.data.synonyms import Neighbours, load_neighbours
-from xrt.data.tasks import Task
+from xrt.data.tasks import Split, Task
 from xrt.mini import neighbours
 from xrt.robust.encoder import Encoder
 from xrt.robust.evaluation import predict
@@ -67,24 +68,27 @@ class Scoring:
         found, proxies = self._predict(encoder, self._dev, self._sample), {}
         if self._sampling.by_proxy:
             proxies = self.proxies.predictions(encoder, self._dev, self._sample[self._source])
-        return Scores(self._metrics("dev", found, proxies), {})
+        return Scores(self._metrics(self._dev, found, proxies), {})
 
     def whole(self, encoder: Encoder) -> Scores:
         """`dev/...` on the whole dev split; `test/...` if the trial may."""
-        config, pairs = self.config, self.config.task.pairs()
-        found = {"dev": self._predict(encoder, self._dev, pairs)}
-        proxies = self.proxies.predictions(encoder, self._dev, self._dev.pair(*self._source))
-        metrics = self._metrics("dev", found["dev"], proxies)
-        test = evaluation_data(config.task, config.source, "test", None) if config.test else None
-        if test and (labelled := [pair for pair in pairs if not set(pair) & set(test.unlabelled)]):
+        config = self.config
+        found = {"dev": self._predict(encoder, self._dev, self._dev.pairs)}
+        proxies = {}
+        if config.task.source in self._dev.languages:  # else it is trained on only
+            proxies = self.proxies.predictions(encoder, self._dev, self._dev.pair(*self._source))
+        metrics = self._metrics(self._dev, found["dev"], proxies)
+        test = evaluation_data(config.task, config.source, "test", config.test_rows) if config.test else None
+        if test and (labelled := [pair for pair in test.pairs if not set(pair) & set(test.unlabelled)]):
             found["test"] = self._predict(encoder, test, labelled)
-            metrics |= self._metrics("test", found["test"], {})
+            metrics |= self._metrics(test, found["test"], {})
         return Scores(metrics, found)
 
     def _metrics(
-        self, split: str, found: Predictions, proxies: Mapping[str, Predictions]
+        self, aligned: Aligned, found: Predictions, proxies: Mapping[str, Predictions]
     ) -> dict[str, float]:
-        metrics = dict(metrics_of_predictions(self.config.task, split, found))
+        split = aligned.split
+        metrics = dict(metrics_of_predictions(self.config.task, split, found, aligned.pairs))
         return metrics | {str(Metric("proxy", name, split)): one.mean([0]) for name, one in proxies.items()}
 
     def _predict(
@@ -114,19 +118,25 @@ class Scoring:
             training_rows=self.training_rows,
             available=len(self._dev),
         )
-        return self._dev.spread(self._sampling.counts(rows), SAMPLE_SEED)
+        counts = self._sampling.counts(rows)
+        return self._dev.spread({p: n for p, n in counts.items() if p in self._dev.pairs}, SAMPLE_SEED)
 
 
-def metrics_of_predictions(task: Task, split: str, found: Predictions) -> Iterator[tuple[str, float]]:
+def metrics_of_predictions(
+    task: Task, split: str, found: Predictions, pairs: Sequence[Pair]
+) -> Iterator[tuple[str, float]]:
     """Accuracy of every cell, every mean with its standard error, and the shares of the commonest label and prediction.
 
     A mean of which a cell is missing is left out: some languages of a test split may have no labels.
+
+    Args:
+        pairs: those that the split's languages make; a language that is not aligned with others is in no mixed one.
     """
     for pair, accuracy in zip(found.pairs, found.accuracies.tolist(), strict=True):
         yield str(Metric.of(pair, split)), accuracy
     for mean in means_of(task):
         cells = mean.cells(found.pairs, task.source)
-        if len(cells) == len(mean.cells(task.pairs(), task.source)):
+        if cells and len(cells) == len(mean.cells(pairs, task.source)):
             yield str(mean.on(split)), found.mean(cells)
             yield str(Metric("se", mean.name, split)), found.error(cells)
     label, prediction = found.commonest()

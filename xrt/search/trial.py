@@ -19,8 +19,8 @@ import numpy.typing as npt
 import torch
 
 from xrt.data.batches import FixedPairs, SynonymPairs, TrainingPairs, TrainingStream
-from xrt.data.pairs import load
-from xrt.data.reading import Source
+from xrt.data.loading import load
+from xrt.data.sentences import Source
 from xrt.data.synonyms import load_neighbours
 from xrt.data.tasks import Task
 from xrt.data.tokens import tokenize_cached, tokenizer_digest

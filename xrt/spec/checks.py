@@ -67,7 +67,8 @@ def _source(get: Get) -> Iterator[tuple[str, str]]:
     task, source = _task(get), get("data.source")
     if source == "hub" and task.hub is None:
         instead = "{source: embedded}" if task.embedded else "{source: folder, path: FOLDER}"
-        yield "data.source", f"the hub does not have the task {task.name}; data: {instead}."
+        other = "" if task.embedded else " Or say where the hub has it, with task.hub: {repo: …}."
+        yield "data.source", f"the hub does not have the task {task.name}; data: {instead}.{other}"
     if source == "embedded" and not task.embedded:
         instead = "hub or folder" if task.hub else "folder"
         yield "data.source", f"the task {task.name} does not come with the package; {instead}."
@@ -76,10 +77,28 @@ def _source(get: Get) -> Iterator[tuple[str, str]]:
 def _path(get: Get) -> Iterator[tuple[str, str]]:
     source, path = get("data.source"), get("data.path")
     if source == "folder" and path is None:
-        yield "data.path", "missing; source: folder needs the path of the folder with the TSV files."
+        yield "data.path", "missing; source: folder needs the path of the folder with the files."
     if source != "folder" and path is not None:
-        text = f"{show(path)} is not allowed with source: {source}; only source: folder has a path."
+        shown = show(path) if isinstance(path, str) else "a path"
+        text = f"{shown} is not allowed with source: {source}; only source: folder has a path."
         yield "data.path", f"{text} Set data.source=folder, or leave the path out."
+
+
+def _labels(get: Get) -> Iterator[tuple[str, str]]:
+    task, meanings = _task(get), get("data.labels")
+    allowed = ", ".join(f'"{label}"' for label in task.labels)
+    for word, label in (meanings or {}).items():
+        # A file's mapping holds what was written, `1` for "1"; the finished model holds text.
+        if label is not None and str(label) not in task.labels:
+            hint = closest(label, task.labels)
+            yield f"data.labels.{word}", f"{show(label)} is not allowed; one of {allowed}, or null.{hint}"
+
+
+def _embedded(get: Get) -> Iterator[tuple[str, str]]:
+    if get("data.source") == "embedded":
+        for field in ("columns", "labels", "splits"):
+            if get(f"data.{field}") is not None:
+                yield f"data.{field}", "not allowed with source: embedded, whose columns are known."
 
 
 def _metric(get: Get) -> Iterator[tuple[str, str]]:
@@ -135,4 +154,4 @@ def _gpu(get: Get) -> Iterator[tuple[str, str]]:
         yield "resources.gpu", f"{gpu} is not allowed; auto, a share of at most 1, or a whole number."
 
 
-CHECKS = (_source, _path, _micro_batch, _metric, _trials, _first_rung, _gpu)
+CHECKS = (_source, _path, _labels, _embedded, _micro_batch, _metric, _trials, _first_rung, _gpu)

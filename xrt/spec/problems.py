@@ -93,7 +93,13 @@ def explain(error: ValidationError, model: type[BaseModel], elsewhere: Iterable[
             problems = [Problem(location, _refuse_input(detail["input"], field))]
         for problem in problems:
             found.setdefault((problem.field, problem.text), problem)
-    return list(found.values())
+    # Of text or a mapping, a mapping with a mistake is refused as text too: what is inside says more.
+    return [one for one in found.values() if not any(_is_inside(other, one) for other in found.values())]
+
+
+def _is_inside(one: Problem, other: Problem) -> bool:
+    """Whether `one` is in a field below the one that `other` names."""
+    return len(one.field) > len(other.field) > 0 and one.field[: len(other.field)] == other.field
 
 
 def allowed(field: Any) -> str:
@@ -130,12 +136,17 @@ def _find(model: type[BaseModel], loc: Field) -> tuple[type[BaseModel] | None, A
     field: Any = None
     inside: type[BaseModel] | None = model
     location: list[str | int] = []
+    branch = False  # whether the next part names a branch of a union
     for part in loc:
+        if branch and not isinstance(part, int):
+            branch = False
+            continue
         if isinstance(part, int):
             field = next(iter(get_args(_bare(field))), str)
         elif inside and (part in inside.model_fields or part == loc[-1]):
             owner, field = inside, inside.model_fields.get(part)
             inside = section(field.annotation) if field else None
+            branch = inside is not None and len([a for a in get_args(_bare(field)) if a is not NoneType]) > 1
         else:
             continue  # the name of a union's branch
         location.append(part)
@@ -167,6 +178,8 @@ def _phrase(annotation: Any, metadata: Sequence[Any]) -> str:
         return f"{', '.join(most)} or {last}" if most else last
     if origin in (tuple, list):
         return f"a list of texts{_bounds(metadata)}"
+    if origin is dict:
+        return "a mapping of words to words"
     if (model := section(annotation)) is not None:
         return f"a mapping of {', '.join(model.model_fields)}"
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from xrt.robust.methods import METHODS
-from xrt.spec.problems import LARGEST_WHOLE
+from xrt.spec.problems import LARGEST_WHOLE, allowed, section
 from xrt.spec.sections import Section
 from xrt.spec.space import Space, default_of, parameters_of
 from xrt.spec.study import StudySpec
@@ -36,7 +36,10 @@ A value of `encoder`, `learning_rate` or a method's parameter is one of:
 
 def reference() -> str:
     """The whole page."""
-    own = "The name of a task that ships (`pawsx`, `xnli`, `mini`), or one of your own, read from a folder:"
+    own = (
+        "The name of a task that ships (`pawsx`, `xnli`, `mini`), or one of your own, read from files or the hub "
+        "([Your own data](data.md)):"
+    )
     parts = [HEAD, _top(), "## task", own, _fields(OwnTask), "## space", VALUES]
     parts += [_table(("field", "", "default"), _space()), "The methods and what each opens:", _methods()]
     for name, model in sections().items():
@@ -66,8 +69,18 @@ def _fields(model: type[BaseModel]) -> str:
     schema = model.model_json_schema()
     for name, field in schema["properties"].items():
         default = "must be given" if name in schema.get("required", ()) else f"`{_yaml(field['default'])}`"
-        rows.append((f"`{name}`", field["description"], _allowed(field), default))
-    return _table(("field", "", "allowed", "default"), rows)
+        # A field with its own reader says itself what it takes; its schema does not know.
+        spoken = field.keys().isdisjoint(("type", "anyOf", "enum", "const", "$ref"))
+        takes = allowed(model.model_fields[name]) if spoken else _allowed(field)
+        rows.append((f"`{name}`", field["description"], takes, default))
+    return "\n\n".join([_table(("field", "", "allowed", "default"), rows), *_inner(model)])
+
+
+def _inner(model: type[BaseModel]) -> Iterator[str]:
+    """The tables of the mappings that a section's fields may hold."""
+    for name, field in model.model_fields.items():
+        if (inside := section(field.annotation)) is not None:
+            yield f"In `{name}`: {(inside.__doc__ or '').strip()}\n\n{_fields(inside)}"
 
 
 def _space() -> Iterator[Sequence[str]]:
@@ -108,6 +121,10 @@ def _allowed(field: dict[str, Any]) -> str:
     """What a field of the schema accepts, in words."""
     if "anyOf" in field:
         return " or ".join(_allowed(one) for one in field["anyOf"])
+    if "$ref" in field:
+        return "a mapping (below)"
+    if field.get("type") == "object":
+        return "a mapping of words"
     if values := field.get("enum") or ([field["const"]] if "const" in field else []):
         return ", ".join(f"`{value}`" for value in values)
     name = {"integer": "a whole number", "number": "a number", "boolean": "`true`, `false`"}.get(

@@ -6,9 +6,10 @@ together stands in `checks`.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 
-from xrt.data import Source
+from xrt.data import Source, Split
+from xrt.data.tasks import Named
 from xrt.spec.problems import LARGEST_WHOLE, Problem, Refused, refuse
 
 Count = Annotated[int, Field(ge=1, le=LARGEST_WHOLE)]
@@ -21,16 +22,83 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+def _word(given: Any) -> Any:
+    """A label word that is a whole number is its text: `labels: [0, 1]` means the words "0" and "1"."""
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+
+
+Word = Annotated[str, BeforeValidator(_word), Field(min_length=1)]
+Column = Text | Annotated[int, Field(ge=1, le=LARGEST_WHOLE)]
+
+
+class ColumnNames(Section):
+    """Which columns are which: by name, or by number from 1 in files without a header; null: by the usual names."""
+
+    first: Column | None = Field(default=None, description="Sentence 1; `{language}` in a name is the code.")
+    second: Column | None = Field(default=None, description="Sentence 2, likewise.")
+    label: Column | None = Field(default=None, description="The label.")
+    id: Column | None = Field(default=None, description="What aligns languages; without ids, rows do.")
+    language: Column | None = Field(default=None, description="The language of a row, where a file has several.")
+    split: Column | None = Field(default=None, description="The split of a row, where a file has several.")
+
+    @property
+    def named(self) -> Named:
+        """As the readers want it."""
+        return tuple((role, name) for role, name in self if name is not None)
+
+
+class SplitNames(Section):
+    """What the splits are called in file names, columns or on the hub; null: as is usual."""
+
+    train: Text | None = Field(default=None, description="For `train`.")
+    dev: Text | None = Field(default=None, description="For `dev`, `validation`, `valid`, `val` or `trial`.")
+    test: Text | None = Field(default=None, description="For `test`.")
+
+    @property
+    def named(self) -> tuple[tuple[Split, str], ...]:
+        """As the readers want it."""
+        return tuple((split, name) for split, name in self if name is not None)
+
+
+class Paths(Section):
+    """A path for each split, where one pattern does not reach them all."""
+
+    train: Text | None = Field(default=None, description="Training data of the source language.")
+    dev: Text | None = Field(default=None, description="The dev split.")
+    test: Text | None = Field(default=None, description="The test split, for a confirmation.")
+
+
 class Data(Section):
     """Where the sentences come from, and how many are used."""
 
     source: Literal["hub", "folder", "embedded"] = Field(
-        default="hub", description="The Hugging Face hub, a folder of TSV files, or the package (task mini)."
+        default="hub", description="The Hugging Face hub, files (path), or the package (task mini)."
     )
-    path: Text | None = Field(default=None, description="The folder, for source: folder.")
+    path: Text | Paths | None = Field(
+        default=None,
+        description="For source: folder: a folder, a file, or files by a pattern, `data/{split}/{language}.tsv`; "
+        "or one for each split.",
+    )
+    columns: ColumnNames | None = Field(default=None, description="Which columns are which.")
+    labels: dict[Word, Word | None] | None = Field(
+        default=None,
+        description="What label words of the data mean, `{ENTAILMENT: entailment}`; null leaves their rows out.",
+    )
+    splits: SplitNames | None = Field(default=None, description="What the splits are called there.")
+    align: Literal["all", "own"] = Field(
+        default="all",
+        description="Languages without ids and with other rows than the source: refused, or (own) evaluated by "
+        "themselves, in no mixed pair.",
+    )
+    conflicts: Literal["refuse", "allow"] = Field(
+        default="refuse", description="Languages that disagree about more than a third of the labels."
+    )
     train_rows: Count | None = Field(default=None, description="Train on so many rows; null: on all.")
     dev_rows: Count | None = Field(
         default=None, description="Evaluate on so many aligned dev examples; null: all."
+    )
+    test_rows: Count | None = Field(
+        default=None, description="Evaluate on so many aligned test examples; null: all."
     )
     neighbours: Text | None = Field(
         default=None, description="A JSON table of synonyms; null: the one that belongs to the task."
@@ -39,7 +107,25 @@ class Data(Section):
     @property
     def origin(self) -> Source:
         """As the readers want it."""
-        return Source(self.source, self.path)
+        return Source(
+            self.source,
+            _paths(self.path),
+            self.columns.named if self.columns else (),
+            tuple((self.labels or {}).items()),
+            self.splits.named if self.splits else (),
+            self.align,
+            self.conflicts,
+        )
+
+    @property
+    def place(self) -> str:
+        """In words: a path, or the kind of source."""
+        paths = _paths(self.path)
+        return ", ".join(path for _, path in paths) if isinstance(paths, tuple) else paths or self.source
+
+
+def _paths(path: str | Paths | None) -> str | tuple[tuple[Split, str], ...] | None:
+    return tuple((split, one) for split, one in path if one) if isinstance(path, Paths) else path
 
 
 class Training(Section):

@@ -13,22 +13,45 @@ from pydantic import (
     ValidationError,
 )
 
-from xrt.data import TASKS, Task
+from xrt.data import TASKS, Hub, Task
 from xrt.errors import SpecError, closest
 from xrt.spec.problems import Problem, Refused, explain, refuse, unknown
+from xrt.spec.sections import ColumnNames, Section, SplitNames, Text, Word
 
 Words = Annotated[tuple[StrictStr, ...], Strict(False)]  # YAML has lists only
+LabelWords = Annotated[tuple[Word, ...], Strict(False)]
+
+
+class HubPlace(Section):
+    """Where the Hugging Face hub keeps an aligned data set."""
+
+    repo: Text = Field(description="Its repository; `{language}` stands for the code where each language has one.")
+    config: Text | None = Field(
+        default="{language}", description="The configuration, likewise; null: the repository has only one."
+    )
+    columns: ColumnNames | None = Field(default=None, description="Which columns are which.")
+    splits: SplitNames | None = Field(default=None, description="What the splits are called there.")
+
+    @property
+    def hub(self) -> Hub:
+        """As the readers want it."""
+        columns = self.columns.named if self.columns else ()
+        return Hub(self.repo, self.config, columns, self.splits.named if self.splits else ())
 
 
 class OwnTask(BaseModel):
-    """A user's own data set of aligned sentence pairs, read from a folder."""
+    """A user's own data set of aligned sentence pairs, read from files or from the hub."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str = Field(description="Its name: letters, digits, - and _.")
     languages: Words = Field(description="Codes of all its languages, as in its file names.")
-    labels: Words = Field(description="Label words, as they stand in its files.")
-    source: str = Field(default="en", description="The language trained on.")
+    labels: LabelWords = Field(description="Label words, as they stand in its files.")
+    source: str = Field(
+        default="en",
+        description="The language trained on; one that is not among the languages has training data alone.",
+    )
+    hub: HubPlace | None = Field(default=None, description="Where the hub has it, for data: {source: hub}.")
 
 
 ALLOWED = f"{', '.join(TASKS)}, or your own, {{{', '.join(f'{name}: ...' for name in OwnTask.model_fields)}}}"
@@ -55,7 +78,13 @@ def plain_task(task: Task) -> str | dict[str, Any]:
     if task == TASKS.get(task.name):
         return task.name
     lists = {"languages": list(task.languages), "labels": list(task.labels)}
-    return {"name": task.name, **lists, "source": task.source}
+    hub = {} if task.hub is None else {"hub": _plain_hub(task.hub)}
+    return {"name": task.name, **lists, "source": task.source, **hub}
+
+
+def _plain_hub(hub: Hub) -> dict[str, Any]:
+    named = {name: dict(value) for name, value in (("columns", hub.columns), ("splits", hub.splits)) if value}
+    return {"repo": hub.repo, "config": hub.config, **named}
 
 
 def _own(given: dict[str, Any]) -> Task:
@@ -67,7 +96,8 @@ def _own(given: dict[str, Any]) -> Task:
         if own.name in TASKS:
             text = f'"{own.name}" comes with xrt; take another name, or write task: {own.name}.'
             problems.append(Problem(("name",), text))
-        task = Task(own.name, own.languages, own.labels, own.source)
+        hub = own.hub.hub if own.hub else None
+        task = Task(own.name, own.languages, own.labels, own.source, hub)
     except ValidationError as error:
         problems += explain(error, OwnTask)
     except SpecError as error:

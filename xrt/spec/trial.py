@@ -45,6 +45,7 @@ class TrialConfig:
     source: Source
     train_rows: int | None
     dev_rows: int | None
+    test_rows: int | None
     neighbours: str | None
     encoder: str
     learning_rate: float
@@ -138,7 +139,7 @@ def build(spec: StudySpec, sample: Mapping[str, Scalar], seed: int, *, confirm: 
         test=confirm,
         rung_rows=spec.pruning.rung_rows if spec.pruning else None,
         **spec.training.model_dump(),
-        **spec.data.model_dump(include={"train_rows", "dev_rows", "neighbours"}),
+        **spec.data.model_dump(include={"train_rows", "dev_rows", "test_rows", "neighbours"}),
     )
 
 

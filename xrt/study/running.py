@@ -11,6 +11,7 @@ from functools import partial
 from rich.console import Console
 
 from xrt.data import Aligned, Split, check, load
+from xrt.data.problems import joined
 from xrt.data.tokens import unknown_share
 from xrt.errors import SpecError, XrtError
 from xrt.findings.compare import changed
@@ -49,15 +50,37 @@ def check_before(spec: StudySpec) -> None:
     splits: tuple[Split, ...] = ("train", "dev", "test") if spec.confirm else ("train", "dev")
     checks: list[Callable[[], None]] = [lambda: check(spec.task, spec.data.origin, splits)]
     checks += [partial(check_encoder, name) for name in encoders(spec)]
-    problems: list[str] = []
+    errors: list[XrtError] = []
     with ThreadPoolExecutor(len(checks)) as pool:  # side by side: without a network each waits for its answer
         for future in [pool.submit(one) for one in checks]:
             try:
                 future.result()
             except XrtError as error:
-                problems += error.problems
-    if problems:
-        raise XrtError(problems)
+                errors.append(error)
+    if errors:
+        raise joined(errors)
+
+
+def looked_at(spec: StudySpec) -> tuple[tuple[Data, ...], list[str], list[str]]:
+    """What `survey` finds, once nothing is wrong.
+
+    Raises:
+        XrtError: every problem at once: of encoders, of files that are missing, of the rows of all splits.
+    """
+    errors: list[XrtError] = []
+    found = None
+    try:
+        check_before(spec)
+    except XrtError as error:
+        errors.append(error)
+    if not (errors and spec.data.source == "hub"):  # a hub that does not answer would be waited for again
+        try:
+            found = survey(spec, tokenizers=not errors)
+        except XrtError as error:
+            errors.append(error)
+    if errors or found is None:
+        raise joined(errors)
+    return found
 
 
 def encoders(spec: StudySpec) -> list[str]:
@@ -92,8 +115,7 @@ def start(
     from xrt.robust.weights import size_of
     from xrt.search.disk import check_disk
 
-    check_before(spec)
-    data, dropped, warnings = survey(spec)
+    data, dropped, warnings = looked_at(spec)
     rows = {part.split: part.rows for part in data}
     room = check_disk(spec, results.root, max(size_of(name) for name in encoders(spec)), rows)
     if tracking != LATER:
@@ -198,31 +220,51 @@ def _tell_all(listeners: Sequence[Listener], event: str, run: Run) -> None:
         getattr(listener, event)(run)
 
 
-def survey(spec: StudySpec) -> tuple[tuple[Data, ...], list[str], list[str]]:
+def survey(spec: StudySpec, tokenizers: bool = True) -> tuple[tuple[Data, ...], list[str], list[str]]:
     """Fingerprints of the splits that this run reads (test only if it will be confirmed), what they drop, warnings.
 
     Reads them whole, so that a wrong row, or too few of them, is found before anything is trained.
+
+    Args:
+        tokenizers: whether the encoders are sound, so that theirs can be looked at.
     """
     wanted: dict[Split, str] = {"train": "training", "dev": "evaluation"}
     if spec.confirm:
         wanted["test"] = "test"
-    place, found, dropped = spec.data.path or spec.data.source, [], []
+    found, dropped = [], []
     warnings: list[str] = []
+    errors: list[XrtError] = []
     for split, context in wanted.items():
-        aligned = load(spec.task, spec.data.origin, split)
-        if split == "train":
-            rows = min(len(aligned), spec.data.train_rows or len(aligned))
-            rung_steps(spec.rungs, spec.training.epochs * math.ceil(rows / spec.training.batch_size))
-        if split == "dev":
+        try:
+            aligned = load(spec.task, spec.data.origin, split)
+            _require_enough(spec, aligned)
+        except XrtError as error:
+            errors.append(error)
+            continue
+        if split == "dev" and tokenizers:
             warnings += [line for name in encoders(spec) for line in _unknown(name, aligned)]
         if aligned.unlabelled:
             warnings.append(
                 f"Warning: {split} has no labels in {', '.join(aligned.unlabelled)}; accuracies that need them are "
                 "left out, and where the study's metric is one of them dev takes the place of test."
             )
-        found.append(Data(spec.task.name, split, aligned.digest, len(aligned), context, place))
-        dropped += _dropped(aligned)
+        warnings += [f"Warning: {line}" for line in aligned.warnings]
+        found.append(Data(spec.task.name, split, aligned.digest, len(aligned), context, spec.data.place))
+        dropped += [*aligned.notes, *_dropped(aligned)]
+    if errors:
+        raise joined(errors)
     return tuple(found), dropped, warnings
+
+
+def _require_enough(spec: StudySpec, aligned: Aligned) -> None:
+    """Raises where a split has too few examples for the rungs, or for the rows that the study takes of it."""
+    if aligned.split == "train":
+        rows = min(len(aligned), spec.data.train_rows or len(aligned))
+        rung_steps(spec.rungs, spec.training.epochs * math.ceil(rows / spec.training.batch_size))
+        return
+    count = spec.data.dev_rows if aligned.split == "dev" else spec.data.test_rows
+    if count is not None:
+        aligned.sample(count, seed=0)
 
 
 def _unknown(encoder: str, aligned: Aligned) -> Iterator[str]:
@@ -231,7 +273,8 @@ def _unknown(encoder: str, aligned: Aligned) -> Iterator[str]:
 
     tokenizer = load_tokenizer(encoder)
     for language in aligned.languages:
-        share = unknown_share(tokenizer, aligned.sentences(language).first[:SENTENCES_LOOKED_AT])
+        there = [sentence for sentence in aligned.sentences(language).first if sentence]
+        share = unknown_share(tokenizer, there[:SENTENCES_LOOKED_AT])
         if share > MOST_UNKNOWN:
             yield (
                 f'Warning: the tokenizer of {encoder} maps {share:.0%} of the pieces of "{language}" to unknown; '
@@ -243,9 +286,10 @@ def _dropped(aligned: Aligned) -> list[str]:
     """One line that says what a split leaves out, or none if it leaves out nothing."""
     source, parts = aligned.task.source, []
     for language in aligned.languages:
-        own, mixed = aligned.drops[language, language], aligned.drops[source, language]
-        if own.missing or mixed.conflict:
-            conflicts = f", {mixed.conflict} label conflicts with {source}" if mixed.conflict else ""
+        own, mixed = aligned.drops[language, language], aligned.drops.get((source, language))
+        conflict = mixed.conflict if mixed else 0
+        if own.missing or conflict:
+            conflicts = f", {conflict} label conflicts with {source}" if conflict else ""
             parts.append(f"{language} {own.missing} missing{conflicts}")
     told = f"{aligned.split}: of {len(aligned)} aligned examples, left out of pairs with"
     return [f"{told} {'; '.join(parts)}."] if parts else []

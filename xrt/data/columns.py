@@ -1,0 +1,393 @@
+"""Which column of a table is which: the two sentences, the label, the id; and the rows of one language and split.
+
+Knows the usual names of the field, what a study says of its own, and three shapes of many languages in one table:
+a column of languages, columns for each language (`sentence1_de`), and columns of translations (`{de: …, fr: …}`).
+A first line that looks like a header and is not understood is an error, never an example.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xrt.data.formats import LONGEST_CELL, Table, TextTable, titled
+from xrt.data.problems import FileError, Found, by_text
+from xrt.data.sentences import Columns
+from xrt.data.tasks import Split, quoted
+from xrt.errors import closest
+
+# Written as `_key` writes them: small letters and digits alone. The first that a table has is taken.
+PAIRS = (
+    ("sentence1", "sentence2"),
+    ("premise", "hypothesis"),
+    ("premise", "hypo"),
+    ("sentencea", "sentenceb"),
+    ("text", "textpair"),
+    ("text", "hypothesis"),
+    ("text1", "text2"),
+    ("texta", "textb"),
+    ("sent1", "sent2"),
+    ("question1", "question2"),
+)
+USUAL: dict[str, tuple[str, ...]] = {
+    "label": (
+        "goldlabel",
+        "label",
+        "labels",
+        "entailmentlabel",
+        "entailmentjudgment",
+        "judgment",
+        "class",
+        "gold",
+    ),
+    "id": ("pairid", "id", "exampleid", "guid", "uid", "idx", "index"),
+    "language": ("language", "lang", "languagecode", "langcode", "locale"),
+    "split": ("split", "semevalset"),
+}
+KNOWN = frozenset(
+    [*(name for pair in PAIRS for name in pair), *(name for usual in USUAL.values() for name in usual)]
+)
+_SENTENCES = frozenset(name for pair in PAIRS for name in pair)
+SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "dev": ("dev", "validation", "valid", "val", "trial"),
+    "test": ("test",),
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be read from a table.
+
+    Attributes:
+        told: names or numbers of columns by role, as the study says; `{language}` in a name stands for the code.
+        labels: every word that means a label.
+        shared: whether the table holds other languages too, so that it must say which is which.
+        split_shared: whether it holds other splits too.
+        splits: the split's names in a column of splits.
+    """
+
+    language: str
+    split: Split
+    told: Mapping[str, str | int]
+    labels: frozenset[str]
+    shared: bool = False
+    split_shared: bool = False
+    splits: tuple[str, ...] = ()
+
+
+def columns_of(found: Table | TextTable, wanted: Wanted) -> Columns:
+    """The columns of one language of one split.
+
+    Raises:
+        DataError: a header that is not understood, a column that is missing, no rows of the language.
+    """
+    table = _with_names(found, wanted) if isinstance(found, TextTable) else found
+    roles = _roles(table, wanted)
+    rows = _rows(table, roles, wanted)
+
+    def read(role: str) -> list[Any]:
+        values = table.read(roles[role])
+        picked = _picked(values, wanted.language)
+        return picked if rows is None else [picked[row] for row in rows]
+
+    def place(row: int) -> str:
+        return table.place(row if rows is None else rows[row])
+
+    _require_one_language(table, roles, rows, wanted)
+    first, second = (_texts(read(role), place) for role in ("first", "second"))
+    used = set(roles.values())
+    return Columns(
+        origin=table.origin,
+        place=place,
+        first=first,
+        second=second,
+        labels=_words(read("label"), table.words(roles["label"]), wanted) if "label" in roles else None,
+        ids=[None if key is None else _word(key) for key in read("id")] if "id" in roles else None,
+        form=table.form,
+        elsewhere=0 if rows is None else table.rows - len(rows),
+        unread=tuple(name for i, name in enumerate(table.names) if i not in used),
+    )
+
+
+def _with_names(table: TextTable, wanted: Wanted) -> Table:
+    """The text table with its header's names, or without one by the order of its columns."""
+    cells = table.rows.cells
+    first = [cell.strip() for cell in cells[0]]
+    told = wanted.told.values()
+    if any(isinstance(name, str) for name in told):
+        return titled(table, first, header=True)
+    if not told and _pair(first, wanted.language):
+        return titled(table, first, header=True)
+    if _looks_like_header(cells, wanted.labels, insisted=bool(told)):
+        raise FileError([Found(table.place(0), _header_problem(first, numbered=bool(told)))])
+    if told:
+        return titled(table, [f"column {i}" for i in range(1, _usual_width(cells) + 1)], header=False)
+    # What most rows say; the others are wrong.
+    labelled = sum(len(row) == 2 for row in cells) * 2 <= len(cells)
+    return titled(table, ["first", "second", "label"] if labelled else ["first", "second"], header=False)
+
+
+def _usual_width(cells: Sequence[Sequence[str]]) -> int:
+    widths = [len(row) for row in cells]
+    return max(set(widths), key=widths.count)
+
+
+def _looks_like_header(cells: list[list[str]], labels: frozenset[str], insisted: bool) -> bool:
+    """Whether the first row names columns rather than being an example.
+
+    Two known names are a header. So are names where other rows have text: short single words, all different, the
+    last no label. `insisted`: the study gives columns by number, which says that the first row is an example; then
+    only known names count.
+    """
+    first, rest = [cell.strip() for cell in cells[0]], cells[1:]
+    known = sum(_key(cell) in KNOWN for cell in first)
+    if first[-1] in labels:
+        return False
+    if known >= 2 or insisted:
+        return known >= 2
+    if not all(map(_name_like, first)) or len(set(first)) < len(first):
+        return False
+    if len(first) > 2 and rest:
+        last = [row[-1].strip() for row in rest]
+        if 2 * sum(word in labels for word in last) >= len(last):
+            return True
+        if first[-1] not in last and len(set(last)) <= min(20, len(last) // 2):
+            return True
+    alike = sum(all(_name_like(cell.strip()) for cell in row) for row in rest)
+    return bool(rest) and alike <= len(rest) * (0.5 if known else 0.1)
+
+
+def _name_like(cell: str) -> bool:
+    """Whether a column may be called so: one short word, or a known name of two (`Sentence 1`)."""
+    return bool(re.fullmatch(r"\w[\w.:/#()-]{0,39}", cell)) or _key(cell) in KNOWN
+
+
+def _header_problem(first: Sequence[str], numbered: bool) -> str:
+    names = [name if len(name) <= 40 else name[:39] + "…" for name in first]
+    by_name = f"data.columns: {{{_yaml(_guess(names))}}}"
+    if numbered:
+        return (
+            f"is a header ({quoted(names)}), and data.columns has numbers, for files without one; {by_name}."
+        )
+    roles = ("first", "second", "label")[: len(first)]
+    numbers = ", ".join(f"{role}: {number}" for number, role in enumerate(roles, 1))
+    return (
+        f"looks like a header ({quoted(names)}), but names no two sentences that are known ({_known_pairs()}). "
+        f"Say which they are, {by_name}; or, if it is an example, data.columns: {{{numbers}}}."
+    )
+
+
+def _guess(names: Sequence[str]) -> dict[str, str]:
+    """What the study might say of these columns: labels and ids by their usual names, the others in order."""
+    guess = {role: name for role in ("id", "label") for name in reversed(names) if _key(name) in USUAL[role]}
+    left = [name for name in names if name not in guess.values() and _key(name) not in KNOWN - _SENTENCES]
+    roles = [role for role in ("first", "second", "label") if role not in guess]
+    return dict(zip(roles, left, strict=False)) | guess
+
+
+def _known_pairs() -> str:
+    return ", ".join(f"{a}/{b}" for a, b in PAIRS)
+
+
+def _yaml(values: Mapping[str, str]) -> str:
+    plain = re.compile(r"[A-Za-z_][\w.-]*")
+    return ", ".join(f"{k}: {v}" if plain.fullmatch(v) else f'{k}: "{v}"' for k, v in values.items())
+
+
+def _key(name: str) -> str:
+    """A name without what differs between writers: `pair_ID`, `pairID` and `Pair ID` are one."""
+    return re.sub(r"[\s_.-]", "", name.strip().lower())
+
+
+def _bare(name: str, language: str) -> str | None:
+    """The name of a language's own column without the language: `sentence1_de`, `de_premise`."""
+    code = re.escape(language)
+    match = re.fullmatch(rf"(.+?)[_\-. :]{code}|{code}[_\-. :](.+)", name.strip(), re.IGNORECASE)
+    return _key(match[1] or match[2]) if match else None
+
+
+def _pair(names: Sequence[str], language: str) -> tuple[int, int] | None:
+    """The columns of the two sentences by their usual names, those of the language's own first."""
+    for keys in ([_bare(name, language) for name in names], [_key(name) for name in names]):
+        for first, second in PAIRS:
+            if first in keys and second in keys:
+                return keys.index(first), keys.index(second)
+    return None
+
+
+def _roles(table: Table, wanted: Wanted) -> dict[str, int]:
+    """The number of the column for each role that the table has."""
+    roles = {role: _told(table, role, name, wanted) for role, name in wanted.told.items()}
+    if not {"first", "second"} <= roles.keys():
+        usual = _usual_pair(table, wanted)
+        roles = dict(zip(("first", "second"), usual, strict=True)) | roles
+    if not table.named:
+        return roles | ({"label": 2} if not wanted.told and len(table.names) > 2 else {})
+    for role, usual_names in USUAL.items():
+        if role not in roles and _is_needed(role, wanted):
+            found = _usual(table, usual_names, wanted, set(roles.values()))
+            roles |= {} if found is None else {role: found}
+    return roles
+
+
+def _is_needed(role: str, wanted: Wanted) -> bool:
+    """A table that holds one language is not asked which, whatever its columns say; nor one of one split."""
+    return {"language": wanted.shared, "split": wanted.split_shared}.get(role, True)
+
+
+def _usual_pair(table: Table, wanted: Wanted) -> tuple[int, int]:
+    if not table.named and not wanted.told:
+        return 0, 1
+    found = _pair(table.names, wanted.language)
+    if found is None:
+        text = (
+            f"no two columns with sentences are known ({_known_pairs()}) among {quoted(table.names[:20])}. "
+            "Say which they are, data.columns: {first: …, second: …}."
+        )
+        raise FileError([Found(table.origin, text)])
+    return found
+
+
+def _usual(table: Table, usual: Sequence[str], wanted: Wanted, taken: set[int]) -> int | None:
+    for keys in (
+        [_bare(name, wanted.language) for name in table.names],
+        [_key(name) for name in table.names],
+    ):
+        for name in usual:
+            places = [i for i, key in enumerate(keys) if key == name and i not in taken]
+            if places:
+                return places[0]
+    return None
+
+
+def _told(table: Table, role: str, name: str | int, wanted: Wanted) -> int:
+    """The column that the study names for a role."""
+    if isinstance(name, int):
+        if not 1 <= name <= len(table.names):
+            text = f"no column {name}, which data.columns.{role} names; it has {len(table.names)}."
+            raise FileError([Found(table.origin, text)])
+        return name - 1
+    exact = name.replace("{language}", wanted.language)
+    places = [i for i, other in enumerate(table.names) if other.strip() == exact]
+    places = places or [i for i, other in enumerate(table.names) if _key(other) == _key(exact)]
+    if len(places) != 1:
+        has = "more than one" if places else "no"
+        listed = quoted([other[:40] for other in table.names[:20]])
+        text = f'{has} column "{exact}", which data.columns.{role} names; it has {listed}.{closest(exact, table.names)}'
+        raise FileError([Found(table.origin, text)])
+    return places[0]
+
+
+def _rows(table: Table, roles: Mapping[str, int], wanted: Wanted) -> list[int] | None:
+    """The rows of the language and the split; None: all."""
+    rows: list[int] | None = None
+    for role, names in (("language", (wanted.language,)), ("split", wanted.splits)):
+        if role not in roles:
+            continue
+        values = [_word(value) for value in table.read(roles[role])]
+        blank = [
+            (table.place(row), f"no {role} in this row.") for row, value in enumerate(values) if not value
+        ]
+        if blank:
+            raise FileError(by_text(blank))
+        folded = {name.casefold() for name in names}
+        rows = [
+            row for row in (range(len(values)) if rows is None else rows) if values[row].casefold() in folded
+        ]
+        if not rows:
+            there = quoted(list(dict.fromkeys(values))[:20])
+            text = f'no rows of {role} {quoted(names)} in its column "{table.names[roles[role]]}", which has {there}.'
+            raise FileError([Found(table.origin, text)])
+    return rows
+
+
+def _require_one_language(
+    table: Table, roles: Mapping[str, int], rows: Sequence[int] | None, wanted: Wanted
+) -> None:
+    """Refuses a file for many languages, or many splits, that does not say which of its rows or columns are whose."""
+    if wanted.split_shared and "split" not in roles:
+        text = (
+            "serves all splits, but no column says which row is of which: data.columns: {split: …}, or {split} in "
+            "data.path."
+        )
+        raise FileError([Found(table.origin, text)])
+    if not wanted.shared or "language" in roles:
+        return
+    for role in ("first", "second"):
+        name, values = table.names[roles[role]], table.read(roles[role])
+        own = _bare(name, wanted.language) is not None or "{language}" in str(wanted.told.get(role))
+        if not own and not any(_is_translations(value) for value in _head(values)):
+            text = (
+                f'serves all languages, but neither a column of languages nor one of "{wanted.language}" is there '
+                f"among {quoted(table.names[:20])}: data.columns: {{language: …}}, or {{language}} in its names "
+                "or in data.path."
+            )
+            raise FileError([Found(table.origin, text)])
+
+
+def _head(values: Any) -> list[Any]:
+    first = values[:100]
+    return first.to_pylist() if hasattr(first, "to_pylist") else list(first)
+
+
+def _is_translations(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _picked(values: Any, language: str) -> list[Any]:
+    """A column as plain values: of columns of translations those in one language."""
+    if hasattr(values, "to_pylist"):
+        from xrt.data.arrow import in_language
+
+        return in_language(values, language)
+    return [_translation(value, language) if isinstance(value, dict) else value for value in values]
+
+
+def _translation(value: dict[str, Any], language: str) -> Any:
+    """One cell of a column of translations, in either of the two ways of `datasets`."""
+    codes, texts = value.get("language"), value.get("translation")
+    if isinstance(codes, list) and isinstance(texts, list):
+        return dict(zip(codes, texts, strict=False)).get(language)
+    return value.get(language)
+
+
+def _texts(values: list[Any], place: Any) -> list[str | None]:
+    """Sentences; a number is written out, anything else is refused."""
+    wrong = [
+        (place(row), f"a sentence is expected, not {type(value).__name__}.")
+        for row, value in enumerate(values)
+        if not isinstance(value, str | int | float | None)
+    ]
+    wrong += [
+        (
+            place(row),
+            f"a sentence of {len(value):,} characters; at most {LONGEST_CELL:,}: is a quote missing?",
+        )
+        for row, value in enumerate(values)
+        if isinstance(value, str) and len(value) > LONGEST_CELL
+    ]
+    if wrong:
+        raise FileError(by_text(wrong))
+    return [value if value is None or isinstance(value, str) else _word(value) for value in values]
+
+
+def _word(value: Any) -> str:
+    """A cell as text: 1.0 is "1", for so pandas writes whole numbers beside missing ones."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
+
+
+def _words(values: list[Any], names: Sequence[str] | None, wanted: Wanted) -> list[str]:
+    """Labels as words; "" where there is none: null, or the number -1 unless that is a label of the task."""
+    none = {None} if "-1" in wanted.labels else {None, -1}
+    if names is None:
+        return ["" if value in none else _word(value) for value in values]
+    return [
+        "" if value in none else names[value] if 0 <= value < len(names) else str(value) for value in values
+    ]
