@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from xrt.errors import XrtError
+from xrt.record.redaction import note_secrets
 
 FOLDER, TOKEN = "RAY_TMPDIR", "RAY_AUTH_TOKEN"
 LONGEST = 36  # characters of a folder: Ray puts sockets below it, whose paths have at most 107
@@ -65,6 +66,7 @@ def unlogged_keys() -> Iterator[None]:
     the processes of a Ray that was started here have them from the process's environment, where they stay; machines
     of a cluster have their own, or an instance profile.
     """
+    note_secrets()
     kept = {name: os.environ.pop(name) for name in KEYS if name in os.environ}
     for name, value in kept.items():
         os.putenv(name, value)
