@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from xrt.errors import XrtError
+from xrt.study.output import Output
 
 if TYPE_CHECKING:
     from xrt.record.run import Run
@@ -29,7 +29,7 @@ app = typer.Typer(
     help="Which robust training, with which settings, helps a multilingual encoder? A study finds out.\n\n"
     "Start with `python -m xrt.study run mini`: minutes on any laptop, nothing to download.",
 )
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+out, err = Output(), Output("stderr")
 
 
 def study_names(incomplete: str) -> list[str]:
