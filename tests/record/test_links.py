@@ -12,6 +12,7 @@ from xrt.record.files import is_locked, locked, read_json, write_json
 from xrt.record.paths import Results
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
+from xrt.spec import load_study
 from xrt.study.__main__ import main
 
 NAMES = [
@@ -52,7 +53,7 @@ SECRET = "ssh-ed25519 AAAA me@home"
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    made = Run.create(Results.at(tmp_path / "results"), "mini", "task: mini\n", metric="dev/mean/mixed")
+    made = Run.create(Results.at(tmp_path / "results"), load_study("mini", ["confirm=null"]))
     made.save(TrialRecord("0000", {}, {}, 7))
     return made
 

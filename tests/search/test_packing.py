@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 from xrt.errors import SpecError
 from xrt.robust.memory import Shape
-from xrt.search import disk, packing
+from xrt.search import packing
 from xrt.search.packing import Workers, described, present, trial_resources
 from xrt.spec import load_study
 
@@ -27,7 +27,7 @@ def shapes(monkeypatch):
 
 
 def study(*overrides: str):
-    return load_study("mini", ["training.max_tokens=128", *overrides])
+    return load_study("mini", ["training.max_tokens=128", "confirm=null", *overrides])
 
 
 @pytest.mark.parametrize(
@@ -80,16 +80,6 @@ def test_the_share_of_a_mixed_cluster_fits_its_smallest_gpu():
         gib: trial_resources(spec, present(nodes, gib), "xlm-roberta-large", MANY)["GPU"] for gib in (11, 80)
     }
     assert of[11] == 1 > of[80]
-
-
-@pytest.mark.parametrize(
-    ("more", "slots"), [([], 24), (["search.concurrent=5"], 5), (["search.trials=7"], 7)]
-)
-def test_the_disk_is_asked_for_as_many_trials_as_packing_lets_run(monkeypatch, more, slots):
-    monkeypatch.setenv("XRT_WORKERS", "count=8,cpus=8,gpus=1,gpu_gib=22")
-    monkeypatch.setattr(packing, "shape_of", lambda name: SHAPES["bert-base-multilingual-cased"])
-    base = ["resources.gpu=auto", "search.trials=64", "training.freeze_word_embeddings=false"]
-    assert disk.slots(study(*base, *more)) == slots
 
 
 SPREAD = """

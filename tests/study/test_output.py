@@ -48,9 +48,16 @@ def test_a_trial_with_brackets_in_its_names_and_reason_is_shown_in_any_console()
     from rich.console import Console
 
     stream = io.StringIO()
-    screen = Screen(load_study("mini"), Console(file=stream, width=200))
+    screen = Screen(load_study("mini", ["confirm=null"]), Console(file=stream, width=200))
     screen.trial_ended(
-        TrialRecord("0000", {"encoder": "models/[v2]/bert"}, {}, 7, state="failed", reason="no [/opt/x] here")
+        TrialRecord(
+            "0000",
+            {"method": "plain", "encoder": "models/[v2]/bert"},
+            {},
+            7,
+            state="failed",
+            reason="no [/opt/x] here",
+        )
     )
     assert "models/[v2]/bert" in stream.getvalue() and "no [/opt/x] here" in stream.getvalue()
 
