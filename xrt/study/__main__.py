@@ -85,12 +85,17 @@ def run(
             "--from", help="Repeat this run from its record, in place of STUDY.", autocompletion=run_names
         ),
     ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest run of the study, if there is one.")
+    ] = False,
 ) -> None:
     """Run a study: search, prune, confirm, and record all of it.
 
     Example: `python -m xrt.study run mini --set search.trials=8`
 
     Or again, as a run was: `python -m xrt.study run --from mini-20260101-120000`
+
+    Or the same command as often as it takes, in a batch system's job: `python -m xrt.study run --resume mini`
     """
     from xrt.record.paths import Results
     from xrt.spec import load_study
@@ -100,9 +105,20 @@ def run(
         raise XrtError("run: give either a study (run mini) or a run to repeat (run --from RUN).")
     before = opened_run(origin, results) if origin else None
     spec = load_study(study or str(before and before.paths.spec), overrides or [])
+    if go_on and (runs := Results.at(results).runs(spec.study)):
+        go_on_with(runs[-1].name, results, tracking)
     done = start(spec, Results.at(results), out, tracking, before)
     summary(done, results)
     raise typer.Exit(code_of(done))
+
+
+def go_on_with(name: str, results: str | None, tracking: str | None) -> NoReturn:
+    """What `run --resume` does where there is a run already; one that is finished is an answer, too."""
+    opened = opened_run(name, results)
+    if opened.meta.status != "finished":
+        resume(name, results, tracking)
+    out.print(f"{name} is finished; `run` without --resume starts another.", soft_wrap=True)
+    raise typer.Exit(0)
 
 
 @app.command()
