@@ -35,7 +35,7 @@ unset RAY_ADDRESS
 # `ray stop` ends those of all jobs of the user there. Here Ray ends with the step that it runs in.
 several() {
   port=$((20000 + job % 8000 * 5))
-  head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+  head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)
   address=$(srun --overlap --nodes=1 --ntasks=1 --nodelist="$head" hostname -I | awk '{print $1}')
   RAY_TMPDIR=$RAY_TMPDIR/xrt-job-$job
   RAY_AUTH_TOKEN=$("$python" -c 'import secrets; print(secrets.token_hex(32))')
@@ -56,7 +56,7 @@ several() {
   done
   export RAY_ADDRESS=$address:$port
   # known before the other nodes have joined, so that all processes are asked for at once
-  gib=$(nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits 2> /dev/null | sort -n | head -n 1 || true)
+  gib=$(nvidia-smi --query-gpu=memory.total --format=csv,noheader,nounits 2> /dev/null | sort -n | sed -n 1p || true)
   export XRT_WORKERS=count=$nodes,cpus=$cpus${gib:+,gpus=${SLURM_GPUS_ON_NODE:-1},gpu_gib=$((gib / 1024))}
 }
 
@@ -64,7 +64,7 @@ steps=
 [ "$nodes" = 1 ] || several
 "$python" -m xrt.study run --resume "$@" &
 study=$!
-trap 'ended=1; kill -TERM "$study"' TERM
+trap 'ended=1; kill -TERM "$study" 2> /dev/null || true' TERM
 code=0
 wait "$study" || code=$?
 # a signal ends the first `wait`; the study takes its time to write down where it is

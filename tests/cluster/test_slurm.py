@@ -32,7 +32,7 @@ echo "srun $*" >> log
 while [ "${1#--}" != "$1" ]; do shift; done
 case "$1" in
   hostname) echo "127.0.0.1 10.0.0.1";;
-  *) SLURM_NODEID=0 "$@" & SLURM_NODEID=1 "$@" & trap "kill 0" TERM; wait;;
+  *) SLURM_NODEID=0 "$@" & SLURM_NODEID=1 "$@" & trap 'kill $(jobs -p)' TERM; wait;;
 esac
 """
 SCONTROL = """#!/usr/bin/env bash
@@ -104,13 +104,13 @@ def test_on_several_nodes_each_starts_a_ray_of_the_jobs_own_and_the_study_joins_
         process = job(2)
         seen(tmp_path, "study")
         (tmp_path / "finish").write_text("0")
-        assert process.wait(60) == 0
+        assert process.wait(60) == 0, process.communicate()
     log = (tmp_path / "log").read_text()
     starts = sorted(line for line in log.splitlines() if line.startswith("ray "))
     assert len(starts) == 2 and sum("--head" in line for line in starts) == 1
     assert sum("--address=127.0.0.1:43555" in line for line in starts) == 1
     assert "RAY_ADDRESS=127.0.0.1:43555" in log and "XRT_WORKERS=count=2,cpus=8" in log
-    assert "RAY_TMPDIR=/tmp/xrt-job-4711" in log and "RAY_AUTH_TOKEN=0123456789abcdef" in log
+    assert "/xrt-job-4711\n" in log and "RAY_AUTH_TOKEN=0123456789abcdef" in log
 
 
 def test_the_script_is_whole_and_says_what_slurm_must_do() -> None:

@@ -106,19 +106,13 @@ def run(
     before = opened_run(origin, results) if origin else None
     spec = load_study(study or str(before and before.paths.spec), overrides or [])
     if go_on and (runs := Results.at(results).runs(spec.study)):
-        go_on_with(runs[-1].name, results, tracking)
+        if (newest := opened_run(runs[-1].name, results)).meta.status != "finished":
+            return resume(newest.name, results, tracking)
+        out.print(f"{newest.name} is finished; `run` without --resume starts another.", soft_wrap=True)
+        raise typer.Exit(0)
     done = start(spec, Results.at(results), out, tracking, before)
     summary(done, results)
     raise typer.Exit(code_of(done))
-
-
-def go_on_with(name: str, results: str | None, tracking: str | None) -> NoReturn:
-    """What `run --resume` does where there is a run already; one that is finished is an answer, too."""
-    opened = opened_run(name, results)
-    if opened.meta.status != "finished":
-        resume(name, results, tracking)
-    out.print(f"{name} is finished; `run` without --resume starts another.", soft_wrap=True)
-    raise typer.Exit(0)
 
 
 @app.command()
