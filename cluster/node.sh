@@ -4,6 +4,12 @@
 set -euo pipefail
 cd ~/xrt
 
+# first of all: the rest takes minutes
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+  echo "$(hostname): $(python3 --version) is too old, 3.11 is needed: take an image of Ubuntu 24.04 (docs/cluster.md)" >&2
+  exit 1
+}
+
 { echo 'export PATH=~/xrt-venv/bin:$PATH'; printf 'export %q\n' "$@"; } > ~/.xrt-env
 grep -qxF '. ~/.xrt-env' ~/.bashrc || echo '. ~/.xrt-env' >> ~/.bashrc
 

@@ -132,7 +132,9 @@ def main(trials: int) -> None:
         began, cpu, all_cpu = time.perf_counter(), time.thread_time(), time.process_time()
         with watch.looking():
             proposer = OptunaProposer(spec, run.paths.optuna)
-            tuning.run_trials(run, spec, proposer, [watch, tracker], phase="search")
+            tuning.run_trials(
+                run, spec, proposer, [watch, tracker], phase="search", waiting=spec.search.trials
+            )
             wall = time.perf_counter() - began
             spent = (time.thread_time() - cpu, time.process_time() - all_cpu, wall - watch.idle["wait"])
             tracker.run_ended(run)

@@ -1,8 +1,11 @@
 import copy
+import importlib
+import sys
 from collections.abc import Iterator
 
 import boto3
 import pytest
+import ray
 import yaml
 from moto import mock_aws
 from moto.ec2.exceptions import EC2ClientError
@@ -92,8 +95,10 @@ def test_each_kind_of_machine_is_launched_as_the_file_says(account, cluster, pro
     assert provider.non_terminated_nodes({}) == []
 
 
-def refusing(monkeypatch: pytest.MonkeyPatch, code: str, market: str | None) -> None:
-    """EC2 has no machine of a market."""
+def refusing(
+    monkeypatch: pytest.MonkeyPatch, code: str, market: str | None, *, type: str | None = None
+) -> None:
+    """EC2 has no machine of a market, or of one type there."""
     runs, asked = InstanceResponse.run_instances, InstanceResponse._get_param
 
     def plenty(self: InstanceResponse, name: str, *rest, **named):
@@ -101,12 +106,28 @@ def refusing(monkeypatch: pytest.MonkeyPatch, code: str, market: str | None) -> 
         return asked(self, "MaxCount" if name == "MinCount" else name, *rest, **named)
 
     def refuse(self: InstanceResponse):
-        if self._get_param("InstanceMarketOptions.MarketType") == market:
+        wanted = self._get_param("InstanceMarketOptions.MarketType"), self._get_param("InstanceType")
+        if wanted == (market, type or wanted[1]):
             raise EC2ClientError(code, "There is none.")
         return runs(self)
 
     monkeypatch.setattr(InstanceResponse, "_get_param", plenty)
     monkeypatch.setattr(InstanceResponse, "run_instances", refuse)
+
+
+def test_where_there_is_none_of_a_type_on_spot_it_is_another_of_the_same_size(cluster, provider, monkeypatch):
+    usual = cluster["available_node_types"]["gpu"]["node_config"]["InstanceType"]
+    refusing(monkeypatch, "InsufficientInstanceCapacity", "spot", type=usual)
+    [instance] = launch(cluster, provider, "gpu")
+    assert instance["InstanceType"] == provider.provider_config["or_else"][0] != usual
+    assert instance.get("InstanceLifecycle") == "spot"
+
+
+def test_another_minor_version_of_ray_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.setattr(ray, "__version__", "2.61.0")
+    monkeypatch.delitem(sys.modules, "cluster.spot", raising=False)
+    with pytest.raises(ImportError, match=r"is for Ray 2\.60, this is 2\.61\.0: install the pinned packages"):
+        importlib.import_module("cluster.spot")
 
 
 def test_where_there_is_none_on_spot_a_few_machines_are_on_demand(cluster, provider, monkeypatch):

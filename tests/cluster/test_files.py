@@ -1,5 +1,7 @@
 import copy
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,10 +50,45 @@ def test_the_head_runs_no_trials_and_shows_nothing_to_the_world(name):
 @pytest.mark.parametrize("name", FILES)
 def test_every_node_asks_for_the_token_and_works_in_the_checkout(name):
     config = FILES[name]
-    assert "~/.ray/auth_token" in config["file_mounts"] and "~/xrt" in config["file_mounts"]
+    mounts = config["file_mounts"]
+    assert "~/.ray/auth_token" in mounts and {"~/xrt/xrt", "~/xrt/pyproject.toml"} <= mounts.keys()
     assert any("RAY_AUTH_MODE=token" in command for command in config["setup_commands"])
     for kind in ("head", "worker"):
         assert config[f"{kind}_start_ray_commands"][-1].startswith("cd ~/xrt &&")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_more_is_copied_than_the_machines_need(name):
+    """Ray hashes it all at each `ray up`."""
+    copied = [
+        ROOT / place for where, place in FILES[name]["file_mounts"].items() if where.startswith("~/xrt/")
+    ]
+    assert all(path.exists() for path in copied) and ROOT not in copied
+    files = [
+        file for path in copied for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()
+    ]
+    assert sum(file.stat().st_size for file in files) < 50 * 2**20
+    needed = {"xrt", "cluster", "studies", "pyproject.toml", "constraints.txt"}
+    assert needed <= {path.name for path in copied}
+
+
+@pytest.mark.parametrize(("version", "code"), [((3, 10), 1), ((3, 12), 0)])
+def test_a_machine_whose_python_is_too_old_says_so_before_anything_is_installed(tmp_path, version, code):
+    home, bin = tmp_path / "home", tmp_path / "bin"
+    (home / "xrt").mkdir(parents=True)
+    bin.mkdir()
+    for name in ("constraints.txt", ".xrt-pins"):
+        (home / "xrt" / name if name[0] != "." else home / name).write_text("ray==2.60.0\n")
+    fake = f"#!{sys.executable}\nimport sys\nsys.version_info = {version}\n"
+    fake += "print('Python', *sys.version_info, sep='.') if sys.argv[1] != '-c' else exec(sys.argv[2])\n"
+    (bin / "python3").write_text(fake)
+    (bin / "python3").chmod(0o755)
+    done = subprocess.run(
+        ["bash", ROOT / "cluster" / "node.sh", "A=b"],
+        env={"HOME": str(home), "PATH": f"{bin}:/usr/bin:/bin"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert ("Ubuntu 24.04" in done.stderr) == bool(code) and (home / ".xrt-env").exists() != bool(code)
 
 
 @pytest.mark.parametrize("name", FILES)

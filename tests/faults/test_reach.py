@@ -16,10 +16,10 @@ from tests.faults.small import descendants
 
 pytestmark = pytest.mark.slow
 RAY = """\
-import ray
-from xrt.search.tuning import connect
+import os, ray
+from xrt.search.cluster import connect
 connect()
-print(ray.get_runtime_context().gcs_address, flush=True)
+print(ray.get_runtime_context().gcs_address, os.environ["RAY_AUTH_TOKEN"], flush=True)
 input()
 """
 COUNTERS = {44217, 44227}  # of Ray's head: numbers of requests and nodes, to anybody (SECURITY.md)
@@ -35,7 +35,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess
     with subprocess.Popen(
         [sys.executable, "-c", RAY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=home
     ) as process:
-        yield process, process.stdout.readline().strip(), home
+        address, token = process.stdout.readline().split()
+        yield process, address, {**home, "RAY_AUTH_TOKEN": token}
         process.communicate("\n", timeout=60)
 
 

@@ -10,14 +10,17 @@ from xrt.robust import checkpoint
 from xrt.robust.encoder import load_encoder
 from xrt.robust.training import start, train
 
+SHORT = torch.OutOfMemoryError("CUDA out of memory.")
+CUBLAS = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
 
-def limited(encoder, pairs: int):
+
+def limited(encoder, pairs: int, error: RuntimeError = SHORT):
     """An encoder on a device whose memory holds no more than so many pairs at once."""
 
     def check(_module, _args, kwargs):
         given = kwargs.get("input_ids") if kwargs.get("inputs_embeds") is None else kwargs["inputs_embeds"]
         if encoder.model.training and len(given) > pairs:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise error
 
     encoder.model.register_forward_pre_hook(check, with_kwargs=True)
     return encoder
@@ -29,6 +32,13 @@ def test_too_little_memory_halves_the_micro_batch_and_changes_nothing_else(load,
     whole, _ = trained(load("bert"), method(name), replace(RECIPE, micro_batch=2))
     assert reports[-1].micro_batch == 2
     assert equal(found, whole)
+
+
+def test_memory_that_cublas_misses_is_missing_too_and_another_error_is_not(load):
+    _, reports = trained(limited(load("bert"), 2, CUBLAS), method("plain"))
+    assert reports[-1].micro_batch == 2
+    with pytest.raises(RuntimeError, match="CUBLAS_STATUS_NOT_INITIALIZED"):
+        trained(limited(load("bert"), 2, RuntimeError("CUBLAS_STATUS_NOT_INITIALIZED")), method("plain"))
 
 
 def test_too_little_memory_for_half_of_it_is_the_end_and_says_what_to_try(load):

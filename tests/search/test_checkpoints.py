@@ -1,8 +1,6 @@
 """What is found on disk again, and what is kept there."""
 
 import json
-import os
-import stat
 import zlib
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from xrt.record import Report, Results, Run, TrialRecord
 from xrt.robust.checkpoint import OPTIMIZER, PROGRESS, WEIGHTS
 from xrt.search import checkpoints
 from xrt.search.disk import check_disk, most
-from xrt.search.token import keep_token
 from xrt.spec import load_study
 
 
@@ -116,23 +113,3 @@ def test_the_bound_grows_with_what_is_kept_and_what_runs_and_is_held_against_the
     assert "at most 0.1 GiB" in told and "free" in told
     with pytest.raises(RecordError, match=r"at most .* free; free some, give --results FOLDER, or lower"):
         check_disk(spec, tmp_path, 2**50, rows)
-
-
-@pytest.mark.parametrize("there", [True, False])
-def test_rays_token_is_for_its_owner_alone(tmp_path, monkeypatch, there):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    file = tmp_path / ".ray" / "auth_token"
-    if there:
-        file.parent.mkdir()
-        file.write_text("as it was")
-        file.chmod(0o644)
-    keep_token()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert file.read_text() == "as it was" if there else len(file.read_text()) == 64
-
-
-def test_a_token_that_is_elsewhere_is_left_there(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("RAY_AUTH_TOKEN", "mine")
-    keep_token()
-    assert os.listdir(tmp_path) == []

@@ -1,7 +1,6 @@
 """A worker's checkpoint and a full disk; that nobody but us hears SIGTERM is shown by `tests/faults`."""
 
 import errno
-import socket
 from pathlib import Path
 
 import pytest
@@ -43,15 +42,3 @@ def test_a_trial_does_not_wait_for_ever(told, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         tuning._tell({"rung": 0}, full(tmp_path, [99]), tmp_path)
     assert told == [] and list(tmp_path.iterdir()) == []
-
-
-def test_a_study_ends_when_nobody_listens_where_rays_store_of_state_was():
-    watch = object.__new__(tuning._Watch)  # made by hand: there is no Ray here
-    watch._next = 0.0
-    with socket.socket() as store:
-        store.bind(("127.0.0.1", 0))
-        store.listen()
-        watch._store = store.getsockname()
-        assert watch._has_state()
-    with pytest.raises(tuning._Died):
-        watch.on_step_end(0, [])

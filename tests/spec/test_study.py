@@ -51,7 +51,8 @@ PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
         ("confirm: 3", "confirm: 3 is not allowed; a mapping of top, seeds, or null."),
         ("resources: {gpu: atuo}", 'resources.gpu: "atuo" is not allowed; auto, or a number of at least 0. '
          'Did you mean "auto"?'),
-        ("resources: {gpu: 1.5}", "resources.gpu: 1.5 is not allowed; auto, a share of at most 1, or a whole number."),
+        ("resources: {gpu: 1.5}", "resources.gpu: 1.5 is not allowed; a trial uses one GPU; auto, or 0 to 1."),
+        ("resources: {gpu: 2}", "resources.gpu: 2.0 is not allowed; a trial uses one GPU; auto, or 0 to 1."),
         ("data: {source: hubb}", 'data.source: "hubb" is not allowed; hub, folder or embedded. Did you mean "hub"?'),
         ("data: {source: folder}", "data.path: missing; source: folder needs the path of the folder with the "
          "files."),

@@ -13,6 +13,7 @@ import logging
 import math
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -58,11 +59,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         RecordError: the file is missing, empty, torn, too large, no UTF-8, or anything but one JSON object.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise RecordError(f"{path}: cannot be read ({error.strerror}).") from error
+    content = read_bytes(path)
     if not content:
         raise RecordError(f"{path}: is empty; a JSON object is expected.")
     if len(content) > LARGEST:
@@ -76,6 +73,49 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RecordError(f"{path}: holds a {type(value).__name__}; a JSON object is expected.")
     return value
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a file, up to a byte more than `LARGEST`.
+
+    Raises:
+        RecordError: it cannot be read, or is a link, a pipe, a device.
+    """
+    try:
+        with os.fdopen(opened(path, os.O_RDONLY), "rb") as file:
+            return file.read(LARGEST + 1)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def opened(path: Path, flags: int) -> int:
+    """The descriptor of an ordinary file, to write to one that has this name alone: a stranger's link leads nowhere.
+
+    Raises:
+        OSError: it cannot be opened, or is something else.
+    """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and (flags == os.O_RDONLY or found.st_nlink <= 1):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "no file of its own, but a link, a pipe or a device", str(path))
+
+
+def refuse_links(root: Path) -> None:
+    """Whatever is below a folder must be in it.
+
+    Raises:
+        RecordError: with the first of the links, pipes and devices there.
+    """
+    for folder, folders, files in os.walk(root):
+        for path in (Path(folder, name) for name in (*folders, *files)):
+            mode = path.lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise RecordError(
+                    f"{path}: is a link, a pipe or a device, and may lead out of {root}; a run holds files and "
+                    "folders alone. Remove it, or put there what it leads to."
+                )
 
 
 def plain(value: object) -> Any:
@@ -143,8 +183,14 @@ def locked(path: Path, patience: float = 0.5) -> Iterator[int | None]:
 
     The lock belongs to the open file and ends with the process, however it ends. The file itself stays: to
     remove it would let a third process lock a name that no longer leads here.
+
+    Raises:
+        RecordError: the file cannot be made, or is a link.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        descriptor = opened(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be written ({error.strerror}).") from error
     try:
         yield descriptor if _lock(descriptor, patience) else None
     finally:
@@ -154,7 +200,7 @@ def locked(path: Path, patience: float = 0.5) -> Iterator[int | None]:
 def is_locked(path: Path) -> bool:
     """Whether somebody holds the lock of a file right now."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = opened(path, os.O_RDONLY)
     except OSError:
         return False
     try:

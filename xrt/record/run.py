@@ -26,7 +26,9 @@ from xrt.record.files import (
     locked,
     patiently,
     plain,
+    read_bytes,
     read_json,
+    refuse_links,
     sweep,
     sync_folder,
     write_json,
@@ -118,9 +120,10 @@ class Run:
         """The run of that name, or the newest of the study of that name.
 
         Raises:
-            RecordError: there is none, or its run.json cannot be read.
+            RecordError: there is none, its run.json cannot be read, or something in its folder leads out of it.
         """
         run = cls(results.find(name))
+        refuse_links(run.paths.root)
         assert run.meta  # a damaged run is refused here, not somewhere later
         return run
 
@@ -136,8 +139,8 @@ class Run:
     def spec_yaml(self) -> str:
         """The resolved study as it was written at the start."""
         try:
-            return self.paths.spec.read_text("utf-8")
-        except (OSError, ValueError) as error:
+            return read_bytes(self.paths.spec).decode("utf-8")
+        except ValueError as error:
             raise RecordError(f"{self.paths.spec}: cannot be read ({error}).") from error
 
     @cached_property

@@ -136,7 +136,7 @@ class Encoder:
         return float(torch.cat(norms).mean())
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        if self.device.type == "cuda" and torch.cuda.is_bf16_supported():
+        if self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
             return torch.autocast("cuda", dtype=torch.bfloat16)
         return nullcontext()
 

@@ -50,3 +50,14 @@ def step_gib(shape: Shape, pairs: int, tokens: int, *, frozen_embeddings: bool =
     states = 16 * (shape.parameters - frozen) + 4 * frozen + 2 * shape.parameters
     layer = pairs * tokens * (34 * shape.width + 5 * shape.heads * tokens)
     return (SLACK * (states + shape.layers * layer) + OVERHEAD) / 2**30
+
+
+# cuBLAS, cuDNN and the driver take memory beside torch's allocator, and say so in words of their own
+SHORT = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether a GPU's memory was too small, whoever noticed."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in SHORT)
+    )

@@ -15,6 +15,7 @@ import torch
 from xrt.data.batches import Batch
 from xrt.errors import TrainingError
 from xrt.robust.encoder import Encoder
+from xrt.robust.memory import out_of_memory
 from xrt.robust.objective import Method
 from xrt.robust.progress import Meter, Progress, measure, peak_memory
 
@@ -175,8 +176,10 @@ def _accumulated(
         for part in batch.parts(state.micro_batch or len(batch)):
             weight = len(part) / len(batch)
             losses.append(method.backward(state.encoder, part, weight, generator) * weight)
-    except torch.OutOfMemoryError:  # ends here, and with it the traceback that holds what fills the memory
-        return None
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        return None  # ends here, and with it the traceback that holds what fills the memory
     return torch.stack(losses).sum()
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from xrt.record.listeners import tell
 from xrt.record.run import Listener, Report, Run, TrialRecord
 from xrt.record.values import Ending, Phase
 from xrt.search import checkpoints
@@ -178,5 +179,4 @@ class Book:
             self._tell(event, record)
 
     def _tell(self, event: str, record: TrialRecord) -> None:
-        for listener in self._listeners:
-            getattr(listener, event)(record)
+        tell(self._listeners, event, record)

@@ -11,11 +11,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
-from xrt.errors import RecordError
+from xrt.errors import RecordError, SpecError
 from xrt.search.checkpoints import RUNNING
 from xrt.search.confirm import most_configurations
+from xrt.search.packing import here, trial_resources
 from xrt.spec.study import StudySpec
 
 SPARE = 64 * 2**20  # bytes for records, Optuna, MLflow's store and the report
@@ -23,12 +22,20 @@ ANSWER = 2  # bytes of a prediction and its label
 
 
 def slots(spec: StudySpec) -> int:
-    """How many trials this machine runs at once, at most."""
-    at_once = max(1, (os.cpu_count() or 1) // spec.resources.cpu)
-    gpus, share = torch.cuda.device_count(), spec.resources.gpu
-    if gpus and share != 0:
-        at_once = min(at_once, max(1, int(gpus / (1.0 if share == "auto" else share))))
-    return min(at_once, spec.search.concurrent or at_once)
+    """How many trials run at once, at most: as many as `packing` lets, on the machines that are known.
+
+    Raises:
+        SpecError: none runs at all.
+    """
+    workers, waiting = here(), spec.search.trials
+    try:
+        packed = [trial_resources(spec, workers, name, waiting) for name in spec.space.encoders]
+        at_once = max(1, *(workers.slots(each) for each in packed))
+    except SpecError:
+        if not os.environ.get("RAY_ADDRESS"):
+            raise
+        at_once = max(1, workers.cpus // spec.resources.cpu)  # machines elsewhere that nobody has described
+    return min(at_once, waiting, spec.search.concurrent or at_once)
 
 
 def most(spec: StudySpec, weights: int, rows: Mapping[str, int], at_once: int) -> int:

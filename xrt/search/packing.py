@@ -1,21 +1,23 @@
-"""What a trial occupies of a machine, so that as many trials run on it as fit. Knows no Ray.
+"""What a trial occupies of a machine: all GPUs have work, and on each as many trials run as fit. Knows no Ray.
 
 The machines are those of the cluster now, or those that XRT_WORKERS describes where they are still to be started:
-an autoscaler that begins with nothing but a head has no GPU to show when the study asks.
+an autoscaler that begins with nothing but a head has no GPU to show when the study asks. Ray fills one GPU before it
+takes the next, so trials spread only as far as the share of each makes them.
 """
 
+import math
+import os
 import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import torch
 
 from xrt.errors import SpecError
 from xrt.robust.memory import shape_of, step_gib
 from xrt.spec.study import StudySpec
 from xrt.spec.values import Choice
 
-WORKERS = "XRT_WORKERS"
+WORKERS, SHOWN = "XRT_WORKERS", "CUDA_VISIBLE_DEVICES"
 EXAMPLE = f"{WORKERS}=count=8,cpus=8,gpus=1,gpu_gib=24"
 
 
@@ -26,13 +28,55 @@ class Workers:
     count: int
     cpus: int
     gpus: float
-    gpu_gib: float = 0.0  # memory of one GPU; 0: nobody said
+    gpu_gib: float = 0.0  # memory of the smallest GPU; 0: nobody said
+    there: float = 0.0  # GPUs of all machines that are there now
 
     def slots(self, trial: Mapping[str, float]) -> int:
         """How many trials of such resources run at once; 0 where the number of machines is not known."""
         cpus = self.cpus // trial["CPU"]
-        gpus = self.gpus / trial["GPU"] if trial["GPU"] else cpus
+        # 1 / 3 is rounded down to 0.3333
+        gpus = int(self.gpus) * int(1 / trial["GPU"]) if trial["GPU"] else cpus
         return int(self.count * min(cpus, gpus))
+
+    @property
+    def all_gpus(self) -> int:
+        """Of as many machines as there can be, or else of those that are there."""
+        return max(1, int(self.count * self.gpus or self.there or self.gpus))
+
+
+def here() -> Workers:
+    """What XRT_WORKERS says; else this machine, as a Ray that is started here will find it."""
+    if text := os.environ.get(WORKERS):
+        return described(text)
+    shown = os.environ.get(SHOWN)
+    return present([{"CPU": cores(), "GPU": len(gpus_here(shown))}], gpu_gib(shown))
+
+
+def cores() -> int:
+    """The cores that this process may use: fewer than the machine's in a batch system's job."""
+    allowed = len(os.sched_getaffinity(0))
+    job = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(allowed, int(job)) if job.isdigit() else allowed
+
+
+def gpu_gib(shown: str | None = None) -> float:
+    """GiB of this machine's smallest GPU; 0 where there is none or none that NVIDIA's driver knows."""
+    return min(gpus_here(shown), default=0) / 1024
+
+
+def gpus_here(shown: str | None = None) -> list[int]:
+    """MiB of each GPU of this machine. No CUDA is started for it: a driver has no use for its memory.
+
+    Args:
+        shown: As CUDA_VISIBLE_DEVICES names them; None: all.
+    """
+    words = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    words += [] if shown is None else [f"--id={shown}"]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [int(line) for line in done.stdout.split() if line.isdigit()]
 
 
 def described(text: str) -> Workers:
@@ -52,36 +96,40 @@ def described(text: str) -> Workers:
 KEYS = {"count", "cpus", "gpus", "gpu_gib"}
 
 
-def present(nodes: Sequence[Mapping[str, float]]) -> Workers:
+def present(nodes: Sequence[Mapping[str, float]], gib: float = 0.0) -> Workers:
     """The largest machine of those that are there, by GPUs and then CPUs; unless it is alone their number may change.
 
-    The memory of a GPU is that of this machine's: Ray does not tell that of others.
+    Args:
+        gib: memory of the smallest GPU of all machines, for a trial may land on any.
     """
     gpus, cpus = max(((n.get("GPU", 0.0), n.get("CPU", 0.0)) for n in nodes), default=(0.0, 0.0))
-    here = torch.cuda.is_available() and torch.cuda.get_device_properties(0).total_memory
-    return Workers(int(len(nodes) == 1), int(cpus), gpus, here / 2**30)
+    there = sum(n.get("GPU", 0.0) for n in nodes)
+    return Workers(int(len(nodes) == 1), int(cpus), gpus, gib, there)
 
 
-def trial_resources(spec: StudySpec, workers: Workers, encoder: str) -> dict[str, float]:
+def trial_resources(spec: StudySpec, workers: Workers, encoder: str, waiting: int) -> dict[str, float]:
     """CPUs and GPUs of one trial, in Ray's words; never more CPUs than a machine has for each.
+
+    Args:
+        waiting: Trials that are still to be trained. Fewer than the GPUs have room for get more room each.
 
     Raises:
         SpecError: no machine can run such a trial, so the study would wait for ever.
     """
     asked = spec.resources.gpu
-    gpu = _share(spec, workers, encoder) if asked == "auto" else float(asked)
+    gpu = _share(spec, workers, encoder, waiting) if asked == "auto" else float(asked)
     if workers.cpus < 1 or gpu > workers.gpus:
         what = f"gpu {asked}" if workers.cpus else "cpu 1"
         raise SpecError(
             f"resources: no machine of the cluster has what a trial needs ({what}); ask for less, or say what the "
             f"machines will have that are still to be started: {EXAMPLE}"
         )
-    together = int(workers.gpus / gpu) if gpu else 1
-    return {"CPU": min(spec.resources.cpu, max(1, workers.cpus // together)), "GPU": gpu}
+    together = int(workers.gpus) * int(1 / gpu) if gpu else 1
+    return {"CPU": min(spec.resources.cpu, max(1, workers.cpus // max(1, together))), "GPU": gpu}
 
 
-def _share(spec: StudySpec, workers: Workers, encoder: str) -> float:
-    """As many trials on a GPU as the memory model lets fit, none where there are no GPUs."""
+def _share(spec: StudySpec, workers: Workers, encoder: str, waiting: int) -> float:
+    """As many trials on a GPU as there must be and as the memory model lets fit; none where there are no GPUs."""
     if workers.gpus < 1 or not workers.gpu_gib:
         return min(1.0, workers.gpus)
     training = spec.training
@@ -91,8 +139,10 @@ def _share(spec: StudySpec, workers: Workers, encoder: str) -> float:
         training.max_tokens,
         frozen_embeddings=training.freeze_word_embeddings,
     )
-    fitting = max(1, min(MOST, int(workers.gpu_gib / need)))
-    return int(1e4 / fitting) / 1e4  # rounded down, so that the shares of one GPU never exceed it
+    at_once = max(1, min(waiting, spec.search.concurrent or waiting))
+    crowd = math.ceil(at_once / workers.all_gpus)
+    together = max(1, min(MOST, crowd, int(workers.gpu_gib / need)))
+    return int(1e4 / together) / 1e4  # rounded down, so that the shares of one GPU never exceed it
 
 
 def _outer_passes(spec: StudySpec) -> int:

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-import torch
 
 from xrt.errors import XrtError
 from xrt.record.run import Run
 from xrt.robust.encoder import load_encoder
 from xrt.robust.probe import as_plain, misalignment
+from xrt.search.cluster import connect
 from xrt.search.packing import trial_resources
 from xrt.search.scoring import evaluation_data
-from xrt.search.trial import use_threads
-from xrt.search.tuning import connect
+from xrt.search.trial import device, use_gpu, use_threads
 from xrt.spec.study import StudySpec
 
 
@@ -35,9 +34,9 @@ class Probing:
         wanted = [name for name in encoders if name not in run.meta.misalignment]
         workers, tasks = connect(), {}
         for name in wanted:
-            given = trial_resources(spec, workers, name)
+            given = trial_resources(spec, workers, name, len(wanted))
             probe = ray.remote(_probe).options(num_cpus=given["CPU"], num_gpus=given["GPU"], max_retries=1)
-            tasks[name] = probe.remote(spec, name, int(given["CPU"]))
+            tasks[name] = probe.remote(spec, name, int(given["CPU"]), given["GPU"])
         return cls(run, tasks)
 
     def collect(self) -> list[str]:
@@ -54,11 +53,11 @@ class Probing:
         return problems
 
 
-def _probe(spec: StudySpec, name: str, threads: int) -> dict[str, Any]:
+def _probe(spec: StudySpec, name: str, threads: int, gpu: float) -> dict[str, Any]:
     """What a Ray worker does."""
     use_threads(threads)
+    use_gpu(gpu)
     aligned = evaluation_data(spec.task, spec.data.origin, "dev", spec.data.dev_rows)
     encoder = load_encoder(name, spec.task.labels)
-    if torch.cuda.is_available():
-        encoder.model.to("cuda")
+    encoder.model.to(device())
     return as_plain(misalignment(encoder, aligned, spec.training.max_tokens))

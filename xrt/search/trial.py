@@ -131,7 +131,7 @@ def _restore_first(state: TrainingState, folders: Sequence[Path]) -> None:
 
 
 def open_encoder(config: TrialConfig) -> Encoder:
-    """The encoder of a trial, with a fresh head, on the best device there is."""
+    """The encoder of a trial, with a fresh head, on the device that this process may use."""
     encoder = load_encoder(
         config.encoder,
         config.task.labels,
@@ -140,9 +140,9 @@ def open_encoder(config: TrialConfig) -> Encoder:
         gradient_checkpointing=config.gradient_checkpointing,
         seed=config.seed,
     )
-    if torch.cuda.is_available():
+    if device().type == "cuda":
         torch.set_float32_matmul_precision("high")
-        encoder.model.to("cuda")
+    encoder.model.to(device())
     return encoder
 
 
@@ -243,11 +243,24 @@ def _attack_metrics(attack: Attacked | None) -> dict[str, float]:
     }
 
 
+_gpu = {"share": 1.0}  # that this process may use; a whole one where nobody has said anything
+
+
 def use_gpu(share: float) -> None:
-    """Keep this process to its share of a GPU's memory: a trial that needs more fails, and not its neighbour."""
-    if torch.cuda.is_available():
+    """Keep this process to its share of a GPU's memory: a trial that needs more fails, and not its neighbour.
+
+    Args:
+        share: 0: it has none, whatever the machine has. Ray may show it all of them.
+    """
+    _gpu["share"] = share
+    if device().type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         torch.cuda.set_per_process_memory_fraction(min(1.0, share))
+
+
+def device() -> torch.device:
+    """What this process trains on: a GPU only if it was given one."""
+    return torch.device("cuda" if _gpu["share"] and torch.cuda.is_available() else "cpu")
 
 
 def use_threads(count: int) -> None:

@@ -5,9 +5,6 @@ experiment state, which is not even written. Of Tune only what is documented: a 
 """
 
 import json
-import logging
-import os
-import signal
 import socket
 import sys
 import tempfile
@@ -19,93 +16,56 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import ray
 from pyarrow.fs import LocalFileSystem
 from ray import tune
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
-from torch import OutOfMemoryError
 
 from xrt.errors import XrtError
 from xrt.findings.confirming import Wanted
 from xrt.record.environment import redact
 from xrt.record.files import patiently
 from xrt.record.run import Listener, Run
+from xrt.robust.memory import out_of_memory
 from xrt.search import checkpoints
-from xrt.search.book import Book, Rung, Task
+from xrt.search.book import OVER, Book, Rung, Task
+from xrt.search.cluster import connect
 from xrt.search.confirm import proposing
 from xrt.search.home import enter, home_of
 from xrt.search.journal import Dashboard
-from xrt.search.packing import WORKERS, Workers, described, present, trial_resources
+from xrt.search.lost import Died, RayLost, Watch
+from xrt.search.packing import trial_resources
+from xrt.search.private import unlogged_keys
 from xrt.search.sampler import propose
-from xrt.search.token import keep_token
 from xrt.search.trial import RungReport, begin, use_gpu, use_threads
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import TrialConfig
 
 DEATHS = 100  # of a trial's process, that Tune outlives; how many without progress are enough is for the book to say
-WATCHED = 5.0  # seconds between looks at Ray itself
 DISK_PATIENCE = 600.0  # seconds that a trial waits for space for a checkpoint, then it fails
 # Tune flattens and copies every key into every result, so what a trial needs and what it says is one JSON text each.
 GIVEN, SAID = "given", "said"
-
-ENVIRONMENT = {
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the folder it was started in
-    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own tables: ours is shown instead
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: it ends a run that can be resumed
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial reports its reason instead of the metric
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record has it all, and these would end the study on a full disk
-    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # the same of snapshots that nobody reads
-    "RAY_enable_metrics_collection": "0",  # a page of counters, which would answer anybody without a token
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-}
-
-
-def connect() -> Workers:
-    """Join the cluster that RAY_ADDRESS or this machine names, or start one here; says what its machines have.
-
-    One that is started here asks for a token (Ray's default), unless RAY_AUTH_MODE says otherwise.
-
-    Raises:
-        XrtError: there is a cluster that cannot be joined, or none can be started.
-    """
-    if not ray.is_initialized():
-        os.environ.update(ENVIRONMENT)
-        keep_token()
-        # it would print a page for each process that died and is replaced
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-        on_term = signal.getsignal(signal.SIGTERM)
-        workers = {"env_vars": ENVIRONMENT}
-        try:
-            ray.init(
-                log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False, runtime_env=workers
-            )
-        except Exception as error:  # of a dozen kinds; a cluster that is gone, a token that is not its own
-            raise XrtError(
-                f"Ray: {str(error).strip().splitlines()[0]} RAY_ADDRESS=HOST:PORT names a cluster, "
-                "RAY_ADDRESS=local starts one here."
-            ) from error
-        if callable(on_term):  # Ray has taken SIGTERM for itself: it would end the run without a word
-            signal.signal(signal.SIGTERM, on_term)
-    if told := os.environ.get(WORKERS):
-        return described(told)
-    return present([node["Resources"] for node in ray.nodes() if node["Alive"]])
 
 
 def search(run: Run, spec: StudySpec, listeners: Sequence[Listener]) -> None:
     """Run the trials of the search that the record does not hold as ended."""
     dashboard = Dashboard(run)
-    run_on_ray(Book(run, [*listeners, dashboard], "search", partial(propose, spec)))
+    ended = sum(t.phase == "search" and t.state in OVER for t in run.trials())
+    book = Book(run, [*listeners, dashboard], "search", partial(propose, spec))
+    run_on_ray(book, spec.search.trials - ended)
 
 
 def confirm(run: Run, spec: StudySpec, wanted: Sequence[Wanted], listeners: Sequence[Listener]) -> None:
     """Run the trainings that the next look of the confirmation needs."""
-    run_on_ray(Book(run, listeners, "confirm", proposing(wanted)))
+    run_on_ray(Book(run, listeners, "confirm", proposing(wanted)), len(wanted))
 
 
-def run_on_ray(book: Book) -> None:
+def run_on_ray(book: Book, waiting: int) -> None:
     """Run all that the book proposes.
+
+    Args:
+        waiting: How many trials that is, at most: fewer of them spread further over the GPUs.
 
     Raises:
         RayLost: Ray has died.
@@ -114,7 +74,7 @@ def run_on_ray(book: Book) -> None:
     run, spec, experiment = book.run, book.spec, f"{book.phase}-{int(time.time())}"
     place, file_system = run.stored("tune")
     workers = connect()
-    resources = {name: trial_resources(spec, workers, name) for name in spec.space.encoders}
+    resources = {name: trial_resources(spec, workers, name, waiting) for name in spec.space.encoders}
     slots = max(workers.slots(each) for each in resources.values())
 
     def of(config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -136,14 +96,15 @@ def run_on_ray(book: Book) -> None:
             name=experiment,
             storage_path=place,
             storage_filesystem=file_system,
-            callbacks=[_Losses(book), _Watch()],
+            callbacks=[_Losses(book), Watch()],
             failure_config=tune.FailureConfig(max_failures=DEATHS),
             verbose=0,
         ),
     )
     try:
-        tuner.fit()
-    except _Died:
+        with unlogged_keys():
+            tuner.fit()
+    except Died:
         raise RayLost(
             f"Ray has died under the study. Nothing is lost; go on with: python -m xrt.study resume {run.name}"
         ) from None
@@ -182,7 +143,7 @@ def trainable(config: dict[str, Any]) -> None:
     """What a Ray worker runs: one trial, its reports handed to Tune."""
     had = tune.get_context().get_trial_resources().required_resources or {}
     use_threads(int(had.get("CPU", 1)))
-    use_gpu(had.get("GPU") or 1.0)
+    use_gpu(had.get("GPU", 0.0))
     told = json.loads(config[GIVEN])
     trial, loaded, folder = TrialConfig.from_dict(told["trial"]), tune.get_checkpoint(), Path(told["folder"])
     # Before anything that may kill the process: a trial that dies each time is ended by this report.
@@ -211,7 +172,7 @@ def _reason(error: Exception, gpu: float) -> str:
     if isinstance(error, XrtError):
         return str(error)
     print(redact(traceback.format_exc()), file=sys.stderr)
-    if isinstance(error, OutOfMemoryError):
+    if out_of_memory(error):
         return f"Out of GPU memory with {gpu:.4g} of a GPU: increase resources.gpu or lower training.micro_batch."
     return f"{type(error).__name__}: {error}"
 
@@ -245,51 +206,6 @@ def _tell(what: dict[str, Any], save: Callable[[Path], None], folder: Path) -> N
             raise
 
     patiently(once, DISK_PATIENCE)
-
-
-class RayLost(XrtError):
-    """Ray has died under a study; the message says how to go on."""
-
-    exit_code = 1
-
-
-class _Died(BaseException):
-    """Ray has. No `Exception`: on one Tune tidies up first, and waits for a Ray that is no more."""
-
-
-class _Watch(tune.Callback):
-    """Ends the study when Ray has died: without its node Tune would wait for ever, and without its store of state Ray
-    would end this process after a minute, neither with a word on how to go on. It cannot speak where Tune itself
-    waits for that store.
-    """
-
-    def __init__(self) -> None:
-        context = ray.get_runtime_context()
-        host, _, port = context.gcs_address.rpartition(":")
-        self._node, self._store, self._next = context.get_node_id(), (host, int(port)), 0.0
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + WATCHED
-        if not (self._has_state() and self._has_node()):
-            raise _Died
-
-    def _has_state(self) -> bool:
-        """Whether somebody listens where the store of state was; a network that is slow is not its death."""
-        try:
-            socket.create_connection(self._store, timeout=WATCHED).close()
-        except ConnectionRefusedError:
-            return False
-        except OSError:
-            pass
-        return True
-
-    def _has_node(self) -> bool:
-        return any(node["Alive"] for node in ray.nodes() if node["NodeID"] == self._node)
 
 
 class _Asking(Searcher):

@@ -150,8 +150,11 @@ def _first_rung(get: Get) -> Iterator[tuple[str, str]]:
 
 def _gpu(get: Get) -> Iterator[tuple[str, str]]:
     gpu = get("resources.gpu")
-    if gpu != "auto" and gpu > 1 and gpu != int(gpu):
-        yield "resources.gpu", f"{gpu} is not allowed; auto, a share of at most 1, or a whole number."
+    if gpu != "auto" and gpu > 1:
+        yield (
+            "resources.gpu",
+            f"{show(gpu)} is not allowed; a trial uses one GPU; auto, or 0 to 1.",
+        )
 
 
 CHECKS = (_source, _path, _labels, _embedded, _micro_batch, _metric, _trials, _first_rung, _gpu)

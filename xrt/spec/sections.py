@@ -210,7 +210,8 @@ class Resources(Section):
 
     cpu: Count = Field(default=1, description="CPUs, and threads, of a trial.")
     gpu: Literal["auto"] | Annotated[float, Field(ge=0, le=LARGEST_WHOLE)] = Field(
-        default="auto", description="GPUs of a trial, or a share of one; auto: one where there are any."
+        default="auto",
+        description="Share of a GPU for a trial; auto: what it needs, where there are any; 0: none.",
     )
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from xrt.errors import XrtError
+from xrt.study.output import Output
 
 if TYPE_CHECKING:
     from xrt.record.run import Run
@@ -29,7 +29,7 @@ app = typer.Typer(
     help="Which robust training, with which settings, helps a multilingual encoder? A study finds out.\n\n"
     "Start with `python -m xrt.study run mini`: minutes on any laptop, nothing to download.",
 )
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+out, err = Output(), Output("stderr")
 
 
 def study_names(incomplete: str) -> list[str]:
@@ -85,12 +85,17 @@ def run(
             "--from", help="Repeat this run from its record, in place of STUDY.", autocompletion=run_names
         ),
     ] = None,
+    go_on: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest run of the study, if there is one.")
+    ] = False,
 ) -> None:
     """Run a study: search, prune, confirm, and record all of it.
 
     Example: `python -m xrt.study run mini --set search.trials=8`
 
     Or again, as a run was: `python -m xrt.study run --from mini-20260101-120000`
+
+    Or the same command as often as it takes, in a batch system's job: `python -m xrt.study run --resume mini`
     """
     from xrt.record.paths import Results
     from xrt.spec import load_study
@@ -102,6 +107,11 @@ def run(
     if before:
         check_methods(before)
     spec = load_study(study or str(before and before.paths.spec), overrides or [])
+    if go_on and (runs := Results.at(results).runs(spec.study)):
+        if (newest := opened_run(runs[-1].name, results)).meta.status != "finished":
+            return resume(newest.name, results, tracking)
+        out.print(f"{newest.name} is finished; `run` without --resume starts another.", soft_wrap=True)
+        raise typer.Exit(0)
     done = start(spec, Results.at(results), out, tracking, before)
     summary(done, results)
     raise typer.Exit(code_of(done))

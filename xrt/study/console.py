@@ -1,6 +1,6 @@
 """What a user sees while a study runs: a live table on a terminal with the time left, plain lines elsewhere.
 
-A listener of the search; it knows records, not Ray.
+A listener of the search; it knows records, not Ray. What cannot be shown is left out: no study ends for a terminal.
 """
 
 import math

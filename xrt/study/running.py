@@ -4,7 +4,7 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -18,6 +18,7 @@ from xrt.findings.compare import changed
 from xrt.findings.confirming import wanted
 from xrt.findings.findings import findings
 from xrt.record.environment import redact
+from xrt.record.listeners import tell
 from xrt.record.paths import Results
 from xrt.record.run import Data, Listener, Run
 from xrt.report.page import write_report
@@ -145,7 +146,7 @@ def carry_on(run: Run, console: Console, tracking: str | None) -> None:
     with run.hold(), _terminable(), Screen(spec, console) as screen:
         listeners: list[Listener] = [screen, *([tracker] if tracker else [])]
         run.update_meta(status="running", ended=None)
-        _tell_all(listeners, "run_started", run)
+        tell(listeners, "run_started", run)
         with _ended(run, listeners):
             for problem in _search_and_confirm(run, spec, listeners, screen):
                 warn(problem)
@@ -177,9 +178,7 @@ def _terminable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _search_and_confirm(
-    run: Run, spec: StudySpec, listeners: Sequence[Listener], screen: Screen
-) -> list[str]:
+def _search_and_confirm(run: Run, spec: StudySpec, listeners: list[Listener], screen: Screen) -> list[str]:
     """Returns what went wrong beside the trials."""
     from xrt.search.probing import Probing
     from xrt.search.tuning import confirm, search
@@ -196,7 +195,7 @@ def _search_and_confirm(
 
 
 @contextlib.contextmanager
-def _ended(run: Run, listeners: Sequence[Listener]) -> Iterator[None]:
+def _ended(run: Run, listeners: list[Listener]) -> Iterator[None]:
     """Writes how the run ended, whatever happened, and tells the listeners."""
     status = "failed"
     try:
@@ -212,12 +211,7 @@ def _ended(run: Run, listeners: Sequence[Listener]) -> Iterator[None]:
             if trial.state in ("running", "pending"):
                 run.save(trial.closed("stopped", time.time()))
         run.update_meta(status=status, ended=time.time())
-        _tell_all(listeners, "run_ended", run)
-
-
-def _tell_all(listeners: Sequence[Listener], event: str, run: Run) -> None:
-    for listener in listeners:
-        getattr(listener, event)(run)
+        tell(listeners, "run_ended", run)
 
 
 def survey(spec: StudySpec, tokenizers: bool = True) -> tuple[tuple[Data, ...], list[str], list[str]]:
