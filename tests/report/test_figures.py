@@ -9,11 +9,11 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-
-from tests.answers import worked
 from xrt.answers import drawing, figures
 from xrt.answers.confirmed import confirmation
 from xrt.answers.figures import Matrix, Tried
+
+from tests.answers import worked
 from xrt.record import Run
 
 

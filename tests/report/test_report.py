@@ -6,10 +6,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-
-from tests.answers import worked
 from xrt.answers.rendering import Answer, Code, Heading, Paragraph, Picture, Table, as_html, as_markdown
 from xrt.answers.report import report_paths, write_report
+
+from tests.answers import worked
 from xrt.record import Run
 
 VOID = {"meta", "img", "br", "link"}

@@ -8,11 +8,11 @@ from ray.train._internal.session import _TrainingResult
 from ray.train._internal.storage import StorageContext
 from ray.tune import Checkpoint
 from ray.tune.experiment import Trial
+from xrt.search.narrator import GIVEN, Narrator, _forget, as_told
 
 from tests.search.test_checkpoints import tear, write
 from xrt.record import Report, Results, Run, TrialRecord
 from xrt.search import checkpoints
-from xrt.search.narrator import GIVEN, Narrator, _forget, as_told
 from xrt.search.sampler import Proposal
 from xrt.spec import load_study
 

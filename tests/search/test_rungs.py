@@ -1,5 +1,4 @@
 import pytest
-
 from xrt.robust.rungs import Demand
 
 MIXED, SOURCE, PROXY, TARGET = "dev/mean/mixed", "dev/acc/l0", "dev/l0_noise", "dev/acc/l2"

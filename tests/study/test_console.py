@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
+from xrt.answers.figures import Matrix
 
 from tests.answers import worked
-from xrt.answers.figures import Matrix
 from xrt.data import TASKS
 from xrt.record import Report, Run, TrialRecord
 from xrt.spec import load_study

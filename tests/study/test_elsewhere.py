@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from tests.study.conftest import free_port, served
 from xrt.answers.export import champion, export
 from xrt.answers.registry import address
+
+from tests.study.conftest import free_port, served
 from xrt.data import Source, load
 from xrt.record.paths import Results
 from xrt.record.run import Run

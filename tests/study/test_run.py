@@ -7,10 +7,10 @@ import pytest
 from mlflow import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-
 from xrt.answers.confirmed import confirmation
 from xrt.answers.export import champion
 from xrt.answers.wording import answer
+
 from xrt.data import Source, load
 from xrt.record.paths import Results
 from xrt.record.run import Run

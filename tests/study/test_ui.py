@@ -6,9 +6,9 @@ import sys
 import time
 
 import pytest
+from xrt.answers.tracking import check
 
 from tests.faults.inject import free_port
-from xrt.answers.tracking import check
 from xrt.record import Results
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from xrt.answers.tracking import check
+
 from xrt.record import Data, Report, Results, Run, TrialRecord
 
 METRIC = "dev/mean/mixed"

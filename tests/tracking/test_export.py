@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
+from xrt.answers.export import champion, export, push_to_hub
 
 from tests.answers import worked
 from tests.answers.trained import PAIRS, TASK, trained_trial
 from tests.robust.conftest import build
-from xrt.answers.export import champion, export, push_to_hub
 from xrt.data import Source, load
 from xrt.errors import RecordError
 from xrt.record import Run

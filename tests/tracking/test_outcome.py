@@ -4,13 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from tests.answers import worked
 from xrt.answers import projection
 from xrt.answers.compare import fields
 from xrt.answers.confirmed import confirmation
 from xrt.answers.outcome import outcome
 from xrt.answers.wording import answer, in_short
+
+from tests.answers import worked
 from xrt.record import Run
 
 

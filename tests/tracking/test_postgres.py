@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-
 from xrt.answers.tracking import Tracker, sync
+
 from xrt.record.paths import Results
 from xrt.record.run import Run
 from xrt.record.values import Report, TrialRecord

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from xrt.answers import projection
 
 from tests.answers.conftest import METRIC, START, fill, reported, searched
-from xrt.answers import projection
 from xrt.record import Run
 from xrt.record.values import State
 

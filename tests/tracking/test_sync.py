@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xrt.answers.tracking import Synced, _Projector, check, sync
 
 from tests.answers.conftest import (
     DATA,
@@ -20,7 +21,6 @@ from tests.answers.conftest import (
     reported,
     searched,
 )
-from xrt.answers.tracking import Synced, _Projector, check, sync
 from xrt.errors import RecordError
 from xrt.record import Report, Results, Run
 

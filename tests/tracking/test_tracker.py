@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xrt.answers.tracking import Tracker, sync
 
 from tests.answers.conftest import METRIC, START, dump, fill, in_a_new_process, reported, searched, wait_until
-from xrt.answers.tracking import Tracker, sync
 from xrt.record import Listener, Run
 
 NOWHERE = "http://127.0.0.1:9"

@@ -91,7 +91,7 @@ def file_problem(file: Path) -> str:
 
 def _readers(file: Path) -> Callable[[Path], Table | TextTable]:
     ends = file.name.lower().removesuffix(".gz").rpartition(".")[2]
-    readers = {
+    readers: dict[str, Callable[[Path], Table | TextTable]] = {
         "csv": _csv,
         "jsonl": _json_lines,
         "ndjson": _json_lines,

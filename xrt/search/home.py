@@ -16,7 +16,9 @@ from xrt.spec.trial import TrialConfig
 
 def home_of(run: Run, trial: TrialConfig) -> dict[str, Any]:
     """Where this process stands and which places of this machine a trial needs, as plain values for its worker."""
-    named = (trial.source.path, trial.neighbours, trial.encoder)
+    path = trial.source.path
+    paths = [place for _, place in path] if isinstance(path, tuple) else [path]
+    named = (*paths, trial.neighbours, trial.encoder)
     needed = [os.path.abspath(name) for name in named if name and Path(name).exists()]
     shared = [] if run.paths.results.remote else [str(run.paths.root)]
     return {"host": socket.gethostname(), "folder": os.getcwd(), "needed": shared + needed}

@@ -105,10 +105,10 @@ def metrics_of(task: Task, neighbours: bool = False) -> Iterator[Metric]:
     yield from means_of(task)
     yield from (Metric.of((a, a)) for a in task.languages)
     yield from (Metric.of((a, b)) for a, b in task.pairs() if a != b)
-    proxies = PROXIES if neighbours or task.embedded else PROXIES[:1]
-    if task.source not in task.languages:  # trained on only: nothing of it is evaluated
-        proxies = ()
-    yield from (Metric("proxy", name) for name in proxies)
+    # A source language that is trained on only is not evaluated, so it has no proxies either.
+    if task.source in task.languages:
+        proxies = PROXIES if neighbours or task.embedded else PROXIES[:1]
+        yield from (Metric("proxy", name) for name in proxies)
 
 
 def zero_shot(source: str) -> list[Metric]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from xrt.data import Source, Split
+from xrt.data.sentences import SPLITS
 from xrt.data.tasks import Named
 from xrt.spec.problems import LARGEST_WHOLE, Problem, Refused, refuse
 
@@ -38,7 +39,9 @@ class ColumnNames(Section):
     second: Column | None = Field(default=None, description="Sentence 2, likewise.")
     label: Column | None = Field(default=None, description="The label.")
     id: Column | None = Field(default=None, description="What aligns languages; without ids, rows do.")
-    language: Column | None = Field(default=None, description="The language of a row, where a file has several.")
+    language: Column | None = Field(
+        default=None, description="The language of a row, where a file has several."
+    )
     split: Column | None = Field(default=None, description="The split of a row, where a file has several.")
 
     @property
@@ -57,7 +60,7 @@ class SplitNames(Section):
     @property
     def named(self) -> tuple[tuple[Split, str], ...]:
         """As the readers want it."""
-        return tuple((split, name) for split, name in self if name is not None)
+        return tuple((split, name) for split in SPLITS if (name := getattr(self, split)) is not None)
 
 
 class Paths(Section):
@@ -125,7 +128,9 @@ class Data(Section):
 
 
 def _paths(path: str | Paths | None) -> str | tuple[tuple[Split, str], ...] | None:
-    return tuple((split, one) for split, one in path if one) if isinstance(path, Paths) else path
+    if not isinstance(path, Paths):
+        return path
+    return tuple((split, one) for split in SPLITS if (one := getattr(path, split)))
 
 
 class Training(Section):

@@ -25,7 +25,9 @@ LabelWords = Annotated[tuple[Word, ...], Strict(False)]
 class HubPlace(Section):
     """Where the Hugging Face hub keeps an aligned data set."""
 
-    repo: Text = Field(description="Its repository; `{language}` stands for the code where each language has one.")
+    repo: Text = Field(
+        description="Its repository; `{language}` stands for the code where each language has one."
+    )
     config: Text | None = Field(
         default="{language}", description="The configuration, likewise; null: the repository has only one."
     )
