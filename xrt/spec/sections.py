@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
 
 from xrt.data import Source, Split
-from xrt.data.sentences import SPLITS
-from xrt.data.tasks import Named
+from xrt.data.tasks import SPLITS, Named
 from xrt.spec.problems import LARGEST_WHOLE, Problem, Refused, refuse
 
 Count = Annotated[int, Field(ge=1, le=LARGEST_WHOLE)]
