@@ -44,7 +44,7 @@ def check_before(spec: StudySpec) -> None:
     Raises:
         XrtError: with every problem that was found.
     """
-    from xrt.robust.encoder import check_encoder
+    from xrt.robust.inspection import check_encoder
 
     splits: tuple[Split, ...] = ("train", "dev", "test") if spec.confirm else ("train", "dev")
     checks: list[Callable[[], None]] = [lambda: check(spec.task, spec.data.origin, splits)]
@@ -211,7 +211,7 @@ def survey(spec: StudySpec) -> tuple[tuple[Data, ...], list[str], list[str]]:
 
 def _unknown(encoder: str, aligned: Aligned) -> Iterator[str]:
     """A line for each language of which the encoder's tokenizer does not know a good part."""
-    from xrt.robust.encoder import load_tokenizer
+    from xrt.robust.sources import load_tokenizer
 
     tokenizer = load_tokenizer(encoder)
     for language in aligned.languages:
