@@ -87,6 +87,8 @@ def _instead(states: torch.Tensor) -> Any:
     def replace(_module: nn.Module, _args: Any, output: torch.Tensor) -> torch.Tensor:
         if output.shape == states.shape:
             return states
+        if output.shape[0] != states.shape[0] or output.shape[1] < states.shape[1]:
+            raise ValueError("it does not look up its words pair by pair, token by token")
         # Longformer pads the ids on the right, to a multiple of its window.
         return torch.cat([states, output[:, states.shape[1] :]], 1)
 

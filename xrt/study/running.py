@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from rich.console import Console
 
@@ -22,6 +21,7 @@ from xrt.record.run import Data, Listener, Run
 from xrt.report.page import write_report
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import rung_steps
+from xrt.study.before import check_classes, checks
 from xrt.study.console import OVER, Screen
 from xrt.tracking.registry import deliver
 from xrt.tracking.tracker import Tracker
@@ -44,14 +44,11 @@ def check_before(spec: StudySpec) -> None:
     Raises:
         XrtError: with every problem that was found.
     """
-    from xrt.robust.inspection import check_encoder
-
     splits: tuple[Split, ...] = ("train", "dev", "test") if spec.confirm else ("train", "dev")
-    checks: list[Callable[[], None]] = [lambda: check(spec.task, spec.data.origin, splits)]
-    checks += [partial(check_encoder, name) for name in encoders(spec)]
+    looks: list[Callable[[], object]] = [lambda: check(spec.task, spec.data.origin, splits), *checks(spec)]
     problems: list[str] = []
-    with ThreadPoolExecutor(len(checks)) as pool:  # side by side: without a network each waits for its answer
-        for future in [pool.submit(one) for one in checks]:
+    with ThreadPoolExecutor(len(looks)) as pool:  # side by side: without a network each waits for its answer
+        for future in [pool.submit(one) for one in looks]:
             try:
                 future.result()
             except XrtError as error:
@@ -195,6 +192,7 @@ def survey(spec: StudySpec) -> tuple[tuple[Data, ...], list[str], list[str]]:
     for split, context in wanted.items():
         aligned = load(spec.task, spec.data.origin, split)
         if split == "train":
+            check_classes(spec, aligned)
             rows = min(len(aligned), spec.data.train_rows or len(aligned))
             rung_steps(spec.rungs, spec.training.epochs * math.ceil(rows / spec.training.batch_size))
         if split == "dev":
