@@ -101,7 +101,7 @@ def test_pairs_longer_than_the_table_of_positions_are_refused_with_what_fits(tmp
 
 @pytest.mark.parametrize(
     ("name", "layer", "told"),
-    [("xlm", 1, "Use the site word"), ("funnel", 1, "use the site word"), ("albert", 1, "use the site word"),
+    [("xlm", 1, "Use the site word"), ("funnel", 1, "Use the site word"), ("albert", 1, "use the site word"),
      ("squeezebert", 1, "Use the site word"), ("modernbert-decoder", 1, "gives other scores from its states"),
      ("bert", 2, "layer 2 is not inside the encoder; 1 to 1 are")],
 )  # fmt: skip
@@ -118,14 +118,14 @@ def test_dropout_reaches_all_dropouts_whatever_their_names(family, name):
     assert problems(folder, dropout=True) == []
     encoder = load_encoder(str(folder), ("a", "b"), dropout=0.3)
     rates = {m.p for m in encoder.model.modules() if isinstance(m, torch.nn.Dropout)}
-    assert rates == {0.3}
+    assert rates <= {0.3}  # OPT calls the function, and has no modules
     encoder.model.train()
     batch = batch_for(encoder)
     assert not torch.equal(encoder.scores(batch), encoder.scores(batch))
 
 
-def test_randomness_that_is_no_dropout_is_refused_where_dropout_is_set(family):
-    folder = family("phimoe")
+def test_randomness_that_is_no_dropout_is_refused_where_dropout_is_set(tmp_path):
+    folder = families.build("opt", tmp_path, layerdrop=0.99)
     assert problems(folder) == []
     (line,) = problems(folder, dropout=True)
     assert line.startswith("training.dropout: ") and "leave it null" in line
@@ -158,7 +158,7 @@ def sentencepiece_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mdeberta")
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter([text for pair in SENTENCES for text in pair]), model_prefix=str(folder / "spm"),
-        vocab_size=90, hard_vocab_limit=False, minloglevel=2, pad_id=0, bos_id=1, eos_id=2, unk_id=3,
+        vocab_size=160, model_type="bpe", hard_vocab_limit=False, minloglevel=2, pad_id=0, bos_id=1, eos_id=2, unk_id=3,
         pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]",
     )  # fmt: skip
     (folder / "spm.vocab").unlink()
