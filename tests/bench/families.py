@@ -118,10 +118,11 @@ def apart(encoder: Encoder) -> float:
     """The largest difference of a score: a padded batch against each pair alone as transformers reads it, and token ids
     against embeddings; relative to the largest score where that is above 1."""
     encoder.model.eval()
-    batch = batch_for(encoder)
+    batch = batch_for(encoder, max_tokens=64)
     scores, inside = encoder.scores(batch), encoder.logits(batch, encoder.embed(batch))
     typed = getattr(encoder.model.config, "type_vocab_size", 0) > 1
-    ids = [encoder.tokenizer(*pair, return_tensors="pt", return_token_type_ids=typed) for pair in SENTENCES]
+    asked = {"return_tensors": "pt", "return_token_type_ids": typed, "truncation": True, "max_length": 64}
+    ids = [encoder.tokenizer(*pair, **asked) for pair in SENTENCES]
     alone = torch.cat([encoder.model(**one).logits for one in ids])
     furthest = max(float((scores - other).abs().max()) for other in (inside, alone))
     return furthest / max(1.0, float(scores.abs().max()))

@@ -164,7 +164,7 @@ def sentencepiece_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "spm.vocab").unlink()
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": false, "vocab_type": "spm"}')
     config = DebertaV2Config(
-        **SMALL, vocab_size=128, relative_attention=True, position_buckets=8, pos_att_type="p2c|c2p",
+        **SMALL, vocab_size=200, relative_attention=True, position_buckets=8, pos_att_type="p2c|c2p",
         position_biased_input=False, type_vocab_size=0, initializer_range=0.2,
     )  # fmt: skip
     DebertaV2Model(config).save_pretrained(folder)

@@ -16,13 +16,15 @@ def checks(spec: StudySpec) -> Iterator[Callable[[], object]]:
     from xrt.robust.inspection import check_encoder
 
     training = spec.training
-    demands = {
-        "max_tokens": training.max_tokens,
-        "dropout": training.dropout is not None,
-        "layers": layers(spec),
-        "gradient_checkpointing": training.gradient_checkpointing,
-    }
-    yield from (partial(check_encoder, name, **demands) for name in spec.space.encoders)
+    for name in spec.space.encoders:
+        yield partial(
+            check_encoder,
+            name,
+            max_tokens=training.max_tokens,
+            dropout=training.dropout is not None,
+            layers=layers(spec),
+            gradient_checkpointing=training.gradient_checkpointing,
+        )
     yield check_cache
     if spec.data.neighbours is not None or ("synonyms" in spec.space.method and not spec.task.embedded):
         yield partial(load_neighbours, spec.data.neighbours)
