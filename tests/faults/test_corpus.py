@@ -26,7 +26,8 @@ from xrt.record.files import LARGEST, write_json
 from xrt.record.paths import Results
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
-from xrt.robust.encoder import check_encoder, load_encoder
+from xrt.robust.encoder import load_encoder
+from xrt.robust.inspection import check_encoder
 
 SOUND = Path(str(ENCODERS["mini-a"]))
 SAFE, INDEX, PICKLE = "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"

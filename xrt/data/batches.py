@@ -103,12 +103,15 @@ def collate(
     max_tokens: int,
     multiple: int = 1,
 ) -> Batch:
-    """Join, truncate (longest first, as transformers does) and pad B pairs; T becomes a multiple of `multiple`."""
+    """Join, truncate (longest first, as transformers does) and pad B pairs; T becomes a multiple of `multiple`.
+
+    But no more than `max_tokens`, for which the encoder has positions.
+    """
     cuts = [
         _kept(len(a), len(b), max_tokens - template.specials) for a, b in zip(firsts, seconds, strict=True)
     ]
     longest = max(a + b for a, b in cuts) + template.specials
-    shape = (len(cuts), -(-longest // multiple) * multiple)
+    shape = (len(cuts), max(longest, min(-(-longest // multiple) * multiple, max_tokens)))
     ids = np.full(shape, template.pad, np.int64)
     mask, perturbable = np.zeros(shape, np.int64), np.zeros(shape, bool)
     types = None if template.types is None else np.zeros(shape, np.int64)

@@ -10,13 +10,13 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, load_model, save_file, save_model
 
 from xrt.errors import RecordError
 from xrt.robust.training import TrainingState
@@ -34,12 +34,11 @@ def save(state: TrainingState, folder: Path, *, optimizer: bool = True) -> None:
         OSError: the folder cannot be written; with `errno.ENOSPC` when the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {k: v.contiguous() for k, v in state.encoder.model.state_dict().items()}
-    files = {WEIGHTS: _unshared(weights)}
+    files = [WEIGHTS]
+    _write(lambda path: save_model(state.encoder.model, path), folder / WEIGHTS)
     if optimizer:
-        files[OPTIMIZER] = _flat(state.optimizer.state_dict()["state"])
-    for name, tensors in files.items():
-        _write(tensors, folder / name)
+        files.append(OPTIMIZER)
+        _write(lambda path: save_file(_flat(state.optimizer.state_dict()["state"]), path), folder / OPTIMIZER)
     about = {
         "step": state.step,
         "micro_batch": state.micro_batch,
@@ -95,22 +94,12 @@ def restore(state: TrainingState, folder: Path) -> None:
 
 
 def load_weights(model: Any, folder: Path) -> None:
-    """Load the weights of a checkpoint into a model of the same shape."""
-    missing, unexpected = model.load_state_dict(load_file(folder / WEIGHTS), strict=False)
-    tied = set(getattr(model, "all_tied_weights_keys", None) or ())
-    if unexpected or set(missing) - tied:
-        raise ValueError(f"weights of another encoder: {[*unexpected, *missing][:3]}")
+    """Load the weights of a checkpoint into a model of the same shape; weights that are tied were written once.
 
-
-def _unshared(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Safetensors refuses tensors that share memory: tied weights are written once, under the first name."""
-    seen: set[int] = set()
-    kept = {}
-    for name, tensor in weights.items():
-        if tensor.data_ptr() not in seen or tensor.numel() == 0:
-            kept[name] = tensor
-        seen.add(tensor.data_ptr())
-    return kept
+    Raises:
+        RuntimeError: they are of another encoder.
+    """
+    load_model(model, folder / WEIGHTS)
 
 
 def _flat(states: dict[int, dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
@@ -125,10 +114,10 @@ def _nested(flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]
     return states
 
 
-def _write(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """As `save_file`, whose own error hides the number that says what is wrong with the disk."""
+def _write(write: Callable[[str], object], path: Path) -> None:
+    """As `write`, whose own error hides the number that says what is wrong with the disk."""
     try:
-        save_file(tensors, path)
+        write(str(path))
     except SafetensorError as error:
         number = re.search(r"os error (\d+)", str(error))
         code = int(number[1]) if number else errno.EIO

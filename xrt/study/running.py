@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from rich.console import Console
 
@@ -24,6 +23,7 @@ from xrt.record.run import Data, Listener, Run
 from xrt.report.page import write_report
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import check_unchanged, rung_steps
+from xrt.study.before import check_classes, checks
 from xrt.study.console import OVER, Screen
 from xrt.tracking.registry import deliver
 from xrt.tracking.tracker import Tracker
@@ -46,14 +46,12 @@ def check_before(spec: StudySpec) -> None:
     Raises:
         XrtError: with every problem that was found.
     """
-    from xrt.robust.encoder import check_encoder
-
     splits: tuple[Split, ...] = ("train", "dev", "test") if spec.confirm else ("train", "dev")
-    checks: list[Callable[[], None]] = [lambda: check(spec.task, spec.data.origin, splits)]
-    checks += [partial(check_encoder, name) for name in encoders(spec)]
+    looks: list[Callable[[], object]] = [lambda: check(spec.task, spec.data.origin, splits), *checks(spec)]
     errors: list[XrtError] = []
-    with ThreadPoolExecutor(len(checks)) as pool:  # side by side: without a network each waits for its answer
-        for future in [pool.submit(one) for one in checks]:
+    # Side by side: without a network each waits for its answer.
+    with ThreadPoolExecutor(len(looks)) as pool:
+        for future in [pool.submit(look) for look in looks]:
             try:
                 future.result()
             except XrtError as error:
@@ -232,6 +230,8 @@ def survey(spec: StudySpec, tokenizers: bool = True) -> tuple[tuple[Data, ...], 
         try:
             aligned = load(spec.task, spec.data.origin, split)
             _require_enough(spec, aligned)
+            if split == "train":
+                check_classes(spec, aligned)
         except XrtError as error:
             errors.append(error)
             continue
@@ -263,7 +263,7 @@ def _require_enough(spec: StudySpec, aligned: Aligned) -> None:
 
 def _unknown(encoder: str, aligned: Aligned) -> Iterator[str]:
     """A line for each language of which the encoder's tokenizer does not know a good part."""
-    from xrt.robust.encoder import load_tokenizer
+    from xrt.robust.sources import load_tokenizer
 
     tokenizer = load_tokenizer(encoder)
     for language in aligned.languages:

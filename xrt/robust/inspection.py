@@ -1,0 +1,192 @@
+"""Whether what an encoder trains is what it evaluates, seen before a run: weights loaded, a few forward passes.
+
+Families differ in what they do with padding, in how they pool, and in what they call random. So nothing here goes by
+a family's name: two sentence pairs of different length take both paths, from token ids (evaluation) and from the
+states at the site (training), together and alone.
+
+Letters: B pairs, T tokens.
+"""
+
+import logging
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from transformers import AutoConfig
+
+from xrt.data.batches import Batch, collate
+from xrt.data.network import within
+from xrt.data.tokens import tokenize
+from xrt.errors import EncoderError
+from xrt.robust.encoder import Encoder, load_encoder
+from xrt.robust.sources import first_line, load_tokenizer, place, unusable
+from xrt.robust.weights import check_weights
+
+PATIENCE = 6.0  # seconds for the hub to send a configuration, a kilobyte
+TOLERANCE = 1e-5  # of scores, relative to the largest where that is above 1
+FIRST = ("Anna gave Peter a red book in the house yesterday.", "He goes home.")
+SECOND = ("Yesterday Peter was given a red book in the house by Anna.", "She goes.")
+SHORTEST = 8  # tokens: the least that training.max_tokens may be
+
+_one_at_a_time = Lock()  # one large encoder may fill the memory
+
+
+def check_encoder(
+    name: str,
+    *,
+    max_tokens: int = SHORTEST,
+    dropout: bool = False,
+    layers: Collection[int] = (),
+    gradient_checkpointing: bool = False,
+) -> None:
+    """Whether an encoder can be loaded, and does in a trial what trials rely on. Loads its weights.
+
+    Args:
+        max_tokens: the longest pairs of the study.
+        dropout: whether the study sets it.
+        layers: the k of all `site: layer: k`.
+        gradient_checkpointing: whether the study asks for it.
+
+    Raises:
+        EncoderError: it cannot or does not, with every problem that was found.
+    """
+    # Its retries tell a user nothing that the one line below does not.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    error = within(PATIENCE, lambda: AutoConfig.from_pretrained(place(name), trust_remote_code=False))
+    if error is not None:
+        raise unusable(name, error) from error
+    load_tokenizer(name)
+    if Path(place(name)).is_dir():
+        check_weights(Path(place(name)))
+    with _one_at_a_time:
+        encoder = load_encoder(
+            name,
+            ("0", "1"),
+            dropout=0.0 if dropout else None,
+            gradient_checkpointing=gradient_checkpointing,
+        )
+        problems = list(_path_problems(encoder, layers))
+        if not problems:
+            problems = [*_dropout_problems(encoder, dropout), *_length_problems(encoder, max_tokens)]
+    if problems:
+        raise EncoderError([f"encoder: {name}: {problem}" for problem in problems])
+
+
+def _path_problems(encoder: Encoder, layers: Collection[int]) -> Iterator[str]:
+    """Of the word embeddings; where these have none, of the other sites."""
+    family = type(encoder.model).__name__
+    if problem := _first_problem(encoder):
+        yield f"{family} {problem} Choose another encoder."
+        return
+    for layer in sorted(set(layers) - {0}):
+        try:
+            problem = _first_problem(Encoder(encoder.model, encoder.tokenizer, layer))
+        except EncoderError as error:
+            yield str(error)
+        else:
+            if problem:
+                yield f"site: layer {layer}: {family} {problem} Use the site word."
+
+
+def _first_problem(encoder: Encoder) -> str | None:
+    """The end of a sentence that the family's name begins."""
+    checks: tuple[Callable[[Encoder], str | None], ...] = (_layer_problem, _score_problem, _gradient_problem)
+    try:
+        return next((problem for check in checks if (problem := check(encoder))), None)
+    except Exception as error:  # each family has its own
+        return f"cannot be trained here: {first_line(error)}"
+
+
+def _layer_problem(encoder: Encoder) -> str | None:
+    return None if encoder.layers > 0 else "has no layers."
+
+
+def _score_problem(encoder: Encoder) -> str | None:
+    """What rounding alone sets apart is not apart in double precision."""
+    problem = _compared(encoder)
+    if problem:
+        with suppress(Exception):  # some families compute in single precision only
+            encoder.model.double()
+            problem = _compared(encoder)
+        encoder.model.float()
+    return problem
+
+
+@torch.no_grad()
+def _compared(encoder: Encoder) -> str | None:
+    encoder.model.eval()
+    batch, *alone = (_batch(encoder, chosen) for chosen in ((0, 1), (0,), (1,)))
+    scores = encoder.scores(batch)
+    if not torch.isfinite(scores).all():
+        return "gives scores that are not numbers."
+    inside = encoder.logits(batch, encoder.embed(batch))
+    if (distance := _distance(scores, inside)) > TOLERANCE:
+        return f"gives other scores from its states than from token ids ({distance:.1g} apart)."
+    singly = torch.cat([encoder.scores(one) for one in alone])
+    if (distance := _distance(scores, singly)) > TOLERANCE:
+        return f"gives a padded pair other scores than the pair alone ({distance:.1g} apart)."
+    return None
+
+
+def _gradient_problem(encoder: Encoder) -> str | None:
+    """Whether δ can reach the loss."""
+    batch = _batch(encoder, (0, 1))
+    states = encoder.embed(batch).detach().requires_grad_()
+    with encoder.as_used():
+        # Of a score, not of the loss, which is flat where the scores are far apart.
+        (gradient,) = torch.autograd.grad(encoder.logits(batch, states)[:, 0].sum(), states)
+    if not torch.isfinite(gradient).all():
+        return "gives gradients that are not numbers."
+    return None if gradient[batch.perturbable].any() else "gives scores that do not depend on the sentences."
+
+
+@torch.no_grad()
+def _dropout_problems(encoder: Encoder, is_set: bool) -> Iterator[str]:
+    """Without dropout a network in training mode is the network as it is used, or something else in it is random."""
+    batch, scores = _batch(encoder, (0, 1)), []
+    for mode in (False, True):
+        encoder.model.train(mode)
+        scores.append(encoder.scores(batch))
+    encoder.model.eval()
+    if is_set and _distance(*scores) > TOLERANCE:
+        yield (
+            f"training.dropout: {type(encoder.model).__name__} has more that is random in training than its "
+            "dropouts; leave it null."
+        )
+
+
+def _length_problems(encoder: Encoder, max_tokens: int) -> Iterator[str]:
+    if _fits(encoder, max_tokens):
+        return
+    lengths = range(SHORTEST, max_tokens)
+    room = SHORTEST - 1 + bisect_left(lengths, True, key=lambda tokens: not _fits(encoder, tokens))
+    yield (
+        f"training.max_tokens: {max_tokens} is more than {type(encoder.model).__name__} has positions for; "
+        f"at most {room}."
+    )
+
+
+@torch.no_grad()
+def _fits(encoder: Encoder, tokens: int) -> bool:
+    try:
+        encoder.scores(_batch(encoder, (0,), tokens))
+    except (IndexError, RuntimeError):  # beyond the table of positions
+        return False
+    return True
+
+
+def _batch(encoder: Encoder, chosen: tuple[int, ...], tokens: int | None = None) -> Batch:
+    """Some of the pairs; or, of the first, as much as makes `tokens` tokens."""
+    first, second = (
+        [np.resize(ids, tokens) if tokens else ids for ids in (cut[i] for i in chosen)]
+        for cut in (tokenize(encoder.tokenizer, side) for side in (FIRST, SECOND))
+    )
+    return collate(encoder.template, first, second, np.zeros(len(chosen)), tokens or 10_000)
+
+
+def _distance(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).abs().max() / max(1.0, float(one.abs().max())))

@@ -1,0 +1,73 @@
+"""What the study file may set inside a loaded encoder: dropout, recomputation; and attention that waits for nobody."""
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForSequenceClassification
+
+from xrt.errors import EncoderError
+
+UNSEEN = "sdpa_mask_unseen"  # transformers' name for our attention: its own, but for the mask
+
+
+def set_dropout(model: Any, probability: float) -> None:
+    """Give every dropout of a model this probability, whatever its family calls it, and note it in its configuration.
+
+    `inspection` sees whether nothing random was missed. LayerDrop leaves out whole layers: another thing.
+    """
+    for key, value in model.config.to_dict().items():
+        if _is_dropout(key, value) or (key.endswith("dropout") and value is None):
+            setattr(model.config, key, probability)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = probability
+        for key, value in list(vars(module).items()):
+            if _is_dropout(key, value):
+                setattr(module, key, probability)
+
+
+def _is_dropout(key: str, value: object) -> bool:
+    named = ("drop" in key and "layerdrop" not in key and "path" not in key) or key.endswith("pdrop")
+    return named and isinstance(value, float | int) and not isinstance(value, bool)
+
+
+def recompute(model: Any) -> None:
+    """Keep the states between layers only, and compute those inside a layer again in the backward pass.
+
+    Raises:
+        EncoderError: this family cannot.
+    """
+    try:
+        model.activation_checkpointing_enable()
+    except ValueError as error:
+        raise EncoderError(
+            f"training.gradient_checkpointing: {type(model).__name__} cannot compute its layers again; set it to "
+            "false, and training.micro_batch to less."
+        ) from error
+
+
+def mask_unseen(model: Any) -> None:
+    """Build attention masks without asking the device whether there is anything to mask.
+
+    transformers asks it in every forward pass, to leave the mask out where no pair is padded; a GPU then waits for the
+    host K + 1 times a step. Models that build their masks in another way are left as they are.
+    """
+    if _has_sdpa(model.config):
+        AttentionInterface.register(UNSEEN, AttentionInterface()["sdpa"])
+        AttentionMaskInterface.register(UNSEEN, _sdpa_mask)
+        model.set_attn_implementation(UNSEEN)
+
+
+def _has_sdpa(config: Any) -> bool:
+    try:
+        with torch.device("meta"):
+            AutoModelForSequenceClassification.from_config(deepcopy(config), attn_implementation="sdpa")
+    except ValueError:
+        return False
+    return True
+
+
+def _sdpa_mask(*args: Any, **kwargs: Any) -> torch.Tensor | None:
+    return AttentionMaskInterface()["sdpa"](*args, **{**kwargs, "allow_is_bidirectional_skip": False})
