@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from xrt.record.run import Run
 from xrt.record.paths import Results
+from xrt.record.run import Run
 from xrt.record.values import Report, TrialRecord
 from xrt.spec import StudySpec, load_study
 
