@@ -16,12 +16,12 @@ from xrt.spec import load_study
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run.create(Results.at(tmp_path / "results"), "mini", "task: mini\n", metric="dev/mean/mixed")
+    return Run.create(Results.at(tmp_path / "results"), load_study("mini", []))
 
 
 @pytest.fixture
 def spec(tmp_path: Path):
-    return load_study("mini", ["checkpoints.keep=2", "confirm={top: 1, seeds: 2}"])
+    return load_study("mini", ["checkpoints.keep=2", "confirm.seeds=2"])
 
 
 def write(run: Run, trial: str, step: int, start: str = "search-1", optimizer: bool = True) -> Path:
@@ -66,11 +66,21 @@ def test_only_so_many_of_the_newest_are_kept_and_no_torn_one(run):
 def finished(run: Run, id: str, value: float, english: float = 0.0, phase: str = "search") -> TrialRecord:
     folder = write(run, id, 99, phase, optimizer=False)
     (folder / "predictions-dev.arrow").touch()
-    metrics = {"final/mean/mixed": value, "final/acc/en": english}
-    seed = int(id.rpartition("-s")[2]) if "-s" in id else 7
+    metrics = {"dev/mean/mixed": value, "dev/acc/en": english}
+    configuration, _, seed = id.partition("-s")
     place = str(folder.relative_to(run.paths.root.resolve()))
     report = Report(2, 1.0, 99, 1.0, metrics)
-    return TrialRecord(id, {}, {}, seed, phase, "finished", reports=(report,), checkpoint=place)
+    return TrialRecord(
+        id,
+        {},
+        {},
+        int(seed or 7),
+        configuration,
+        phase,
+        state="finished",
+        reports=(report,),
+        checkpoint=place,
+    )
 
 
 def test_weights_are_kept_of_the_best_of_the_best_in_english_and_of_each_confirmed_best_seed(run, spec):

@@ -1,44 +1,29 @@
-"""What is confirmed: the best, the best by English alone, the best robust one, and plain to compare with."""
+"""What is confirmed, findings say; here only the ids, the order, and how many there can be."""
 
-import pytest
-
-from xrt.record import Report, TrialRecord
-from xrt.search.confirm import candidates
+from xrt.findings.confirming import Wanted
+from xrt.record.values import TrialRecord
+from xrt.search.confirm import chosen_otherwise, most_configurations, proposing
 from xrt.spec import load_study
 
-
-@pytest.fixture
-def spec():
-    return load_study("mini", ["confirm={top: 1, seeds: 2}"])
+PLAIN = {"encoder": "mini-a", "learning_rate": 1e-3, "method": "plain"}
 
 
-def trial(id: str, method: str, mixed: float, english: float = 0.5) -> TrialRecord:
-    scores = {"final/mean/mixed": mixed, "final/acc/en": english}
-    params = {"encoder": "mini-a", "learning_rate": 1e-3, "method": method}
-    report = Report(1, 1.0, 150, 0.0, scores)
-    return TrialRecord(id, params, {"method": method}, 7, state="finished", reports=(report,))
-
-
-def test_where_plain_won_the_best_robust_configuration_is_confirmed_too(spec):
-    trials = [
-        trial("0", "plain", 0.9),
-        trial("1", "plain", 0.8),
-        trial("2", "noise", 0.6),
-        trial("3", "free", 0.7),
+def test_wanted_trainings_are_proposed_in_their_order_and_none_twice() -> None:
+    propose = proposing([Wanted("0003", PLAIN, 8), Wanted("0003-plain", PLAIN, 8), Wanted("0003", PLAIN, 9)])
+    trials: list[TrialRecord] = []
+    while proposal := propose(trials):
+        trials.append(TrialRecord(proposal.id, proposal.params, {}, proposal.seed, proposal.configuration))
+    assert [(t.id, t.configuration, t.seed) for t in trials] == [
+        ("0003-s8", "0003", 8),
+        ("0003-plain-s8", "0003-plain", 8),
+        ("0003-s9", "0003", 9),
     ]
-    assert list(candidates(spec, trials)) == ["0", "3"]
+    assert [t.id for t in [propose(trials[1:])] if t] == ["0003-s8"]
 
 
-def test_the_best_the_best_by_english_and_the_best_plain_one_are_confirmed(spec):
-    trials = [trial("0", "noise", 0.9), trial("1", "synonyms", 0.8, english=0.9), trial("2", "plain", 0.7)]
-    assert list(candidates(spec, trials)) == ["0", "1", "2"]
-
-
-def test_without_a_finished_plain_trial_the_winner_without_its_method_is_the_baseline(spec):
-    chosen = candidates(spec, [trial("0", "noise", 0.9)])
-    assert list(chosen) == ["0", "plain"]
-    assert chosen["plain"] == {"encoder": "mini-a", "learning_rate": 1e-3, "method": "plain"}
-
-
-def test_nothing_finished_nothing_is_confirmed(spec):
-    assert candidates(spec, []) == {}
+def test_the_best_of_each_arm_an_ablation_of_each_robust_one_and_what_other_rules_choose() -> None:
+    spec = load_study("mini", ["space.method={plain: {}, noise: {scale: 0.3}}", "confirm.seeds=3"])
+    assert chosen_otherwise(spec) == 3, "source dev, and with noise and with synonyms"
+    assert most_configurations(spec) == 2 + 1 + 3
+    assert chosen_otherwise(load_study("mini", ["search.metric=dev/acc/en", "confirm.seeds=3"])) == 2
+    assert most_configurations(load_study("mini", ["confirm=null"])) == 0

@@ -20,7 +20,7 @@ def home(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
     overrides = ["data={source: folder, path: data}", "space.encoder=[encoder, mini-a]"]
     spec = load_study("mini", overrides)
-    run = Run.create(Results(tmp_path / "results"), "toy", spec.to_yaml(), metric="dev/mean/mixed")
+    run = Run.create(Results(tmp_path / "results"), spec)
     return home_of(run, build(spec, SAMPLE, 7))
 
 

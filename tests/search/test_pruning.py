@@ -1,93 +1,91 @@
-"""ASHA that is told the record again decides what it had decided."""
+"""ASHA asked of the record: the same trials give the same answer, whatever came afterwards."""
 
+import math
 import random
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
-from ray.tune.schedulers import TrialScheduler
 
-from xrt.record import Report, TrialRecord
-from xrt.search.pruning import Asha
-from xrt.spec import load_study
-
-METRIC = "dev/mean/mixed"
+from tests.search.conftest import METRIC, trial
+from xrt.record.values import Report, TrialRecord
+from xrt.search.pruning import is_stopped
+from xrt.spec import StudySpec
 
 
-@pytest.fixture
-def spec():
-    return load_study("mini", ["pruning={reduction: 3, rungs: 3}"])
+def stopped(spec: StudySpec, *trials: TrialRecord) -> list[bool]:
+    return [is_stopped(spec, one, trials) for one in trials]
 
 
-def tune_trial(id: str, of_tune: str):
-    return SimpleNamespace(trial_id=of_tune, config={"id": id})
+def test_the_first_goes_on_and_then_one_in_three_rounded_up(spec: StudySpec) -> None:
+    values = (0.9, 0.5, 0.4, 0.8, 0.7)
+    several = [trial(n, "plain", (value, float(n))) for n, value in enumerate(values)]
+    assert stopped(spec, *several) == [False, True, True, False, True]
+    rising = [trial(n, "plain", (n / 10, float(n))) for n in range(5)]
+    assert stopped(spec, *rising) == [False] * 5
 
 
-def hear(asha: Asha, spec, id: str, rung: int, value: float, of_tune: str = "x") -> bool:
-    """Whether the trial must stop."""
-    result = {"budget": asha.budget(spec.rungs[rung]), METRIC: value}
-    return asha.on_trial_result(None, tune_trial(id, of_tune + id), result) == TrialScheduler.STOP
+def test_only_trials_of_the_same_arm_are_compared(spec: StudySpec) -> None:
+    assert stopped(spec, trial(0, "noise", (0.9, 0.0)), trial(1, "plain", (0.1, 1.0))) == [False, False]
+    assert stopped(spec, trial(0, "plain", (0.9, 0.0)), trial(1, "plain", (0.1, 1.0))) == [False, True]
 
 
-def searched(spec, seed: int, count: int = 30):
-    """A search as it happens: four trials at once, in an order by chance; its decisions, in order, and records."""
-    draw, asha = random.Random(seed), Asha(spec)
-    reports: dict[str, list[Report]] = {}
-    decisions, going = [], []
-    for moment in range(10_000):
-        if len(going) < 4 and len(reports) < count:
-            going.append(f"{len(reports):04d}")
-            reports[going[-1]] = []
-            asha.on_trial_add(None, tune_trial(going[-1], "x" + going[-1]))
-        if not going:
-            break
-        id = draw.choice(going)
-        rung, value = len(reports[id]), draw.random()
-        reports[id].append(Report(rung, spec.rungs[rung], rung, float(moment), {METRIC: value}))
-        stop = hear(asha, spec, id, rung, value)
-        decisions.append((id, rung, value, stop))
-        if stop:
-            going.remove(id)
-    return decisions, {id: TrialRecord(id, {}, {}, 7, reports=tuple(said)) for id, said in reports.items()}
+def test_only_trials_at_the_same_rung_are_compared(spec: StudySpec) -> None:
+    first = trial(0, "plain", (0.2, 0.0), (0.9, 1.0))
+    assert not is_stopped(spec, trial(1, "plain", (0.3, 2.0)), [first])
+    assert is_stopped(spec, trial(1, "plain", (0.3, 2.0), (0.4, 3.0)), [first])
+
+
+def test_what_came_later_does_not_count_and_of_one_moment_the_lower_id_came_first(spec: StudySpec) -> None:
+    early, late = trial(0, "plain", (0.1, 1.0)), trial(1, "plain", (0.9, 2.0))
+    assert stopped(spec, early, late) == [False, False]
+    assert stopped(spec, trial(0, "plain", (0.9, 1.0)), trial(1, "plain", (0.1, 1.0))) == [False, True]
+    assert stopped(spec, trial(0, "plain", (0.1, 1.0)), trial(1, "plain", (0.9, 1.0))) == [False, False]
+
+
+def test_equal_trials_go_on_and_a_score_that_is_not_a_number_does_not(spec: StudySpec) -> None:
+    assert stopped(spec, *(trial(n, "plain", (0.5, float(n))) for n in range(4))) == [False] * 4
+    assert stopped(spec, trial(0, "plain", (0.1, 0.0)), trial(1, "plain", (math.nan, 1.0))) == [False, True]
+
+
+def test_a_longer_trial_is_compared_where_a_shorter_one_of_its_arm_ends(spec: StudySpec) -> None:
+    short = trial(0, "plain", (0.1, 0.0), (0.1, 1.0), (0.9, 2.0))
+    assert not is_stopped(spec, short, [])
+    longer = trial(
+        1, "plain", (0.5, 3.0), (0.5, 4.0), (0.5, 5.0), rungs=(1 / 27, 1 / 9, 1 / 3, 1.0)
+    )  # the short one's 30 steps are a third of its own
+    assert is_stopped(spec, longer, [short])
+    assert not is_stopped(spec, replace(longer, reports=longer.reports[:2]), [short])
+
+
+def test_nothing_stops_a_trial_at_its_end_in_a_confirmation_or_without_pruning(spec: StudySpec) -> None:
+    better = trial(0, "plain", (0.9, 0.0), (0.9, 1.0), (0.9, 2.0))
+    worse = trial(1, "plain", (0.1, 3.0))
+    assert is_stopped(spec, worse, [better])
+    assert not is_stopped(spec, replace(worse, phase="confirm"), [better])
+    assert not is_stopped(spec.model_copy(update={"pruning": None}), worse, [better])
+    ended = replace(worse, reports=(Report(2, 1.0, 30, 9.0, {METRIC: 0.1}),))
+    assert not is_stopped(spec, ended, [better])
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_search_that_is_cut_anywhere_goes_on_with_the_same_decisions(spec, seed):
-    decisions, _ = searched(spec, seed)
-    assert 5 < sum(stop for *_, stop in decisions) < len(decisions)
-    for cut in range(0, len(decisions), 7):
-        known: dict[str, list[Report]] = {}
-        for moment, (id, rung, value, _) in enumerate(decisions[:cut]):
-            said = Report(rung, spec.rungs[rung], rung, float(moment), {METRIC: value})
-            known.setdefault(id, []).append(said)
-        again = Asha(spec)
-        stopped = again.replay(
-            [TrialRecord(id, {}, {}, 7, reports=tuple(said)) for id, said in known.items()]
-        )
-        assert stopped == {id for id, rung, _, stop in decisions[:cut] if stop and rung < 2}
-        for id in {id for id, *_ in decisions[cut:]}:
-            again.on_trial_add(None, tune_trial(id, "y" + id))
-        assert [hear(again, spec, id, r, v, "y") for id, r, v, _ in decisions[cut:]] == [
-            d[3] for d in decisions[cut:]
-        ]
-
-
-def test_a_rung_that_is_reported_again_under_another_name_of_tune_counts_once(spec):
-    _, records = searched(spec, 0)
-    once, twice = Asha(spec), Asha(spec)
-    for asha in (once, twice):
-        asha.replay(list(records.values()))
-    for id, record in records.items():
-        twice.on_trial_add(None, tune_trial(id, "other"))
-        assert not hear(twice, spec, id, 0, record.reports[0].metrics[METRIC], "other")
-    assert [b._rungs for b in once._brackets] == [b._rungs for b in twice._brackets]
-
-
-def test_the_trial_that_has_waited_longest_begins(spec):
-    def trial(id: str, status: str):
-        return SimpleNamespace(config={"id": id}, status=status)
-
-    live = [trial("0007", "PENDING"), trial("0005", "RUNNING"), trial("0006", "PENDING")]
-    tune = SimpleNamespace(get_live_trials=lambda: live)
-    assert Asha(spec).choose_trial_to_run(tune) is live[2]
-    live[:] = live[1:2]
-    assert Asha(spec).choose_trial_to_run(tune) is None
+def test_a_record_that_is_cut_anywhere_gives_the_answers_of_then(spec: StudySpec, seed: int) -> None:
+    draw, trials, decisions = random.Random(seed), {}, []
+    going, begun = [trial(n, "plain") for n in range(4)], 4
+    for moment in range(60):
+        if not going:
+            break
+        place = draw.randrange(len(going))
+        one = going.pop(place)
+        rung = len(one.reports)
+        report = Report(rung, (1 / 9, 1 / 3, 1.0)[rung], rung, float(moment), {METRIC: draw.random()})
+        trials[one.id] = one = one.reported(report)
+        stop = is_stopped(spec, one, trials.values())
+        decisions.append((one, stop))
+        if rung < 2 and not stop:
+            going.append(one)
+        elif begun < 20:
+            going.append(trial(begun, "plain"))
+            begun += 1
+    assert 3 < sum(stop for _, stop in decisions) < len(decisions)
+    for one, stop in decisions:
+        assert is_stopped(spec, one, trials.values()) == stop, one

@@ -28,7 +28,7 @@ from xrt.spec.study import StudySpec
 ENDED = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 # The constants below are measured by tests/bench/arms.py.
 # Trials with which an arm fills its space evenly, before it learns: the encoder from all arms, very soon.
-ENCODER, FILLING, LRATE = 2, 5, 5
+ENCODER, FILLING = 2, 8
 CANDIDATES = 4  # of which TPE takes the best; Optuna's 24 crowd around the first good trials
 REDRAWS, CHANCES = (
     20,
@@ -79,10 +79,8 @@ def _draws(spec: StudySpec, arm: Arm, known: Sequence[TrialRecord]) -> Iterator[
         study.sampler = _tpe(_mixed(spec.search.seed, number, attempt))
         learned = _Asked(study.ask())
         encoder, rest = (even if place < count else learned for count in (ENCODER, FILLING))
-        LR[:] = [even if place < LRATE else learned]
         yield spec.space.sample(OfArm(arm, encoder, rest))
     chance = random.Random(_mixed(spec.search.seed, number))
-    LR.clear()
     anything = Unit(lambda name: chance.random())
     for _ in range(CHANCES):
         yield spec.space.sample(OfArm(arm, anything, anything))
@@ -163,9 +161,6 @@ def frozen(spec: StudySpec, trial: TrialRecord, values: Mapping[int, float]) -> 
     )
 
 
-LR: list[Any] = []
-
-
 class OfArm:
     """Answers what makes the arm; asks `encoder` for the encoder, and `rest` for the rest."""
 
@@ -183,7 +178,7 @@ class OfArm:
         return self._of(name).integer(name, low, high)
 
     def _of(self, name: str) -> Suggest:
-        return self._encoder if name == "encoder" else (self._rest if "." in name or not LR else LR[0])
+        return self._encoder if name == "encoder" else self._rest
 
 
 class Unit:
