@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from xrt.answers.compare import compare
 
-from tests.answers import worked
+from tests.findings import worked
+from xrt.findings.compare import compare
 from xrt.record import Run
 
 

@@ -5,7 +5,8 @@ import math
 import pytest
 from xrt.answers.table import best, leaderboard, markdown, row, rows, settings
 
-from tests.answers.conftest import METRIC, START, fill, reported, searched
+from tests.tracking.conftest import METRIC, START, fill, reported, searched
+from xrt.answers.table import best, leaderboard, markdown, row, rows, settings
 from xrt.record import Run
 
 

@@ -10,8 +10,8 @@ import matplotlib
 import numpy as np
 import pytest
 
-from tests.answers import worked
-from xrt.answers import drawing, figures
+from tests.findings import worked
+from xrt.report import drawing, figures, search_figures
 from xrt.answers.confirmed import confirmation
 from xrt.answers.figures import Matrix, Tried
 from xrt.record import Run

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.answers import worked
-from xrt.answers.rendering import Answer, Code, Heading, Paragraph, Picture, Table, as_html, as_markdown
-from xrt.answers.report import report_paths, write_report
+from tests.findings import worked
+from xrt.report.rendering import Answer, Code, Heading, Paragraph, Picture, Table, as_html, as_markdown
+from xrt.report.page import report_paths, write_report
 from xrt.record import Run
 
 VOID = {"meta", "img", "br", "link"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.answers.conftest import (
+from tests.tracking.conftest import (
     DATA,
     METRIC,
     START,
@@ -20,9 +20,9 @@ from tests.answers.conftest import (
     reported,
     searched,
 )
-from xrt.answers.tracking import Synced, _Projector, check, sync
 from xrt.errors import RecordError
 from xrt.record import Report, Results, Run
+from xrt.tracking.tracker import Synced, _Projector, check, sync
 
 
 def test_the_store_shows_every_trial_that_has_begun(run: Run) -> None:
@@ -205,7 +205,7 @@ def test_a_tracker_notices_that_somebody_else_sent_something(run: Run) -> None:
 def test_two_runs_of_a_study_share_its_experiment_and_nothing_else(run: Run) -> None:
     from mlflow import MlflowClient
 
-    other = Run.create(run.paths.results, "mini", run.spec_yaml, metric=METRIC)
+    other = Run.create(run.paths.results, run.spec)
     for one in (run, other):
         fill(one)
         assert sync(one).created == 7

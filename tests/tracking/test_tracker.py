@@ -13,9 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.answers.conftest import METRIC, START, dump, fill, in_a_new_process, reported, searched, wait_until
-from xrt.answers.tracking import Tracker, sync
+from tests.tracking.conftest import (
+    METRIC,
+    START,
+    dump,
+    fill,
+    in_a_new_process,
+    reported,
+    searched,
+    wait_until,
+)
 from xrt.record import Listener, Run
+from xrt.tracking.tracker import Tracker, sync
 
 NOWHERE = "http://127.0.0.1:9"
 
