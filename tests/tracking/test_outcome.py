@@ -8,6 +8,7 @@ import pytest
 from tests.findings import worked
 from xrt.findings.compare import fields
 from xrt.findings.findings import findings
+from xrt.findings.markdown import plain_text
 from xrt.record import Run
 from xrt.tracking import projection
 from xrt.tracking.outcome import Outcome, outcome
@@ -74,19 +75,21 @@ def test_where_plain_won_there_is_no_gain(run: Run) -> None:
     found = outcome_of(run)
     assert "test/mean/mixed" in found.metrics
     assert not any(name.startswith("gain/") for name in found.metrics)
-    assert "No trial finished in: adversarial; noise; synonyms" in found.note
+    assert "No trial finished in: adversarial; noise; synonyms" in " ".join(found.parts)
 
 
 def test_a_run_that_was_not_confirmed_says_so_and_has_no_numbers_of_test(run: Run) -> None:
     run.update_meta(status="finished", ended=worked.START + 7000)
     found = outcome_of(run)
-    assert found.note.startswith("**Not confirmed") and found.metrics == {}
+    assert found.parts[0].startswith("**Not confirmed") and found.metrics == {}
 
 
 def test_a_description_is_as_long_as_mlflow_keeps_and_ends_with_its_end(run: Run) -> None:
     for trial in run.trials():
         run.save(replace(trial, params={**trial.params, "encoder": "e" * 600 + trial.id}))
     worked.confirm(run, seeds=2)
+    sentence = plain_text(findings(run).answer.sentence)
+    assert page(run).tags[projection.NOTE].startswith(f"**{sentence}**")
     note = page(run).tags[projection.NOTE]
     assert len(note) <= projection.LONGEST and note.endswith(f"Run `{run.name}`, study `mini`.")
 
