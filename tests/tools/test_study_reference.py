@@ -1,13 +1,13 @@
 """The reference of study files is that of the program."""
 
 from tests.conftest import ROOT
-from xrt.spec.reference import reference, sections
+from tools.study_reference import reference, sections
 from xrt.spec.study import StudySpec
 
 
 def test_the_page_is_current() -> None:
     page = (ROOT / "docs" / "study-file.md").read_text(encoding="utf-8")
-    assert page == reference(), "python -m xrt.spec.reference > docs/study-file.md"
+    assert page == reference(), "python -m tools.study_reference > docs/study-file.md"
 
 
 def test_every_field_of_a_study_file_is_on_it() -> None:
