@@ -113,7 +113,9 @@ def test_a_trial_that_goes_on_keeps_its_first_start() -> None:
 def test_no_secret_stands_in_a_reason(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
     run.save(trial().closed("failed", 1.0, "401 with hf_verysecret"))
-    run.update_meta(warnings=("cannot reach http://me:secret@host",), misalignment={"a": ["http://me:b@c"], "n": 2})
+    run.update_meta(
+        warnings=("cannot reach http://me:secret@host",), misalignment={"a": ["http://me:b@c"], "n": 2}
+    )
     assert "hf_verysecret" not in run.paths.trial("0001").read_text()
     assert run.meta.warnings == ("cannot reach http://***@host",)
     assert run.meta.misalignment == {"a": ["http://***@c"], "n": 2}
@@ -170,7 +172,10 @@ def test_an_unknown_trial_is_answered_with_those_that_exist(run: Run) -> None:
     ("content", "message"),
     [
         ("", "is empty"),
-        ('{"format": 99}', "record format 99; this xrt reads 2. Open it with the version of xrt that wrote it"),
+        (
+            '{"format": 99}',
+            "record format 99; this xrt reads 2. Open it with the version of xrt that wrote it",
+        ),
         ('{"format": 1}', r"record format 1; this xrt reads 2. Open it with xrt 0\.1"),
         ("{}", "record format None; this xrt reads 2"),
         ('{"format": 2}', "uid: is missing"),

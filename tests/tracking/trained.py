@@ -40,7 +40,9 @@ def trained_trial(run: Run, encoder: Path) -> tuple[TrialRecord, Predictions]:
     found = predict(opened, load(TASK, Source("embedded"), "test").sample(12, 0), PAIRS, MAX_TOKENS)
     found.save(run.paths.root / place / "predictions-test.arrow")
     params = {"encoder": str(encoder), "method": "adversarial", "adversarial.radius": 0.1}
-    trial = TrialRecord("0000", params, config.to_dict(), 5, "0000", checkpoint=str(place)).begun(worked.START)
+    trial = TrialRecord("0000", params, config.to_dict(), 5, "0000", checkpoint=str(place)).begun(
+        worked.START
+    )
     metrics = worked.metrics_of(found, "dev") | worked.metrics_of(found, "test")
     metrics["dev/mean/mixed"] = metrics["test/mean/mixed"] = found.mean([1, 2])
     trial = trial.reported(Report(0, 1.0, 10, worked.START + 5, metrics)).closed("finished", worked.START + 6)
