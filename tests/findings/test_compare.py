@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from xrt.answers.compare import compare
 
 from tests.findings import worked
 from xrt.findings.compare import Comparison, changed, compare

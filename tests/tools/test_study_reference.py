@@ -12,7 +12,7 @@ def test_the_page_is_current() -> None:
 
 def test_every_field_of_a_study_file_is_on_it() -> None:
     page = reference()
-    assert {"study", "task", "space", *sections()} == set(StudySpec.model_fields)
+    assert {"study", "task", "compare", "space", *sections()} == set(StudySpec.model_fields)
     for name, model in sections().items():
         part = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
         assert all(f"| `{field}` |" in part for field in model.model_fields)

@@ -49,7 +49,7 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mlflow", *words], stdout=log, stderr=log, start_new_session=True
             )
-        wait_until(self._answers, 60)
+        wait_until(self._answers)
 
     def kill(self) -> None:
         if self._process:
@@ -111,7 +111,7 @@ def test_a_store_that_is_away_for_good_costs_one_warning_and_the_limit(run: Run)
     for trial in fill(run):
         tracker.trial_ended(trial)
         time.sleep(0.05)
-    wait_until(lambda: bool(warnings), 30)
+    wait_until(lambda: bool(warnings))
     begin = time.monotonic()
     tracker.run_ended(run)
     assert time.monotonic() - begin < 3.0
@@ -155,7 +155,7 @@ def test_a_server_that_dies_and_comes_back_has_everything_once(run: Run, server:
     half = reported(searched(8), 0.3)
     run.save(half)
     tracker.trial_reported(half)
-    wait_until(lambda: "<0008>" in dump(run, server.store), 30)
+    wait_until(lambda: "<0008>" in dump(run, server.store))
     server.kill()  # at whatever it was doing
     for number in range(9, 12):
         trial = reported(searched(number, "plain"), 0.1, 0.2, 0.3).closed("finished", START + 1000 + number)
@@ -163,7 +163,7 @@ def test_a_server_that_dies_and_comes_back_has_everything_once(run: Run, server:
         tracker.trial_ended(trial)
         time.sleep(0.05)
     run.save(reported(half, 0.3, 0.35).closed("pruned", START + 900))
-    wait_until(lambda: bool(warnings), 30)
+    wait_until(lambda: bool(warnings))
     server.start()
     run.save(trials[4].closed("stopped", START + 1100))
     run.update_meta(status="stopped", ended=START + 1200)

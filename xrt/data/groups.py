@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Ints = npt.NDArray[np.int64]
 
@@ -20,6 +18,10 @@ def groups_of(first: Sequence[str], second: Sequence[str]) -> Ints:
     sentence, and 2 and 3 another, all three are one group. Texts that are equal after stripping are one sentence;
     a missing sentence ("") joins nothing. Groups are numbered 0, 1, … in the order of their first examples.
     """
+    # Loaded here: it takes longer than all else that `list` and `status` load with this floor.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     n = len(first)
     numbers: dict[str, int] = {}
     edges = [
