@@ -88,7 +88,7 @@ def loud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         for i in range(8)
     ]
     worked.search(run, samples)
-    worked.confirm(run, seeds=3)
+    worked.confirm(run)
     return run
 
 

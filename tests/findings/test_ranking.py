@@ -2,15 +2,24 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from tests.findings import worked
 from tests.tracking.conftest import METRIC, START, fill, reported, searched
 from xrt.findings.findings import findings
 from xrt.findings.ranking import leaderboard, ranked
-from xrt.record import Report, Run
+from xrt.record import Report, Results, Run
 from xrt.spec.arms import Arm
 from xrt.spec.metric import Metric
 
 MIXED, ENGLISH = Metric.parse(METRIC), Metric.parse("dev/acc/en")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run.create(Results.at(tmp_path), worked.SPEC)
 
 
 def test_only_a_finished_trial_of_the_search_can_be_best(run: Run) -> None:

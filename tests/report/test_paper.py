@@ -22,7 +22,7 @@ ODD = r"a_b & 5 % \ #{x}~^$"
 def found(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     run = worked.make(tmp_path_factory.mktemp("results"))
     worked.search(run)
-    worked.confirm(run, seeds=3)
+    worked.confirm(run)
     write_report(run)
     return findings(run)
 
@@ -94,7 +94,7 @@ def test_no_name_breaks_the_latex_and_an_unknown_number_is_an_empty_cell() -> No
         Cell(Estimate(math.nan), best=False, reliable=False),
     )
     text = as_latex(PaperTable("test", (ODD, "x"), (PaperRow(ODD, ODD, 1, cells),)))
-    escaped = r"a\_b \& 5 \% \textbackslash{}\textbackslash{} \#\{x\}\textasciitilde{}\textasciicircum{}\$"
+    escaped = r"a\_b \& 5 \% \textbackslash{} \#\{x\}\textasciitilde{}\textasciicircum{}\$"
     assert text.count(escaped) == 3
     assert rf"{escaped} & {escaped} & \textbf{{50.0}}$^{{*}}$ &  \\" in text
     read = list(

@@ -17,8 +17,8 @@ PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
     [
         ("trials: 3", "trials: unknown field; allowed are study, task, data, compare, space, training, search, "
          'pruning, confirm, resources, checkpoints. Did you mean "search.trials"?'),
-        ("serach: {trials: 3}", "serach: unknown field; allowed are study, task, data, compare, space, training, search, "
-         'pruning, confirm, resources, checkpoints. Did you mean "search"?'),
+        ("serach: {trials: 3}", "serach: unknown field; allowed are study, task, data, compare, space, training, "
+         'search, pruning, confirm, resources, checkpoints. Did you mean "search"?'),
         ("search: {trails: 3}", "search.trails: unknown field; allowed are trials, metric, seed, concurrent. "
          'Did you mean "trials"?'),
         ("search: {trials: 0}", "search.trials: 0 is not allowed; a whole number of at least 1."),

@@ -180,7 +180,9 @@ def test_the_experiment_is_described_by_the_newest_run_of_its_study(run: Run) ->
 
 
 def note_of(client: Any, run: Run) -> str:
-    [parent] = client.search_runs(["1"], f"tags.`xrt.run` = '{run.name}' AND tags.`mlflow.source.type` = 'LOCAL'")
+    [parent] = client.search_runs(
+        ["1"], f"tags.`xrt.run` = '{run.name}' AND tags.`mlflow.source.type` = 'LOCAL'"
+    )
     return str(parent.data.tags[NOTE])
 
 

@@ -147,6 +147,7 @@ def test_a_run_that_ends_before_it_was_told_to_start_is_sent(run: Run) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_a_server_that_dies_and_comes_back_has_everything_once(run: Run, server: Server) -> None:
     warnings: list[str] = []
     tracker = Tracker(run, server.uri, warn=warnings.append, interval=0.05, longest=0.5)

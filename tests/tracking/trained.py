@@ -39,7 +39,12 @@ def trained_trial(run: Run, encoder: Path) -> tuple[TrialRecord, Predictions]:
     checkpoint.save(start(opened, recipe), run.paths.root / place, optimizer=False)
     found = predict(opened, load(TASK, Source("embedded"), "test").sample(12, 0), PAIRS, MAX_TOKENS)
     found.save(run.paths.root / place / "predictions-test.arrow")
-    params = {"encoder": str(encoder), "learning_rate": 1e-3, "method": "adversarial", "adversarial.radius": 0.1}
+    params = {
+        "encoder": str(encoder),
+        "learning_rate": 1e-3,
+        "method": "adversarial",
+        "adversarial.radius": 0.1,
+    }
     trial = TrialRecord("0000", params, config.to_dict(), 5, "0000", checkpoint=str(place)).begun(
         worked.START
     )
