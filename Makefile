@@ -3,7 +3,9 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-BENCH ?= step_cost kills groups spread_sample
+BENCH ?= step_cost kills groups pipeline_error power spread_sample
+# What `check` runs: the floors of values, and the repository as a whole. The others load torch, Ray or MLflow.
+QUICK ?= tests/test_floors.py tests/test_repository.py tests/spec tests/record tests/findings tests/report tests/tools
 bin := $(VENV)/bin
 # A stamp says which extras were installed, after the install: a half-done one is done again.
 used := $(VENV)/.installed-use
@@ -11,7 +13,7 @@ developed := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study test lint types tests bench faults audit clean
+.PHONY: help study check test lint types tests bench faults audit clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -19,7 +21,10 @@ help:  ## say what there is
 study: $(used)  ## run the embedded study: minutes, no download but the packages, no GPU
 	$(bin)/python -m xrt.study run mini
 
-test: lint types tests  ## everything that must hold before a commit: ruff, mypy, pytest
+check: lint types $(developed)  ## before every commit: ruff, mypy, the quick tests; two minutes
+	$(bin)/python -m pytest -m "not slow and not kills" --durations=5 $(QUICK)
+
+test: lint types tests  ## everything that must hold: ruff, mypy, all tests, and which of them were slowest
 
 lint: $(developed)  ## ruff: rules and layout
 	$(bin)/ruff check --output-format concise

@@ -19,15 +19,17 @@ FLOORS = {
     "robust": 3,
     "spec": 4,
     "record": 5,
-    "search": 6,  # two wings: they do not know each other
-    "answers": 6,
-    "study": 7,
+    "findings": 6,
+    "search": 7,  # three wings: they do not know each other
+    "report": 7,
+    "tracking": 7,
+    "study": 8,
 }
 # Library -> the only files or folders that may import it.
 ROOMS = {
     "ray": ("search/",),
-    "optuna": ("search/", "answers/"),
-    "mlflow": ("answers/store.py", "answers/registry.py"),
+    "optuna": ("search/", "findings/importances.py"),
+    "mlflow": ("tracking/store.py", "tracking/registry.py"),
 }
 
 
@@ -115,8 +117,15 @@ def test_the_walk_sees_every_floor_and_the_folders_in_folders(root: Path) -> Non
     ("file", "source"),
     [
         ("spec/a.py", "from xrt.search.tuning import run_trials"),
-        ("search/a.py", "from xrt.answers import table"),
-        ("answers/a.py", "import xrt.search.sampler"),
+        ("search/a.py", "from xrt.report import page"),
+        ("search/a.py", "from xrt.tracking.tracker import sync"),
+        ("report/a.py", "import xrt.search.sampler"),
+        ("report/a.py", "from xrt.tracking import outcome"),
+        ("tracking/a.py", "from xrt.report.figures import matrices"),
+        ("tracking/a.py", "import xrt.search.sampler"),
+        ("findings/a.py", "from xrt.report import drawing"),
+        ("findings/a.py", "from xrt.search.scoring import metrics_of_predictions"),
+        ("record/a.py", "from xrt.findings.findings import findings"),
         ("data/a.py", "def f():\n    from xrt.robust.region import project"),
         ("data/deep/a.py", "from xrt.robust import region"),
         ("data/a.py", "from ..robust import region"),
@@ -131,9 +140,11 @@ def test_the_walk_sees_every_floor_and_the_folders_in_folders(root: Path) -> Non
         ("study/a.py", "from xrt.helpers import anything"),
         ("robust/a.py", "def f():\n    import ray"),
         ("study/a.py", "from ray import tune"),
-        ("answers/a.py", "import ray.tune as tune"),
+        ("report/a.py", "import ray.tune as tune"),
         ("spec/a.py", "import optuna"),
-        ("answers/tracking.py", "import mlflow"),
+        ("findings/findings.py", "import optuna"),
+        ("report/page.py", "import optuna"),
+        ("tracking/tracker.py", "import mlflow"),
         ("search/a.py", "from mlflow import MlflowClient"),
     ],
 )
@@ -152,7 +163,10 @@ def test_a_planted_import_is_refused(tmp_path: Path, file: str, source: str) -> 
             "search/a.py",
             "from ray import tune\nfrom xrt.record.run import Run\nfrom xrt.search import sampler",
         ),
-        ("answers/store.py", "def f():\n    from mlflow import MlflowClient"),
+        ("tracking/store.py", "def f():\n    from mlflow import MlflowClient"),
+        ("findings/importances.py", "def f():\n    import optuna"),
+        ("report/a.py", "from xrt.findings.findings import findings"),
+        ("study/a.py", "from xrt.report.page import write_report\nfrom xrt.tracking import tracker"),
         ("data/a.py", "import ast\nfrom . import b\nfrom xrt.errors import DataError\nimport raymond"),
         ("spec/a.py", "import xrt\nprint(xrt.__file__)\nfrom xrt import __doc__"),
     ],
@@ -171,7 +185,8 @@ LIBRARY = {"ray", "mlflow", "optuna"}
     ("floors", "absent"),
     [
         (("mini", "data", "robust"), LIBRARY),  # usable from a notebook
-        (("spec", "record"), LIBRARY | {"torch", "transformers"}),
+        (("spec", "record", "findings"), LIBRARY | {"torch", "transformers", "matplotlib"}),
+        (("report",), LIBRARY | {"torch", "transformers"}),
         (("study",), LIBRARY),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",

@@ -23,7 +23,7 @@ from xrt.study.__main__ import app
 
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
 PYTHON = sorted(
-    path.relative_to(ROOT) for folder in ("xrt", "tests") for path in (ROOT / folder).rglob("*.py")
+    path.relative_to(ROOT) for folder in ("xrt", "tests", "tools") for path in (ROOT / folder).rglob("*.py")
 )
 STUDIES = sorted(path.relative_to(ROOT) for path in (ROOT / "studies").rglob("*.y*ml"))
 # Home folders and the like, at the beginning of a path; not the `/home` of an address or of a longer path.
@@ -178,8 +178,8 @@ def command_problems(words: list[str]) -> list[str]:
 
 
 def test_every_command_of_the_pages_exists() -> None:
-    readme = list(commands((ROOT / "README.md").read_text(encoding="utf-8")))
-    assert {words[0] for words in readme} == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    table = list(commands((ROOT / "docs" / "commands.md").read_text(encoding="utf-8")))
+    assert {words[0] for words in table} == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
     others = [words for page in pages() for words in commands(page.read_text(encoding="utf-8"))]
     assert [problem for words in others for problem in command_problems(words)] == []
 
@@ -211,7 +211,17 @@ def test_the_study_of_the_readme_is_valid(tmp_path: Path) -> None:
 def test_every_make_command_of_the_readme_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.M))
     used = set(re.findall(r"\bmake ([a-z]+)\b", code_of((ROOT / "README.md").read_text(encoding="utf-8"))))
-    assert {"study", "test"} <= used <= targets
+    assert {"study", "check", "test"} <= used <= targets
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 170
+
+
+def test_the_glossary_has_no_more_words_than_can_be_learned() -> None:
+    page = (ROOT / "docs" / "code.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z][^|]+) \| [^|]+ \|$", page.split("## Words")[1].split("\n## ")[0], flags=re.M)
+    assert 20 <= len(rows) - 1 <= 30, "the first row is the head"
 
 
 def code_of(text: str) -> str:
@@ -229,9 +239,9 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
 
 
-def test_the_tree_of_the_readme_names_every_module() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    [tree] = re.findall(r"^```text\n(xrt/\n.*?)^```", readme, flags=re.M | re.S)
+def test_the_tree_of_the_code_names_every_module() -> None:
+    page = (ROOT / "docs" / "code.md").read_text(encoding="utf-8")
+    [tree] = re.findall(r"^```text\n(xrt/\n.*?)^```", page, flags=re.M | re.S)
     modules = {p.relative_to(ROOT / "xrt") for p in (ROOT / "xrt").rglob("*.py") if p.name != "__init__.py"}
     modules = {p for p in modules if len(p.parts) <= 2}  # one language a file: the tree names their folder
     assert tree_files(tree) == {p.as_posix() for p in modules}

@@ -41,7 +41,7 @@ from xrt.robust.encoder import load_encoder
 from xrt.robust.training import Recipe, start
 from xrt.search.journal import Journal
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.kills]
 
 
 @pytest.fixture(scope="module")

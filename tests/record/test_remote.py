@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.bucket import Bucket
+from tests.record.conftest import SPEC
 from xrt.errors import RecordError
 from xrt.record.paths import Results
 from xrt.record.remote import records
@@ -21,15 +22,15 @@ def machine(monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
 
 
 def begin(bucket: Bucket) -> Run:
-    return Run.create(Results.at(bucket.address), "toy", "study: toy\n", metric="dev/mean/mixed")
+    return Run.create(Results.at(bucket.address), SPEC)
 
 
 def test_another_machine_reads_what_was_written(bucket, monkeypatch, tmp_path):
     run = begin(bucket)
     run.save(TRIAL.begun(5.0))
     machine(monkeypatch, tmp_path / "laptop")
-    there = Run.open(Results.at(bucket.address), "toy")
-    assert there.meta == run.meta and there.spec_yaml == "study: toy\n"
+    there = Run.open(Results.at(bucket.address), "mini")
+    assert there.meta == run.meta and there.spec == SPEC
     assert there.trials() == run.trials() and there.paths.root != run.paths.root
 
 
@@ -37,7 +38,7 @@ def test_what_changed_is_fetched_again(bucket, monkeypatch, tmp_path):
     run = begin(bucket)
     run.save(TRIAL)
     machine(monkeypatch, tmp_path / "laptop")
-    there = Run.open(Results.at(bucket.address), "toy")
+    there = Run.open(Results.at(bucket.address), "mini")
     for rung in range(3):
         run.save(TRIAL.reported(Report(rung, 0.3, 10, 1.0, {"dev/mean/mixed": 0.5})))
         there.paths.results.remote.pull()
@@ -66,7 +67,7 @@ def test_a_file_that_is_replaced_while_it_is_fetched_is_fetched_again(bucket, mo
 
     monkeypatch.setattr(there.remote, "fs", Cutting())
     there.remote.pull()
-    assert cuts and Run.open(there, "toy").trial("0000").last.rung == 0
+    assert cuts and Run.open(there, "mini").trial("0000").last.rung == 0
 
 
 def test_a_file_that_is_held_here_is_never_replaced_by_an_older_one(bucket):
@@ -83,7 +84,7 @@ def test_only_one_machine_works_on_a_run(bucket, monkeypatch, tmp_path):
     run = begin(bucket)
     with run.hold():
         machine(monkeypatch, tmp_path / "other")
-        other = Run.open(Results.at(bucket.address), "toy")
+        other = Run.open(Results.at(bucket.address), "mini")
         assert other.holder()["pid"]
         with pytest.raises(RecordError, match="is held by process"), other.hold():
             pass
@@ -114,7 +115,7 @@ def test_a_bucket_that_is_away_stops_nobody_and_gets_everything_later(bucket, mo
     assert remote.fs is there
     remote.flush()
     machine(monkeypatch, tmp_path / "laptop")
-    other = Run.open(Results.at(bucket.address), "toy")
+    other = Run.open(Results.at(bucket.address), "mini")
     assert other.meta.status == "stopped" and other.trial("0000").state == "running"
 
 
@@ -127,7 +128,7 @@ def test_of_tunes_folder_only_predictions_are_fetched(bucket, monkeypatch, tmp_p
     for name in ("model.safetensors", "predictions-dev.arrow"):
         remote.write(f"{path}/{name}", b"content")
     machine(monkeypatch, tmp_path / "laptop")
-    there = Run.open(Results.at(bucket.address), "toy")
+    there = Run.open(Results.at(bucket.address), "mini")
     folder = there.paths.root / checkpoint
     assert [p.name for p in folder.iterdir()] == ["predictions-dev.arrow"]
     assert (there.fetch(checkpoint) / "model.safetensors").read_bytes() == b"content"

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.record.conftest import SPEC
 from xrt.errors import RecordError
 from xrt.record import Data, Report, Results, Run, TrialRecord
 
@@ -27,9 +28,7 @@ with Run.open(Results.at(sys.argv[1]), sys.argv[2]).hold():
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run.create(
-        Results.at(tmp_path), "mini", "task: mini\n", metric="dev/mean/mixed", languages=("en", "de")
-    )
+    return Run.create(Results.at(tmp_path), SPEC)
 
 
 def trial(id: str = "0001", **changes: object) -> TrialRecord:
@@ -40,21 +39,30 @@ def trial(id: str = "0001", **changes: object) -> TrialRecord:
 def test_a_new_run_says_what_it_is(run: Run) -> None:
     meta = Run.open(run.paths.results, "mini").meta
     assert (meta.name, meta.study, meta.status, meta.ended) == (run.name, "mini", "running", None)
-    assert (meta.metric, meta.languages) == ("dev/mean/mixed", ("en", "de"))
+    assert (meta.metric, meta.task, meta.source) == ("dev/mean/mixed", "mini", "en")
+    assert meta.languages == SPEC.task.languages
     assert meta.versions["torch"]
     assert meta.hardware["cpus"] > 0
-    assert run.spec_yaml == "task: mini\n"
+    assert run.spec_yaml == SPEC.to_yaml()
+    assert Run.open(run.paths.results, "mini").spec == SPEC
     assert run.trials() == []
 
 
-def test_changes_of_a_run_are_written_and_extras_are_merged(run: Run) -> None:
+def test_changes_of_a_run_are_written_and_what_is_not_named_stays(run: Run) -> None:
     data = (Data("mini", "train", "abc", 100, "training"),)
-    run.update_meta(extra={"a": 1}, data=data)
-    run.update_meta(extra={"b": [2]}, status="finished", ended=5.0)
+    run.update_meta(misalignment={"mini-a": {}}, data=data)
+    run.update_meta(warnings=("slow",), status="finished", ended=5.0)
     meta = Run.open(run.paths.results, run.name).meta
-    assert (meta.extra, meta.data, meta.status, meta.ended) == ({"a": 1, "b": [2]}, data, "finished", 5.0)
+    assert (meta.misalignment, meta.warnings) == ({"mini-a": {}}, ("slow",))
+    assert (meta.data, meta.status, meta.ended) == (data, "finished", 5.0)
     with pytest.raises(TypeError, match="stauts"):
         run.update_meta(stauts="finished")
+
+
+def test_notes_are_fields_of_the_run_from_its_start(tmp_path: Path) -> None:
+    notes = {"tracking": "http://me:secret@host", "repeats": "mini-1", "dropped": ("zh: 3",)}
+    meta = Run.create(Results.at(tmp_path), SPEC, notes=notes).meta
+    assert (meta.tracking, meta.repeats, meta.dropped) == ("http://***@host", "mini-1", ("zh: 3",))
 
 
 def test_a_trial_is_read_back_as_it_was_saved(run: Run) -> None:
@@ -84,10 +92,10 @@ def test_trials_come_by_id_and_unchanged_ones_are_not_read_again(run: Run) -> No
 
 def test_what_was_reported_first_stays() -> None:
     first = Report(0, 0.3, 10, 100.0, {"dev/acc/en": 0.7})
-    again = Report(0, 0.3, 10, 200.0, {"dev/acc/en": 0.9, "final/acc/en": 0.8})
+    again = Report(0, 0.3, 10, 200.0, {"dev/acc/en": 0.9, "dev/pair/en-de": 0.8})
     later = Report(1, 1.0, 30, 300.0, {"dev/acc/en": 0.95})
     reports = trial().reported(later).reported(first).reported(again).reports
-    assert reports == (replace(first, metrics={"dev/acc/en": 0.7, "final/acc/en": 0.8}), later)
+    assert reports == (replace(first, metrics={"dev/acc/en": 0.7, "dev/pair/en-de": 0.8}), later)
 
 
 def test_a_trial_that_goes_on_keeps_its_first_start() -> None:
@@ -105,9 +113,12 @@ def test_a_trial_that_goes_on_keeps_its_first_start() -> None:
 def test_no_secret_stands_in_a_reason(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
     run.save(trial().closed("failed", 1.0, "401 with hf_verysecret"))
-    run.update_meta(extra={"tracking": {"uri": ["http://me:secret@host"]}, "cpus": 2})
+    run.update_meta(
+        warnings=("cannot reach http://me:secret@host",), misalignment={"a": ["http://me:b@c"], "n": 2}
+    )
     assert "hf_verysecret" not in run.paths.trial("0001").read_text()
-    assert run.meta.extra == {"tracking": {"uri": ["http://***@host"]}, "cpus": 2}
+    assert run.meta.warnings == ("cannot reach http://***@host",)
+    assert run.meta.misalignment == {"a": ["http://***@c"], "n": 2}
     assert run.trials()[0].reason == "401 with ***"
 
 
@@ -161,14 +172,25 @@ def test_an_unknown_trial_is_answered_with_those_that_exist(run: Run) -> None:
     ("content", "message"),
     [
         ("", "is empty"),
-        ('{"format": 99}', "format 99 is of a newer xrt"),
-        ("{}", "uid: is missing"),
+        (
+            '{"format": 99}',
+            "record format 99; this xrt reads 2. Open it with the version of xrt that wrote it",
+        ),
+        ('{"format": 1}', r"record format 1; this xrt reads 2. Open it with xrt 0\.1"),
+        ("{}", "record format None; this xrt reads 2"),
+        ('{"format": 2}', "uid: is missing"),
     ],
 )
 def test_a_damaged_run_is_refused_when_it_is_opened(run: Run, content: str, message: str) -> None:
     run.paths.meta.write_text(content)
     with pytest.raises(RecordError, match=message):
         Run.open(run.paths.results, run.name)
+
+
+def test_a_study_that_this_version_does_not_read_is_named(run: Run) -> None:
+    run.paths.spec.write_text(SPEC.to_yaml().replace("reduction", "rdeuction"))
+    with pytest.raises(RecordError, match=r"spec\.yaml: is not a study of this version of xrt"):
+        _ = Run.open(run.paths.results, run.name).spec
 
 
 def test_a_renamed_run_is_refused_with_its_name(run: Run) -> None:
@@ -179,7 +201,7 @@ def test_a_renamed_run_is_refused_with_its_name(run: Run) -> None:
 
 def test_a_run_that_cannot_be_made_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="no place in a record"):
-        Run.create(Results.at(tmp_path), "mini", "", metric="m", extra={"a": object()})
+        Run.create(Results.at(tmp_path), SPEC, notes={"misalignment": {"a": object()}})
     assert os.listdir(tmp_path / "mini") == []
 
 

@@ -6,11 +6,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from xrt.answers.rendering import Answer, Code, Heading, Paragraph, Picture, Table, as_html, as_markdown
-from xrt.answers.report import report_paths, write_report
 
-from tests.answers import worked
+from tests.findings import worked
+from xrt.findings.findings import findings
 from xrt.record import Run
+from xrt.report.page import write_report
+from xrt.report.rendering import Box, Code, Heading, Paragraph, Picture, Table, as_html, as_markdown
 
 VOID = {"meta", "img", "br", "link"}
 
@@ -61,15 +62,19 @@ def test_a_whole_run_makes_a_whole_report(run: Run) -> None:
     page = page_of(run)
     for heading in (
         "Confirmed configurations",
+        "The table for a paper",
         "Where it helps",
         "Selection rules",
         "The search",
         "To do it again",
     ):
         assert heading in page.text
-    assert "Adversarial (radius 0.11, steps 1) reaches" in page.text
-    assert "python -m xrt.study run mini" in page.text and "a" * 16 in page.text and worked.SPEC in page.text
-    assert len(page.addresses) == 6 and all(page.alts)
+    assert "Adversarial (radius 0.11, steps 1) with mini-a is better than plain fine-tuning" in page.text
+    assert "python -m xrt.study run mini" in page.text and "a" * 16 in page.text
+    assert worked.SPEC.to_yaml() in page.text
+    names = {path.stem for path in run.paths.figures.iterdir()}
+    assert names == {"gains", "matrix", "parameters", "tuning", "costs", "importances", "rungs"}
+    assert len(page.addresses) == len(names) and all(page.alts)
     assert all(address.startswith("data:image/svg+xml;base64,") for address in page.addresses)
 
 
@@ -78,22 +83,22 @@ def test_text_of_a_trial_cannot_become_a_part_of_the_page(run: Run) -> None:
     page = page_of(run)
     assert "<script>alert(1)</script>" in page.text, "shown as text"
     assert "script" not in page.tags
-    assert "<script" not in report_paths(run).markdown.read_text("utf-8").replace(r"\<script", "")
+    assert "<script" not in run.paths.report_markdown.read_text("utf-8").replace(r"\<script", "")
 
 
 def test_the_same_record_gives_the_same_bytes(run: Run) -> None:
     worked.search(run)
     worked.confirm(run, seeds=2)
-    first = write_report(run).read_bytes(), report_paths(run).markdown.read_bytes()
+    first = write_report(run).read_bytes(), run.paths.report_markdown.read_bytes()
     again = Run(run.paths)
-    assert (write_report(again).read_bytes(), report_paths(run).markdown.read_bytes()) == first
+    assert (write_report(again).read_bytes(), run.paths.report_markdown.read_bytes()) == first
 
 
 def test_the_markdown_says_the_same_and_its_pictures_are_there(run: Run) -> None:
     worked.search(run)
     worked.confirm(run, seeds=2)
     page = page_of(run)
-    text = report_paths(run).markdown.read_text("utf-8")
+    text = run.paths.report_markdown.read_text("utf-8")
     pictures = re.findall(r"\]\((figures/\w+\.svg)\)", text)
     assert len(pictures) == len(page.addresses)
     assert all((run.paths.root / picture).exists() for picture in pictures)
@@ -101,7 +106,7 @@ def test_the_markdown_says_the_same_and_its_pictures_are_there(run: Run) -> None
     for cell in (
         "Confirmed configurations",
         "radius 0.11, steps 1",
-        "no interval" if "no interval" in page.text else "p (Holm)",
+        "ablation of adversarial",
     ):
         assert cell in plain
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
@@ -125,7 +130,7 @@ def test_one_method_alone_has_a_report(run: Run) -> None:
     for trial in worked.search(run):
         if trial.method != "plain":
             run.paths.trial(trial.id).unlink()
-    worked.confirm(run, (0,), seeds=2)
+    worked.confirm(run, seeds=2)
     page = page_of(run)
     assert "Plain fine-tuning won the search" in page.text and "gain over plain" not in page.text.lower()
 
@@ -139,19 +144,33 @@ def test_failures_only_have_a_report(run: Run) -> None:
 
 def test_a_run_in_the_middle_of_its_confirmation_says_so(run: Run) -> None:
     worked.search(run)
-    worked.confirm(run, (4, 0), seeds=2)
+    worked.confirm(run, ("0004", "0000"), seeds=2)
     run.update_meta(status="running", ended=None)
     run.save(replace(run.trial("0004-s9"), state="running", reports=(), ended=None))
     page = page_of(run)
     assert "The run is still going" in page.text and "3 of 4 finished" in page.text
 
 
-def test_without_rungs_and_journal_the_figures_of_them_are_left_out(run: Run) -> None:
+def test_without_rungs_the_figure_of_them_is_left_out(run: Run) -> None:
     for trial in worked.search(run):
         run.save(replace(trial, reports=trial.reports[-1:] if trial.state == "finished" else ()))
-    run.paths.optuna.unlink()
     text = page_of(run).text
-    assert "ASHA" not in text and "PED-ANOVA" not in text and "Pareto" in text
+    assert "ASHA" not in text and "Pareto" in text
+
+
+def test_the_report_is_a_function_of_the_findings_that_are_at_hand(run: Run) -> None:
+    worked.search(run)
+    found = findings(run)
+    first = write_report(run, found).read_bytes()
+    assert write_report(run).read_bytes() == first
+
+
+def test_a_run_whose_predictions_are_gone_has_a_report_that_says_so(run: Run) -> None:
+    worked.search(run)
+    worked.confirm(run)
+    for path in run.paths.tune.rglob("predictions-*.arrow"):
+        path.write_bytes(b"torn")
+    assert "predictions are gone, so the intervals are over seeds only" in page_of(run).text
 
 
 NASTY = "<b>&\"'|`*_[x](y)\n# z"
@@ -159,11 +178,11 @@ NASTY = "<b>&\"'|`*_[x](y)\n# z"
 
 def test_every_block_is_escaped_in_both_forms() -> None:
     blocks = [
-        Heading(NASTY), Paragraph(NASTY), Answer("open", NASTY, (NASTY,)), Code(NASTY + "\n````", NASTY),
+        Heading(NASTY), Paragraph(NASTY), Box("open", NASTY, (NASTY,), (NASTY,)), Code(NASTY + "\n````", NASTY),
         Table((NASTY, "b"), ((NASTY, "1"),), frozenset({1}), 0), Picture("p", "<svg/>", NASTY),
     ]  # fmt: skip
     page = Strict(as_html(NASTY, NASTY, blocks))
-    assert "b" not in page.tags and page.text.count(NASTY) == 10 + 2  # title, subtitle
+    assert "b" not in page.tags and page.text.count(NASTY) == 11 + 2  # title, subtitle
     text = as_markdown(NASTY, NASTY, blocks, "figures")
     from markdown_it import MarkdownIt
 

@@ -1,14 +1,14 @@
-import math
-
 import numpy as np
 import pytest
 import torch
 
 from xrt.data import Sentences, Task, align
-from xrt.robust.evaluation import NOT_ASKED, AccuracyMatrix, Predictions, predict
+from xrt.robust.evaluation import predict
+from xrt.robust.predictions import NOT_EVALUATED, Predictions
 
 LANGUAGES = ("en", "de", "fr")
 TASK = Task("toy", LANGUAGES, ("no", "yes"))
+PAIRS = (("en", "de"), ("de", "en"))
 WORDS = [
     "Anna",
     "saw",
@@ -54,7 +54,7 @@ def aligned(count: int = 12):
 @pytest.mark.parametrize("max_tokens", [16, 64])
 def test_the_matrix_equals_one_pair_at_a_time_without_padding(load, kind, max_tokens):
     encoder, split = load(kind), aligned()
-    found = predict(encoder, split, TASK.pairs(), max_tokens).matrix.counts
+    found = predict(encoder, split, TASK.pairs(), max_tokens).counts
     for a, b in TASK.pairs():
         correct = total = 0
         for i in range(12):
@@ -71,47 +71,60 @@ def test_the_matrix_equals_one_pair_at_a_time_without_padding(load, kind, max_to
         assert found[a, b] == (correct, total), (a, b)
 
 
-def test_means_are_those_of_the_design():
-    counts = {("en", "en"): (9, 10), ("de", "de"): (8, 10), ("en", "de"): (6, 10), ("de", "en"): (1, 2)}
-    matrix = AccuracyMatrix("en", counts)
-    assert matrix.mean("languages") == pytest.approx(0.85)
-    assert matrix.mean("targets") == pytest.approx(0.8)
-    assert matrix.mean("mixed") == pytest.approx(0.55)
-    assert matrix.mean("all") == pytest.approx(0.7)
-    assert matrix.metrics("dev")["dev/pair/de-en"] == 0.5 and matrix.metrics("dev")["dev/acc/en"] == 0.9
+def made(predicted, labels, pairs=PAIRS, groups=None) -> Predictions:
+    """Predictions by hand; every example is a group of its own unless said otherwise."""
+    predicted, labels = np.array(predicted, np.int16), np.array(labels, np.int16)
+    count = labels.shape[1]
+    groups = np.arange(count) if groups is None else np.array(groups)
+    return Predictions("en", pairs, tuple(map(str, range(count))), groups, predicted, labels)
 
 
-def test_a_cell_without_examples_is_no_number_and_enters_no_mean():
-    matrix = AccuracyMatrix("en", {("en", "en"): (9, 10), ("en", "de"): (0, 0), ("de", "en"): (1, 2)})
-    assert math.isnan(matrix.accuracy(("en", "de"))) and matrix.mean("mixed") == 0.5
+def test_a_mean_weighs_its_cells_equally_however_many_examples_they_have():
+    found = made([[0, 0, 0, 0], [0, 1, -1, -1]], [[0, 0, 0, 1], [0, 0, -1, -1]])
+    assert found.counts == {("en", "de"): (3, 4), ("de", "en"): (1, 2)}
+    assert found.mean([0, 1]) == pytest.approx((0.75 + 0.5) / 2) and found.mean([1]) == 0.5
+
+
+def test_a_cell_without_examples_is_no_number_and_makes_its_mean_none():
+    found = made([[-1, -1], [0, 1]], [[-1, -1], [0, 0]])
+    assert np.isnan(found.accuracies[0]) and np.isnan(found.mean([0, 1])) and found.mean([1]) == 0.5
+    assert np.isnan(found.mean([]))
+
+
+def test_a_constant_predictor_is_seen_by_the_share_of_its_commonest_prediction():
+    constant = made([[1, 1, 1], [1, 1, -1]], [[1, 1, 0], [0, 1, -1]])
+    assert constant.commonest() == (0.6, 1.0)
+    assert np.isnan(made([[-1], [-1]], [[-1], [-1]]).commonest()).all()
 
 
 @pytest.mark.parametrize("sampled", [False, True])
 def test_predictions_survive_their_file(load, tmp_path, sampled):
-    asked = aligned().spread(dict.fromkeys(TASK.pairs(), 5), 0) if sampled else TASK.pairs()
-    predictions = predict(load("bert"), aligned(), asked, 32)
+    wanted = aligned().spread(dict.fromkeys(TASK.pairs(), 5), 0) if sampled else TASK.pairs()
+    predictions = predict(load("bert"), aligned(), wanted, 32)
     predictions.save(tmp_path / "p.arrow")
     again = Predictions.open(tmp_path / "p.arrow")
     assert (again.source, again.pairs, again.ids) == ("en", TASK.pairs(), predictions.ids)
     assert np.array_equal(again.predicted, predictions.predicted)
     assert np.array_equal(again.labels, predictions.labels)
+    assert np.array_equal(again.groups, predictions.groups) and again.comparable(predictions)
 
 
 def test_languages_whose_codes_have_a_hyphen_survive_the_file_too(tmp_path):
     pairs = (("en", "zh-Hant"), ("zh-Hant", "en"))
-    answers = np.array([[0, 1, -1], [1, 1, 0]], np.int8)
-    Predictions("en", pairs, ("a", "b", "c"), answers, np.abs(answers) * answers).save(tmp_path / "p.arrow")
+    predicted = np.array([[0, 1, -1], [1, 1, 0]])
+    made(predicted, np.abs(predicted) * predicted, pairs).save(tmp_path / "p.arrow")
     assert Predictions.open(tmp_path / "p.arrow").pairs == pairs
 
 
-def test_the_file_of_225_pairs_takes_less_than_a_third_of_its_answers_and_labels(tmp_path):
+def test_the_file_of_225_pairs_takes_less_than_a_fifth_of_its_predictions_and_labels(tmp_path):
     languages = [f"l{i}" for i in range(15)]
     rng, pairs = np.random.default_rng(0), tuple((a, b) for a in languages for b in languages)
     labels = np.tile(rng.integers(0, 3, 1000).astype(np.int8), (225, 1))
-    answers = np.where(rng.random(labels.shape) < 0.8, labels, (labels + 1) % 3).astype(np.int8)
+    predicted = np.where(rng.random(labels.shape) < 0.8, labels, (labels + 1) % 3).astype(np.int8)
     file = tmp_path / "p.arrow"
-    Predictions("l0", pairs, tuple(map(str, range(1000))), answers, labels).save(file)
-    assert file.stat().st_size < (answers.nbytes + labels.nbytes) / 3
+    found = made(predicted, labels, pairs)
+    found.save(file)
+    assert file.stat().st_size < (found.predicted.nbytes + found.labels.nbytes) / 5
 
 
 def test_progress_counts_every_example_once(load):
@@ -121,25 +134,33 @@ def test_progress_counts_every_example_once(load):
     assert told[-1] == (9 * 12 - 3 - 4, 9 * 12 - 3 - 4)
 
 
-def test_a_sample_is_the_same_whether_asked_alone_or_cut_out_of_the_whole(load):
+def test_a_sample_is_the_same_whether_evaluated_alone_or_cut_out_of_the_whole(load):
     encoder, split = load("bert"), aligned()
-    asked = split.spread(dict.fromkeys(TASK.pairs(), 5), seed=1)
-    alone, cut = predict(encoder, split, asked, 32), predict(encoder, split, TASK.pairs(), 32).only(asked)
+    wanted = split.spread(dict.fromkeys(TASK.pairs(), 5), seed=1)
+    alone, cut = predict(encoder, split, wanted, 32), predict(encoder, split, TASK.pairs(), 32).only(wanted)
     assert np.array_equal(alone.predicted, cut.predicted[[cut.pairs.index(p) for p in alone.pairs]])
     assert np.array_equal(alone.labels, cut.labels[[cut.pairs.index(p) for p in alone.pairs]])
-    assert (alone.labels != NOT_ASKED).sum(1).tolist() == [5] * 9
+    assert (alone.labels != NOT_EVALUATED).sum(1).tolist() == [5] * 9
 
 
-def test_the_standard_error_respects_which_pairs_asked_which_examples():
-    """Cells with equal answers count once; cells with examples of their own count for themselves."""
-    pairs, n = (("en", "de"), ("de", "en")), 400
+def test_the_standard_error_respects_which_pairs_evaluate_which_examples():
+    """Cells with equal predictions count once; cells with examples of their own count for themselves."""
+    n = 400
     right = np.arange(n) % 2
-    alike = Predictions(
-        "en", pairs, tuple(map(str, range(n))), np.array([right, right], np.int8), np.ones((2, n), np.int8)
+    alike = made([right, right], np.ones((2, n)))
+    halves = np.ones((2, n))
+    halves[0, : n // 2], halves[1, n // 2 :] = NOT_EVALUATED, NOT_EVALUATED
+    apart = made([right, right], halves)
+    assert alike.error([0, 1], 2000) == pytest.approx(0.5 / n**0.5, rel=0.1)
+    assert apart.error([0, 1], 2000) == pytest.approx(0.5 / n**0.5, rel=0.1)
+    assert np.isnan(apart.error([]))
+
+
+def test_the_standard_error_is_over_groups_of_examples_that_share_a_sentence():
+    n = 400
+    right = np.repeat(np.arange(n // 4) % 2, 4)  # the four examples of a group share their fate
+    alone, grouped = (
+        made([right], np.ones((1, n)), PAIRS[:1], groups).error([0], 2000)
+        for groups in (None, np.arange(n) // 4)
     )
-    halves = np.ones((2, n), np.int8)
-    halves[0, : n // 2], halves[1, n // 2 :] = NOT_ASKED, NOT_ASKED
-    apart = Predictions("en", pairs, alike.ids, alike.predicted, halves)
-    assert alike.errors("dev", 2000)["dev/se/mixed"] == pytest.approx(0.5 / n**0.5, rel=0.1)
-    assert apart.errors("dev", 2000)["dev/se/mixed"] == pytest.approx(0.5 / n**0.5, rel=0.1)
-    assert "dev/se/targets" not in apart.errors("dev")
+    assert grouped == pytest.approx(2 * alone, rel=0.1)

@@ -1,11 +1,13 @@
 import pytest
-from xrt.robust.rungs import Demand
 
-MIXED, SOURCE, PROXY, TARGET = "dev/mean/mixed", "dev/acc/l0", "dev/l0_noise", "dev/acc/l2"
+from xrt.search.rungs import Sampling
+from xrt.spec.metric import Metric
+
+MIXED, SOURCE, PROXY, TARGET = "dev/mean/mixed", "dev/acc/l0", "dev/proxy/noise", "dev/acc/l2"
 
 
-def demand(count: int, metric: str) -> Demand:
-    return Demand([f"l{i}" for i in range(count)], "l0", metric)
+def sampling(count: int, metric: str) -> Sampling:
+    return Sampling([f"l{i}" for i in range(count)], "l0", Metric.parse(metric))
 
 
 @pytest.mark.parametrize(
@@ -24,14 +26,14 @@ def demand(count: int, metric: str) -> Demand:
 def test_rungs_before_the_last_cost_a_tenth_of_plain_training(
     count, metric, rungs, epochs, training, available, rows
 ):
-    asked = demand(count, metric)
+    sampled = sampling(count, metric)
     sizes = {"rungs": rungs, "epochs": epochs, "training_rows": training, "available": available}
-    assert asked.rows(**sizes) == rows
+    assert sampled.rows(**sizes) == rows
     if rows not in (8, 5):  # else a floor or a ceiling decides
-        counts = asked.counts(rows)
+        counts = sampled.counts(rows)
         proxies = 2 * counts["l0", "l0"] if metric == PROXY else 0
-        questions = (rungs - 1) * (sum(counts.values()) + proxies)
-        assert 0.09 < questions / (3 * epochs * training) <= 0.1
+        inputs = (rungs - 1) * (sum(counts.values()) + proxies)
+        assert 0.09 < inputs / (3 * epochs * training) <= 0.1
 
 
 @pytest.mark.parametrize(
@@ -47,11 +49,11 @@ def test_rungs_before_the_last_cost_a_tenth_of_plain_training(
         ("dev/mean/languages", {("l0", "l0"), ("l1", "l1"), ("l2", "l2")}, 2),
     ],
 )
-def test_mixed_pairs_come_first_and_the_few_that_decide_are_asked_more(metric, deciding, times):
-    counts = demand(3, metric).counts(10)
+def test_mixed_pairs_come_first_and_the_few_that_decide_get_more_examples(metric, deciding, times):
+    counts = sampling(3, metric).counts(10)
     assert {a == b for a, b in list(counts)[:6]} == {False} and len(counts) == 9
     assert all(counts[pair] == 10 * (times if pair in deciding else 1) for pair in counts)
 
 
-def test_one_language_is_asked_once():
-    assert demand(1, SOURCE).counts(10) == {("l0", "l0"): 10}
+def test_one_language_is_evaluated_once():
+    assert sampling(1, SOURCE).counts(10) == {("l0", "l0"): 10}

@@ -53,9 +53,11 @@ SPECS = st.fixed_dictionaries(
         "training": st.fixed_dictionaries(
             {}, optional={"epochs": NUMBERS, "dropout": st.none() | st.floats(0, 0.9)}
         ),
-        "search": st.fixed_dictionaries({"trials": st.integers(1, 999)}, optional={"concurrent": st.none()}),
+        # Never fewer than there are arms: 3 encoders by 5 methods.
+        "search": st.fixed_dictionaries({"trials": st.integers(15, 999)}, optional={"concurrent": st.none()}),
+        "compare": st.sampled_from([["method"], ["encoder", "method"]]),
         "pruning": st.none() | st.fixed_dictionaries({"rungs": st.integers(1, 5)}),
-        "confirm": st.none() | st.fixed_dictionaries({}, optional={"top": st.integers(1, 9)}),
+        "confirm": st.none() | st.fixed_dictionaries({"seeds": st.integers(2, 9) | st.just([3, 10])}),
         "resources": st.fixed_dictionaries({"gpu": st.just("auto") | st.floats(0, 1)}),
     },
 )

@@ -8,7 +8,7 @@ import pytest
 from tests.spec.conftest import MINIMAL, Problems
 from xrt.spec import Choice, Range, known_fields, load_study
 
-TOP = "study, task, data, space, training, search, pruning, confirm, resources, checkpoints"
+TOP = "study, task, data, compare, space, training, search, pruning, confirm, resources, checkpoints"
 
 
 def load(*overrides: str, text: str = MINIMAL) -> Any:

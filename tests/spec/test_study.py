@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from tests.spec.conftest import MINIMAL, Problems
-from xrt.data import TASKS, Task
-from xrt.spec import StudySpec, load_study, metric_names
+from xrt.data import Task
+from xrt.spec import StudySpec, load_study
 
 PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
 
@@ -15,10 +15,10 @@ PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
 @pytest.mark.parametrize(
     ("section", "problem"),
     [
-        ("trials: 3", "trials: unknown field; allowed are study, task, data, space, training, search, pruning, "
-         'confirm, resources, checkpoints. Did you mean "search.trials"?'),
-        ("serach: {trials: 3}", "serach: unknown field; allowed are study, task, data, space, training, search, "
-         'pruning, confirm, resources, checkpoints. Did you mean "search"?'),
+        ("trials: 3", "trials: unknown field; allowed are study, task, data, compare, space, training, search, "
+         'pruning, confirm, resources, checkpoints. Did you mean "search.trials"?'),
+        ("serach: {trials: 3}", "serach: unknown field; allowed are study, task, data, compare, space, training, "
+         'search, pruning, confirm, resources, checkpoints. Did you mean "search"?'),
         ("search: {trails: 3}", "search.trails: unknown field; allowed are trials, metric, seed, concurrent. "
          'Did you mean "trials"?'),
         ("search: {trials: 0}", "search.trials: 0 is not allowed; a whole number of at least 1."),
@@ -48,7 +48,14 @@ PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
          "after 1/10000 of the training; at least 1/1000: fewer rungs or a smaller pruning.reduction."),
         ("data: {train_rows: 50}", "pruning.rungs: 3 rungs put the first before the first of 4.69 steps of "
          "training; fewer rungs or a smaller pruning.reduction."),
-        ("confirm: 3", "confirm: 3 is not allowed; a mapping of top, seeds, or null."),
+        ("confirm: 3", "confirm: 3 is not allowed; a mapping of seeds, or null."),
+        ("confirm: {top: 3}", "confirm.top: unknown field; allowed are seeds."),
+        ("confirm: {seeds: 1}", "confirm.seeds: 1 is not allowed; a whole number from 2 to 100, or [fewest, most] of "
+         "such."),
+        ("confirm: {seeds: [5, 3]}", "confirm.seeds: [5, 3] is not allowed; a whole number from 2 to 100, or "
+         "[fewest, most] of such."),
+        ("compare: [encoder]", 'compare: ["encoder"] is not allowed; [method] or [encoder, method].'),
+        ("compare: method", 'compare: "method" is not allowed; [method] or [encoder, method].'),
         ("resources: {gpu: atuo}", 'resources.gpu: "atuo" is not allowed; auto, or a number of at least 0. '
          'Did you mean "auto"?'),
         ("resources: {gpu: 1.5}", "resources.gpu: 1.5 is not allowed; a trial uses one GPU; auto, or 0 to 1."),
@@ -63,8 +70,8 @@ PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
         ("data: {source: embedded}", "data.source: the task pawsx does not come with the package; hub or folder."),
         ("study: ../evil", 'study: "../evil" is not allowed; a name of at most 64 letters, digits, ".", "_" and '
          '"-", beginning with a letter or digit.'),
-        ('"a\\nb": 1', '"a\\nb": unknown field; allowed are study, task, data, space, training, search, pruning, '
-         "confirm, resources, checkpoints."),
+        ('"a\\nb": 1', '"a\\nb": unknown field; allowed are study, task, data, compare, space, training, search, '
+         "pruning, confirm, resources, checkpoints."),
     ],
 )  # fmt: skip
 def test_one_mistake_is_one_line_that_says_how_to_mend_it(
@@ -91,20 +98,32 @@ def test_a_metric_that_is_never_reported_is_refused(problems: Problems, metric: 
     assert hint in problem
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-def test_the_metrics_are_those_that_the_accuracy_matrix_gives(task: Task) -> None:
-    evaluation = pytest.importorskip("xrt.robust.evaluation")
-    matrix = evaluation.AccuracyMatrix(task.source, dict.fromkeys(task.pairs(), (1, 2)))
-    proxies = {f"dev/{task.source}_noise"} | ({"dev/en_synonyms"} if task.name == "mini" else set())
-    assert set(metric_names(task)) == set(matrix.metrics("dev")) | proxies
-
-
 def test_synonyms_select_where_there_is_a_table(problems: Problems) -> None:
-    select = f"{MINIMAL}search: {{metric: dev/en_synonyms}}"
+    select = f"{MINIMAL}search: {{metric: dev/proxy/synonyms}}"
     (problem,) = problems(select)
-    assert problem.startswith('s.yaml: search.metric: "dev/en_synonyms" is never reported; ')
+    assert problem.startswith('s.yaml: search.metric: "dev/proxy/synonyms" is never reported; ')
     assert not problems(f"{select}\ndata: {{neighbours: table.json}}")
-    assert not problems(f"{MINIMAL}search: {{metric: dev/en_noise}}")
+    assert not problems(f"{MINIMAL}search: {{metric: dev/proxy/noise}}")
+
+
+@pytest.mark.parametrize(
+    ("compared", "arms"),
+    [("[method]", "plain; noise"), ("[method, encoder]", "plain, a; plain, b; noise, a; noise, b")],
+)
+def test_every_arm_needs_a_trial(problems: Problems, compared: str, arms: str) -> None:
+    text = MINIMAL.replace("xlm-roberta-base", "[a, b]").replace("plain", "{noise: {scale: 1.0}, plain: {}}")
+    text += f"compare: {compared}\n"
+    count = len(arms.split("; "))
+    assert problems(f"{text}search: {{trials: {count}}}") == []
+    assert problems(f"{text}search: {{trials: {count - 1}}}") == [
+        f"s.yaml: search.trials: {count - 1} is not allowed; at least {count}, one for each arm ({arms})."
+    ]
+
+
+def test_a_number_of_seeds_is_both_bounds(problems: Problems) -> None:
+    assert problems(f"{MINIMAL}confirm: {{seeds: 5}}") == []
+    spec = load_study("s.yaml")
+    assert spec.confirm and spec.confirm.seeds == (5, 5) and "seeds: [5, 5]" in spec.to_yaml()
 
 
 def test_all_problems_of_a_file_and_its_overrides_come_together(problems: Problems) -> None:
@@ -116,7 +135,7 @@ space:
   method: {plane: {}, adversarial: {radius: -1, stps: 2}}
 training: {epochs: 0, batch_size: 8, micro_batch: 16}
 pruning: {reduction: 2, rungs: 10, more: 1}
-confirm: {top: 1.5}
+confirm: {seeds: 1.5}
 """
     found = problems(text, "resources.gpu=1.5", "serach.trials=3", "search.seed=x")
     assert [": ".join(line.split(": ")[:2]) for line in found] == [
@@ -132,7 +151,7 @@ confirm: {top: 1.5}
         "s.yaml: training.micro_batch",
         "--set: search.seed",
         "s.yaml: pruning.more",
-        "s.yaml: confirm.top",
+        "s.yaml: confirm.seeds",
         "--set: resources.gpu",
     ]
 

@@ -13,6 +13,7 @@ from tests.study.conftest import make_toy
 from xrt.record.paths import Results
 from xrt.record.run import Run
 
+pytestmark = pytest.mark.kills
 SET = ["--set", "confirm=null", "--set", "search.concurrent=1"]
 
 

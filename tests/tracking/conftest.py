@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from xrt.answers.tracking import check
 
+from tests.findings import worked
 from xrt.record import Data, Report, Results, Run, TrialRecord
+from xrt.tracking.tracker import check
 
 METRIC = "dev/mean/mixed"
 START = 1_700_000_000.0
 DATA = (
     Data("mini", "train", "1" * 40, 2000, "training"),
     Data("mini", "dev", "2" * 12, 500, "evaluation"),
-    Data("mini", "test", "3" * 12, 500, "test", source="/data/mini"),
+    Data("mini", "test", "3" * 12, 500, "test", origin="/data/mini"),
 )
 
 
@@ -33,9 +34,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, empty_store: Path) -> Run:
-    run = Run.create(
-        Results.at(tmp_path / "results"), "mini", "task: mini\n", metric=METRIC, task="mini", data=DATA
-    )
+    run = Run.create(Results.at(tmp_path / "results"), worked.SPEC, DATA)
     shutil.copy(empty_store, run.paths.results.mlflow_db)
     run.update_meta(started=START)
     return run
@@ -52,7 +51,8 @@ def searched(number: int, method: str = "noise", **sampled: Any) -> TrialRecord:
     """A trial that has begun, a minute after the one before."""
     config = {"method": method, "encoder": "mini-a", "learning_rate": 1e-3, "epochs": 4, "dropout": None}
     params = {"encoder": "mini-a", "learning_rate": 1e-3, "method": method, **sampled}
-    return TrialRecord(f"{number:04d}", params, config, seed=7).begun(START + 60 * number, "node-1")
+    id = f"{number:04d}"
+    return TrialRecord(id, params, config, seed=7, configuration=id).begun(START + 60 * number, "node-1")
 
 
 def reported(trial: TrialRecord, *scores: float) -> TrialRecord:
@@ -70,7 +70,9 @@ def fill(run: Run) -> list[TrialRecord]:
         searched(4).closed("failed", START + 260, "TrainingError: loss is NaN at step 7\n  in step"),
         reported(searched(5, **{"noise.scale": 0.6}), 0.9, 0.95),
         replace(searched(6), state="pending", started=None),
-        replace(reported(searched(7), 0.1, 0.2, 0.99), phase="confirm").closed("finished", START + 500),
+        replace(reported(searched(7), 0.1, 0.2, 0.99), phase="confirm", configuration="0003").closed(
+            "finished", START + 500
+        ),
     ]
     trials[2] = trials[2].closed("finished", START + 250)
     for trial in trials:
@@ -120,7 +122,7 @@ def dump(run: Run, uri: str | None = None) -> dict[str, Any]:
     }
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "waited in vain"
@@ -131,7 +133,7 @@ def in_a_new_process(run: Run, code: str) -> str:
     """What the code prints; `run` is there, and MLflow remembers no store from before."""
     head = (
         "import sys; from xrt.record import Results, Run\n"
-        "from xrt.answers.tracking import *\n"
+        "from xrt.tracking.tracker import *\n"
         "run = Run.open(Results.at(sys.argv[1]), sys.argv[2])\n"
     )
     words = [sys.executable, "-c", head + code, str(run.paths.results.root), run.name]

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
-from xrt.answers.export import champion, export, push_to_hub
 
-from tests.answers import worked
-from tests.answers.trained import PAIRS, TASK, trained_trial
+from tests.findings import worked
 from tests.robust.conftest import build
+from tests.tracking.trained import PAIRS, TASK, trained_trial
 from xrt.data import Source, load
 from xrt.errors import RecordError
+from xrt.findings.findings import findings
 from xrt.record import Run
 from xrt.robust import checkpoint
+from xrt.tracking.export import export, push_to_hub
 
 ASK = """
 import sys, json
@@ -79,7 +80,7 @@ def test_the_card_is_read_by_the_hub_and_says_what_it_is(run: Run, tmp_path: Pat
     assert card.data.language == list(TASK.languages)
     assert card.data.pipeline_tag == "text-classification"
     assert "test split" in card.text and trial.id in card.text
-    assert f"{100 * recorded.matrix.mean('mixed'):.1f} %" in card.text
+    assert f"{100 * recorded.mean([1, 2]):.1f} %" in card.text and "mixed pairs" in card.text
     assert run.meta.command in card.text
 
 
@@ -95,7 +96,7 @@ def test_a_folder_that_is_taken_is_refused_and_left_alone(run: Run, tmp_path: Pa
 def test_an_export_that_fails_leaves_nothing_behind(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import xrt.answers.export as module
+    import xrt.tracking.export as module
 
     trained_trial(run, build("bert", tmp_path / "bert"))
 
@@ -115,16 +116,15 @@ def test_a_trial_without_weights_is_refused_by_name(run: Run, tmp_path: Path) ->
         export(run, None, tmp_path / "out")
     run.save(replace(trial, state="failed"))
     with pytest.raises(RecordError, match="no trial has finished"):
-        champion(run)
+        export(run, None, tmp_path / "out")
 
 
 def test_the_champion_is_the_best_seed_on_dev_of_what_the_search_chose(run: Run) -> None:
     worked.search(run)
-    assert champion(run).id == "0004"
-    worked.confirm(run, (4, 0), seeds=3)
-    seeds = [t for t in run.trials() if t.id.startswith("0004-s")]
-    best = max(seeds, key=lambda t: t.metrics["final/mean/mixed"])
-    assert champion(run).id == best.id
+    assert findings(run).champion == run.trial("0004")
+    worked.confirm(run, seeds=3)
+    seeds = [t for t in run.trials() if t.configuration == "0004" and t.phase == "confirm"]
+    assert findings(run).champion == max(seeds, key=lambda t: t.score(worked.METRIC))
 
 
 @pytest.mark.parametrize(

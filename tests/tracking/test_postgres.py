@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from xrt.answers.tracking import Tracker, sync
 
+from tests.findings import worked
 from xrt.record.paths import Results
 from xrt.record.run import Run
 from xrt.record.values import Report, TrialRecord
+from xrt.tracking.tracker import Tracker, sync
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 TRIALS, RUNGS, METRICS = 16, 4, 60
@@ -52,13 +53,14 @@ def postgres() -> Iterator[str]:
 
 @pytest.mark.slow
 def test_sixteen_trials_at_once_arrive_whole(postgres, tmp_path):
-    run = Run.create(Results(tmp_path), "mini", "study: mini\n", metric="dev/mean/mixed")
+    run = Run.create(Results(tmp_path), worked.SPEC)
     warnings: list[str] = []
     tracker = Tracker(run, postgres, warn=warnings.append, interval=0.1)
     tracker.run_started(run)
 
     def trial(number: int) -> None:
-        record = TrialRecord(f"{number:04d}", {"method": "plain"}, {"method": "plain"}, seed=7).begun(1e9)
+        params = worked.sample(number, "plain")
+        record = TrialRecord(f"{number:04d}", params, {"method": "plain"}, seed=7).begun(1e9)
         for rung in range(RUNGS):
             metrics = {f"dev/pair/a{i}-b": number + i / 100 for i in range(METRICS - 1)}
             report = Report(rung, 0.25 * (rung + 1), rung, 1e9 + rung, {**metrics, "dev/mean/mixed": number})

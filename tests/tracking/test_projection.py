@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from xrt.answers import projection
 
-from tests.answers.conftest import METRIC, START, fill, reported, searched
+from tests.tracking.conftest import METRIC, START, fill, reported, searched
+from xrt.findings.findings import findings
 from xrt.record import Run
 from xrt.record.values import State
+from xrt.tracking import projection
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,8 @@ def test_a_trial_of_the_search_does_not_name_the_test_split(run: Run) -> None:
 
 
 def test_the_parent_shows_the_best_so_far_and_the_fates(run: Run) -> None:
-    parent = projection.parent(run.meta, fill(run), {"0003": "abc"}, "#/experiments/1")
+    fill(run)
+    parent = projection.parent(findings(run), {"0003": "abc"}, "#/experiments/1")
     course = {key: [p.value for p in parent.points if p.key == key] for key in {p.key for p in parent.points}}
     # in the order in which they ended: 0001, 0002, 0003, 0004, 0007 (which confirms and cannot be best)
     assert course == {
@@ -59,7 +61,8 @@ def test_the_parent_shows_the_best_so_far_and_the_fates(run: Run) -> None:
 
 
 def test_the_description_answers_with_a_table(run: Run) -> None:
-    parent = projection.parent(run.meta, fill(run), {"0003": "abc"}, "#/experiments/1")
+    fill(run)
+    parent = projection.parent(findings(run), {"0003": "abc"}, "#/experiments/1")
     lines = parent.tags[projection.NOTE].splitlines()
     assert lines[0] == (
         f"**Best {METRIC}: 0.8000**, trial 0003 (adversarial); 6 trials: 2 finished, 1 pruned, 1 failed."
@@ -69,7 +72,7 @@ def test_the_description_answers_with_a_table(run: Run) -> None:
 
 
 def test_a_run_without_trials_has_a_description_too(run: Run) -> None:
-    note = projection.parent(run.meta, [], {}, "#")
+    note = projection.parent(findings(run), {}, "#")
     assert note.tags[projection.NOTE].startswith("No trial has finished yet; 0 trials")
     assert note.points == ()
 
@@ -91,11 +94,35 @@ def test_long_texts_are_cut_before_mlflow_cuts_them(run: Run) -> None:
 
 def test_the_parent_holds_each_encoders_misalignment_once(run: Run) -> None:
     sites = {"words": {"distance": {"de": 0.4, "zh": 0.7}, "unrelated": 0.5, "norm": 2.0}}
-    run.update_meta(extra={"misalignment": {"models/my encoder": sites}, "warnings": ["zh: unknown"]})
-    said = projection.parent(run.meta, [], {}, "")
+    run.update_meta(
+        misalignment={"models/my encoder": sites}, warnings=("zh: unknown",), dropped=("dev zh: 3",)
+    )
+    said = projection.parent(findings(run), {}, "")
     assert {(p.key, p.value, p.step) for p in said.points} == {
         ("misalignment/words/my encoder/de", 0.4, 0),
         ("misalignment/words/my encoder/zh", 0.7, 0),
         ("misalignment/words/my encoder/unrelated", 0.5, 0),
     }
-    assert said.tags["xrt.warnings"] == "zh: unknown"
+    assert (said.tags["xrt.warnings"], said.tags["xrt.dropped"]) == ("zh: unknown", "dev zh: 3")
+
+
+def test_a_childs_tags_name_its_configuration_so_that_seeds_can_be_grouped(run: Run) -> None:
+    trials = {t.id: t for t in fill(run)}
+    tags = {id: projection.child(run.meta, trial, "p").tags for id, trial in trials.items()}
+    assert [tags[id]["xrt.configuration"] for id in ("0003", "0007")] == ["0003", "0003"]
+
+
+def test_no_parameter_breaks_the_table_of_the_description(run: Run) -> None:
+    for number in (1, 2):
+        run.save(searched(number, odd="a|b\nc" * number))
+    lines = projection.note(findings(run), {}, "#", None).splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 4 and all(line.count(" | ") == 3 for line in table)
+
+
+def test_the_table_of_the_description_has_the_parameters_that_differ(run: Run) -> None:
+    fill(run)
+    lines = projection.note(findings(run), {"0003": "3"}, "#", None).splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert table[0] == f"| trial | method | adversarial.radius | noise.scale | {METRIC} | state |"
+    assert table[2] == "| [0003](#/runs/3) | adversarial | 0.1 |  | 0.8000 | finished |"

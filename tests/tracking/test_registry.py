@@ -5,16 +5,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from xrt.answers.registry import _tracking, address, deliver
-from xrt.answers.report import write_report
-from xrt.answers.tracking import sync
 
-from tests.answers import worked
-from tests.answers.trained import PAIRS, TASK, trained_trial
+from tests.findings import worked
 from tests.robust.conftest import build
+from tests.tracking.trained import PAIRS, TASK, trained_trial
 from xrt.data import Source, load
 from xrt.errors import RecordError
 from xrt.record import Run
+from xrt.report.page import write_report
+from xrt.tracking.registry import _tracking, address, deliver
+from xrt.tracking.tracker import sync
 
 
 @pytest.fixture

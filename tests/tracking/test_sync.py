@@ -1,5 +1,6 @@
 """MLflow is a projection: sent once or ten times, into an empty store or half a one, it looks the same."""
 
+import json
 import math
 import os
 import shutil
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from xrt.answers.tracking import Synced, _Projector, check, sync
 
-from tests.answers.conftest import (
+from tests.tracking.conftest import (
     DATA,
     METRIC,
     START,
@@ -23,6 +24,9 @@ from tests.answers.conftest import (
 )
 from xrt.errors import RecordError
 from xrt.record import Report, Results, Run
+from xrt.tracking.projection import NOTE
+from xrt.tracking.store import SENT
+from xrt.tracking.tracker import Synced, _Projector, check, sync
 
 
 def test_the_store_shows_every_trial_that_has_begun(run: Run) -> None:
@@ -84,7 +88,7 @@ def test_a_store_that_was_deleted_is_made_again_the_same(run: Run) -> None:
     assert dump(run, f"sqlite:///{run.paths.results.root}/again.db") == before
 
 
-@pytest.mark.parametrize("requests", [0, 1, 2, 4, 9, 20])
+@pytest.mark.parametrize("requests", [0, 1, 2, 5, 6, 7, 20])
 def test_a_sync_that_was_killed_is_completed_without_duplicates(
     run: Run, empty_store: Path, requests: int
 ) -> None:
@@ -117,12 +121,70 @@ def _die_after(run: Run, requests: int) -> None:
 
         return call
 
-    for name in ("create_experiment", "create_run", "log_batch", "log_inputs", "set_terminated"):
+    names = ("create_experiment", "create_run", "log_batch", "log_inputs", "set_tag", "set_terminated")
+    for name in (*names, "set_experiment_tag"):
         setattr(MlflowClient, name, fatal(getattr(MlflowClient, name)))
     try:
         sync(run)
     finally:
         os._exit(1)
+
+
+def test_a_kill_between_points_and_the_tag_that_says_so_doubles_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    run.save(reported(searched(1), 0.5, 0.6))
+    with monkeypatch.context() as patch:
+
+        def lost(*_: Any, **__: Any) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(MlflowClient, "set_tag", lost)
+        with pytest.raises(KeyboardInterrupt):
+            sync(run)
+    before = dump(run)["<0001>"]["metrics"]
+    assert len(before[METRIC]) == 2 and SENT not in dump(run)["<0001>"]["tags"]
+    assert sync(run).points >= 6, "sent again"
+    assert dump(run)["<0001>"]["metrics"] == before
+    assert json.loads(dump(run)["<0001>"]["tags"][SENT]) == {"dev/mean": 30, "dev/acc": 30, "train": 30}
+    assert not sync(run)
+
+
+def test_probes_that_come_one_after_another_all_arrive(run: Run) -> None:
+    def probed(*encoders: str) -> dict[str, Any]:
+        return {name: {"words": {"distance": {"de": 0.4}, "unrelated": 0.5}} for name in encoders}
+
+    run.update_meta(misalignment=probed("mini-a"))
+    sync(run)
+    run.update_meta(misalignment=probed("mini-a", "mini-b"))
+    assert sync(run).points == 2
+    shown = dump(run)["<parent>"]["metrics"]
+    assert {f"misalignment/words/mini-{e}/{name}" for e in "ab" for name in ("de", "unrelated")} <= set(shown)
+    assert not sync(run)
+
+
+def test_the_experiment_is_described_by_the_newest_run_of_its_study(run: Run) -> None:
+    from mlflow import MlflowClient
+
+    older = Run.create(run.paths.results, run.spec)
+    older.update_meta(started=START - 1000)
+    fill(run)
+    client = MlflowClient(run.paths.results.tracking_uri)
+    for one in (older, run):
+        sync(one)
+        text = client.get_experiment_by_name("mini").tags[NOTE]
+        assert text == note_of(client, one)
+    assert not sync(older), "an older run does not take the description back"
+    assert client.get_experiment_by_name("mini").tags[NOTE] == note_of(client, run)
+
+
+def note_of(client: Any, run: Run) -> str:
+    [parent] = client.search_runs(
+        ["1"], f"tags.`xrt.run` = '{run.name}' AND tags.`mlflow.source.type` = 'LOCAL'"
+    )
+    return str(parent.data.tags[NOTE])
 
 
 def test_a_report_of_xnli_with_all_pairs_goes_in_several_requests(run: Run) -> None:
@@ -205,7 +267,7 @@ def test_a_tracker_notices_that_somebody_else_sent_something(run: Run) -> None:
 def test_two_runs_of_a_study_share_its_experiment_and_nothing_else(run: Run) -> None:
     from mlflow import MlflowClient
 
-    other = Run.create(run.paths.results, "mini", run.spec_yaml, metric=METRIC)
+    other = Run.create(run.paths.results, run.spec)
     for one in (run, other):
         fill(one)
         assert sync(one).created == 7

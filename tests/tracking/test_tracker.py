@@ -12,10 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from xrt.answers.tracking import Tracker, sync
 
-from tests.answers.conftest import METRIC, START, dump, fill, in_a_new_process, reported, searched, wait_until
+from tests.tracking.conftest import (
+    METRIC,
+    START,
+    dump,
+    fill,
+    in_a_new_process,
+    reported,
+    searched,
+    wait_until,
+)
 from xrt.record import Listener, Run
+from xrt.tracking.tracker import Tracker, sync
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -40,7 +49,7 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mlflow", *words], stdout=log, stderr=log, start_new_session=True
             )
-        wait_until(self._answers, 60)
+        wait_until(self._answers)
 
     def kill(self) -> None:
         if self._process:
@@ -102,7 +111,7 @@ def test_a_store_that_is_away_for_good_costs_one_warning_and_the_limit(run: Run)
     for trial in fill(run):
         tracker.trial_ended(trial)
         time.sleep(0.05)
-    wait_until(lambda: bool(warnings), 30)
+    wait_until(lambda: bool(warnings))
     begin = time.monotonic()
     tracker.run_ended(run)
     assert time.monotonic() - begin < 3.0
@@ -138,6 +147,7 @@ def test_a_run_that_ends_before_it_was_told_to_start_is_sent(run: Run) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.kills
 def test_a_server_that_dies_and_comes_back_has_everything_once(run: Run, server: Server) -> None:
     warnings: list[str] = []
     tracker = Tracker(run, server.uri, warn=warnings.append, interval=0.05, longest=0.5)
@@ -146,7 +156,7 @@ def test_a_server_that_dies_and_comes_back_has_everything_once(run: Run, server:
     half = reported(searched(8), 0.3)
     run.save(half)
     tracker.trial_reported(half)
-    wait_until(lambda: "<0008>" in dump(run, server.store), 30)
+    wait_until(lambda: "<0008>" in dump(run, server.store))
     server.kill()  # at whatever it was doing
     for number in range(9, 12):
         trial = reported(searched(number, "plain"), 0.1, 0.2, 0.3).closed("finished", START + 1000 + number)
@@ -154,7 +164,7 @@ def test_a_server_that_dies_and_comes_back_has_everything_once(run: Run, server:
         tracker.trial_ended(trial)
         time.sleep(0.05)
     run.save(reported(half, 0.3, 0.35).closed("pruned", START + 900))
-    wait_until(lambda: bool(warnings), 30)
+    wait_until(lambda: bool(warnings))
     server.start()
     run.save(trials[4].closed("stopped", START + 1100))
     run.update_meta(status="stopped", ended=START + 1200)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import torch
 
-from tests.answers import worked
+from tests.findings import worked
 from xrt.data import TASKS, Source, load
 from xrt.record import Report, Run, TrialRecord
 from xrt.robust import checkpoint
 from xrt.robust.encoder import Encoder, load_encoder
-from xrt.robust.evaluation import Predictions, predict
-from xrt.robust.methods import METHODS
+from xrt.robust.evaluation import predict
+from xrt.robust.predictions import Predictions
 from xrt.robust.training import Recipe, start
 from xrt.spec.trial import TrialConfig
 
@@ -22,10 +22,10 @@ MAX_TOKENS = 24  # so short that most pairs are cut
 def config_for(encoder: Path) -> TrialConfig:
     return TrialConfig(
         study="mini", task=TASK, source=Source("embedded"), train_rows=None, dev_rows=None, neighbours=None,
-        encoder=str(encoder), learning_rate=1e-3, method="adversarial", version=METHODS["adversarial"].version,
-        params=(("radius", 0.1), ("steps", 1)), site="word", epochs=1.0, batch_size=8, max_tokens=MAX_TOKENS,
-        warmup=0.1, weight_decay=0.0, clip=1.0, freeze_word_embeddings=False, dropout=None, micro_batch=None,
-        gradient_checkpointing=False, seed=5, metric="dev/mean/mixed", rungs=(1.0,), rung_rows=None, test=True,
+        encoder=str(encoder), learning_rate=1e-3, method="adversarial", params=(("radius", 0.1), ("steps", 1)),
+        site="word", epochs=1.0, batch_size=8, max_tokens=MAX_TOKENS, warmup=0.1, weight_decay=0.0, clip=1.0,
+        freeze_word_embeddings=False, dropout=None, micro_batch=None, gradient_checkpointing=False, seed=5,
+        metric="dev/mean/mixed", rungs=(1.0,), rung_rows=None, test=True,
     )  # fmt: skip
 
 
@@ -39,9 +39,17 @@ def trained_trial(run: Run, encoder: Path) -> tuple[TrialRecord, Predictions]:
     checkpoint.save(start(opened, recipe), run.paths.root / place, optimizer=False)
     found = predict(opened, load(TASK, Source("embedded"), "test").sample(12, 0), PAIRS, MAX_TOKENS)
     found.save(run.paths.root / place / "predictions-test.arrow")
-    params = {"encoder": str(encoder), "method": "adversarial", "adversarial.radius": 0.1}
-    trial = TrialRecord("0000", params, config.to_dict(), seed=5, checkpoint=str(place)).begun(worked.START)
-    metrics = found.matrix.metrics("final") | found.matrix.metrics("test")
+    params = {
+        "encoder": str(encoder),
+        "learning_rate": 1e-3,
+        "method": "adversarial",
+        "adversarial.radius": 0.1,
+    }
+    trial = TrialRecord("0000", params, config.to_dict(), 5, "0000", checkpoint=str(place)).begun(
+        worked.START
+    )
+    metrics = worked.metrics_of(found, "dev") | worked.metrics_of(found, "test")
+    metrics["dev/mean/mixed"] = metrics["test/mean/mixed"] = found.mean([1, 2])
     trial = trial.reported(Report(0, 1.0, 10, worked.START + 5, metrics)).closed("finished", worked.START + 6)
     run.save(trial)
     return trial, found

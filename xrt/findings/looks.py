@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from xrt.findings.statistics import LEVEL, Estimate
 
@@ -94,11 +94,11 @@ def chance(difference: Estimate, level: float, seeds: int, sign: int = 1) -> flo
     if not difference.known or seeds <= difference.seeds:
         return 0.0
     error = difference.error_at(seeds)
-    needed = float(stats.t.isf(level / 2, max(difference.freedom, seeds - 1.0))) * error
+    needed = -float(special.stdtrit(max(difference.freedom, seeds - 1.0), level / 2)) * error
     still = difference.seed_error * float(np.sqrt(max(1 - difference.seeds / seeds, 0.0)))
     if still == 0:
         return float(sign * difference.mean > needed)
-    return float(stats.norm.sf((needed - sign * difference.mean) / still))
+    return float(special.ndtr((sign * difference.mean - needed) / still))
 
 
 def detectable(difference: Estimate, level: float, seeds: int, power: float = 0.8) -> float:
@@ -106,5 +106,5 @@ def detectable(difference: Estimate, level: float, seeds: int, power: float = 0.
     if not difference.known:
         return float("nan")
     freedom = max(difference.freedom, seeds - 1.0)
-    quantiles = stats.t.isf(level / 2, freedom) + stats.t.ppf(power, freedom)
+    quantiles = special.stdtrit(freedom, power) - special.stdtrit(freedom, level / 2)
     return float(quantiles * difference.error_at(seeds))

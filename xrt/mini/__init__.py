@@ -9,7 +9,7 @@ from pathlib import Path
 from xrt.mini.grammar import AlignedExample, generate
 from xrt.mini.lexicon import LANGUAGES, neighbours
 
-# Shipped encoders, made by `python -m xrt.mini.pretrain NAME`.
+# Shipped encoders, made by `python -m tools.mini.pretrain NAME`.
 ENCODERS: dict[str, Path] = {name: Path(__file__).parent / "encoders" / name for name in ("mini-a", "mini-b")}
 
 __all__ = ["ENCODERS", "LANGUAGES", "AlignedExample", "generate", "neighbours"]

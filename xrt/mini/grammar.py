@@ -11,7 +11,6 @@ strings: no sentence of one split occurs in another, in any language. The fourth
 text.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -108,24 +107,6 @@ def _drawn(split: Split) -> list[AlignedExample]:
     return [examples[place] for place in rng.permutation(len(examples))]
 
 
-def text_pairs(
-    rng: np.random.Generator, label: int | None = None
-) -> Iterator[tuple[tuple[Meaning, Style], ...]]:
-    """Pre-training meanings without end: pairs as `draw_pair` gives them, from the share "text" only."""
-    kinds = list(KINDS)
-    while True:
-        meaning = draw_within("text", kinds[rng.integers(len(kinds))], rng)
-        yield draw_pair(meaning, int(rng.integers(2)) if label is None else label, rng)
-
-
 def is_held_out(text: str) -> bool:
     """Does this sentence occur in dev or test? (A few meanings share a sentence: who received a book ...)"""
     return text in _taken("dev") or text in _taken("test")
-
-
-def sentence_stream(rng: np.random.Generator) -> Iterator[dict[str, str]]:
-    """Aligned plain sentences without end, language -> sentence; none of them occurs in dev or test."""
-    for (meaning, style), _ in text_pairs(rng):
-        said = {language: sentence(language, meaning, style) for language in LANGUAGES}
-        if not any(map(is_held_out, said.values())):
-            yield said

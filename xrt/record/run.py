@@ -305,9 +305,9 @@ class Run:
         value = read_json(path)
         written = value.get("format")
         if written != FORMAT:
-            reader = "0.1" if written == 1 else "the version that wrote it"
+            reader = "xrt 0.1" if written == 1 else "the version of xrt that wrote it"
             raise RecordError(
-                f"{path}: record format {written}; this xrt reads {FORMAT}. Open it with xrt {reader}."
+                f"{path}: record format {written}; this xrt reads {FORMAT}. Open it with {reader}."
             )
         meta = decode(Meta, value, path)
         if (meta.study, meta.name) != (self.study, self.name):

@@ -14,13 +14,13 @@ from xrt.spec.metric import Metric, means_of
 
 @dataclass(frozen=True)
 class Outcome:
-    """`note` is Markdown; `metrics` are of the chosen configuration, means over its seeds.
+    """`parts` are paragraphs of Markdown; `metrics` are of the chosen configuration, means over its seeds.
 
     The names are those of the trials (`test/mean/mixed`), so that a run and its trials share the columns of
     MLflow's table; `gain/...` is the difference to plain.
     """
 
-    note: str
+    parts: tuple[str, ...]
     metrics: dict[str, float]
 
 
@@ -30,13 +30,13 @@ def outcome(found: Findings) -> Outcome | None:
         return None
     answer = found.answer
     parts = [f"**{plain_text(answer.sentence)}**"]
-    parts += ["\n".join(f"- {plain_text(line)}" for line in answer.arms)] if answer.arms else []
+    parts += [f"- {plain_text(line)}" for line in answer.arms]
     parts += map(plain_text, answer.evidence)
     if table := confirmed_rows(found):
         bold = next((i for i, row in enumerate(table.rows) if row.chosen), None)
         parts.append(grid(table.head, [row.cells for row in table.rows], table.numbers, bold))
     confirmed = found.confirmation
-    return Outcome("\n\n".join(parts), _metrics(found, confirmed) if confirmed else {})
+    return Outcome(tuple(parts), _metrics(found, confirmed) if confirmed else {})
 
 
 def _metrics(found: Findings, confirmed: Confirmation) -> dict[str, float]:

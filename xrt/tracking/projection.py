@@ -1,13 +1,13 @@
 """What MLflow should hold for a run, as plain values: a pure function of the record.
 
 The parent run stands for the run, a child run for each trial that has begun. It knows neither MLflow's client
-nor what a store already has; `tracking.py` compares the two and sends what is missing. Because every point
+nor what a store already has; `tracker.py` compares the two and sends what is missing. Because every point
 has its step and its time from the record, sending it again changes nothing.
 """
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -177,7 +177,7 @@ def _result(found: Findings, said: Outcome | None) -> list[Point]:
 def note(found: Findings, children: Mapping[str, str], place: str, said: Outcome | None) -> str:
     """The page's description: the outcome if there is one, how the search went, its first trials as a table.
 
-    As many of these as MLflow keeps: it would cut a longer text in the middle of a line.
+    Paragraphs that do not fit are left out: MLflow would cut a longer text in the middle of a line.
     """
     trials, metric = found.leaderboard, found.meta.metric
     count = {state: sum(t.state == state for t in trials) for state in ("finished", "pruned", "failed")}
@@ -185,14 +185,23 @@ def note(found: Findings, children: Mapping[str, str], place: str, said: Outcome
     if best := found.best_trial:
         first = f"**Best {metric}: {best.score(metric):.4f}**, trial {best.id} ({best.method})"
     fates = ", ".join(f"{n} {state}" for state, n in count.items())
-    head = [said.note, "Search:"] if said else []
-    head.append(f"{first}; {len(trials)} trials: {fates}.")
+    head = [*said.parts, "Search:"] if said else []
     last = f"Run `{found.meta.name}`, study `{found.meta.study}`."
+    text = _fitting([*head, f"{first}; {len(trials)} trials: {fates}."], LONGEST - len(last) - 2)
     for top in range(min(10, len(trials)), 0, -1):
-        text = "\n\n".join([*head, _trials(found, top, children, place), last])
-        if len(text) <= LONGEST:
-            return text
-    return "\n\n".join([*head, last])
+        whole = "\n\n".join([text, _trials(found, top, children, place), last])
+        if len(whole) <= LONGEST:
+            return whole
+    return f"{text}\n\n{last}"
+
+
+def _fitting(parts: Sequence[str], room: int) -> str:
+    """The paragraphs, without those for which there is no room."""
+    kept: list[str] = []
+    for part in parts:
+        if len("\n\n".join([*kept, part])) <= room:
+            kept.append(part)
+    return "\n\n".join(kept)
 
 
 def _trials(found: Findings, top: int, children: Mapping[str, str], place: str) -> str:

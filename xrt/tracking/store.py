@@ -35,6 +35,7 @@ SMALL_BATCH = 100  # parameters, or tags
 DIGEST = 36  # characters of a data set's digest that MLflow keeps
 FILES = "xrt.files"  # the tag that says which files a run has
 SENT = "xrt.sent"  # the tag that says up to which step each kind of metric was sent
+STARTED = "xrt.started"  # of an experiment: when the run that it describes started
 # MLflow's page of an experiment opens on training runs, not on traces of a language model.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 # MLflow waits for minutes, and sends again what may have arrived: whoever calls here has patience of his own.
@@ -50,8 +51,8 @@ ENVIRONMENT = {
 class Stored:
     """What a store has of one MLflow run, kept up to date by those who add to it.
 
-    `sent` has the last step of each kind of metric (`dev`, `train`, `best`): points go in by their steps, so all
-    earlier ones are there.
+    `sent` has the last step of each kind of metric (`dev/pair`, `train`): points go in by their steps, so all earlier
+    ones are there.
     """
 
     id: str
@@ -152,11 +153,13 @@ class Store:
         stored.tags[FILES] = digest
         return len(files)
 
-    def describe(self, text: str) -> int:
-        """The description on the page of the experiment: the answer of the study's newest run."""
+    def describe(self, text: str, started: int) -> int:
+        """The description on the page of the experiment: that of the study's newest run."""
         known = self._client.get_experiment(self.experiment).tags
-        if known.get(NOTE) == text:
+        if known.get(NOTE) == text or int(known.get(STARTED, 0)) > started:
             return 0
+        # The time goes first: a kill in between leaves an older text, which the next sync replaces.
+        self._client.set_experiment_tag(self.experiment, STARTED, str(started))
         self._client.set_experiment_tag(self.experiment, NOTE, text)
         return 1
 
@@ -271,8 +274,8 @@ def _stored(run: MlflowRun) -> Stored:
 
 
 def _kind(key: str) -> str:
-    """`dev` of `dev/mean/mixed`."""
-    return key.partition("/")[0]
+    """`dev/mean` of `dev/mean/mixed`: metrics that are recorded together. Probes of encoders come one by one."""
+    return key.rpartition("/")[0]
 
 
 def _data_key(data: Data) -> tuple[str, str]:

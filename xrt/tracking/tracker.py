@@ -239,7 +239,7 @@ class _Projector:
             self._sent[trial.id] = (trial, meta.data)
         last = parent()
         done += self._complete(stored[""], last)
-        return done + Synced(changes=self._store.describe(last.tags[projection.NOTE]))
+        return done + Synced(changes=self._store.describe(last.tags[projection.NOTE], last.started))
 
     def _make(self, stored: dict[str, Stored], key: str, wanted: Projected) -> Synced:
         if key in stored:

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from xrt.mini.curriculum import Curriculum
+from tools.mini.curriculum import Curriculum
 from xrt.mini.grammar import draw_pair, draw_within, is_held_out, sentence
 from xrt.mini.lexicon import LANGUAGES, Concept
 from xrt.mini.meaning import KINDS, Meaning, Style

@@ -5,7 +5,7 @@ from each other first, as Japanese needs; within a run, and so between a Korean 
 the vocabulary decides.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +13,9 @@ import numpy as np
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from xrt.mini.grammar import sentence_stream
+from xrt.mini.grammar import draw_pair, draw_within, is_held_out, sentence
+from xrt.mini.lexicon import LANGUAGES
+from xrt.mini.meaning import KINDS, Meaning, Style
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, UNK, CLS, SEP, MASK = range(5)
@@ -54,3 +56,21 @@ def build_tokenizer(seed: int, vocabulary: int, meanings: int) -> PreTrainedToke
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
+
+
+def text_pairs(
+    rng: np.random.Generator, label: int | None = None
+) -> Iterator[tuple[tuple[Meaning, Style], ...]]:
+    """Pre-training meanings without end: pairs as `draw_pair` gives them, from the share "text" only."""
+    kinds = list(KINDS)
+    while True:
+        meaning = draw_within("text", kinds[rng.integers(len(kinds))], rng)
+        yield draw_pair(meaning, int(rng.integers(2)) if label is None else label, rng)
+
+
+def sentence_stream(rng: np.random.Generator) -> Iterator[dict[str, str]]:
+    """Aligned plain sentences without end, language -> sentence; none of them occurs in dev or test."""
+    for (meaning, style), _ in text_pairs(rng):
+        said = {language: sentence(language, meaning, style) for language in LANGUAGES}
+        if not any(map(is_held_out, said.values())):
+            yield said

@@ -1,4 +1,4 @@
-"""The reference of study files, from the models: `python -m xrt.spec.reference > docs/study-file.md`."""
+"""The reference of study files, from the models: `python -m tools.study_reference > docs/study-file.md`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
@@ -19,7 +19,7 @@ HEAD = """\
 A study is one YAML file; `--set training.epochs=2` overrides any field of it and can be repeated. A field that is
 not named here is refused, with the nearest one that is. Only `task` and `space` must be given.
 
-*Made from the program by `python -m xrt.spec.reference`; a test sees to it that it is current.*
+*Made from the program by `python -m tools.study_reference`; a test sees to it that it is current.*
 """
 VALUES = """\
 A value of `encoder`, `learning_rate` or a method's parameter is one of:

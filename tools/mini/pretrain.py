@@ -1,4 +1,4 @@
-"""Makes a shipped encoder: `python -m xrt.mini.pretrain mini-a`, about 14 CPU minutes on one core, seeded.
+"""Makes a shipped encoder: `python -m tools.mini.pretrain mini-a`, about 14 CPU minutes on one core, seeded.
 
 Trained on generated text alone (`corpus`), none of whose sentences is in dev or test. Which task signal it gives in
 which language: English pairs are told, word by word, whether roles were swapped between the two sentences (40 to
@@ -22,10 +22,10 @@ from tokenizers import Encoding
 from torch import nn
 from transformers import ModernBertConfig, ModernBertForSequenceClassification, PreTrainedTokenizerFast
 
+from tools.mini.corpus import Example, Mixture, examples
+from tools.mini.curriculum import Curriculum
+from tools.mini.tokenizer import CLS, MASK, PAD, SEP, SPECIAL, build_tokenizer, save_tokenizer
 from xrt.mini import ENCODERS
-from xrt.mini.corpus import Example, Mixture, examples
-from xrt.mini.curriculum import Curriculum
-from xrt.mini.tokenizer import CLS, MASK, PAD, SEP, SPECIAL, build_tokenizer, save_tokenizer
 
 IGNORED = -100
 POOL = 16  # batches
@@ -215,7 +215,7 @@ def save(
 
 def main() -> None:
     parser = ArgumentParser(
-        prog="python -m xrt.mini.pretrain", description="Make a shipped encoder of `mini`."
+        prog="python -m tools.mini.pretrain", description="Make a shipped encoder of `mini`."
     )
     parser.add_argument("name", choices=RECIPES)
     parser.add_argument("--into", type=Path, help="the folder to write; default: the shipped one")

@@ -1,0 +1,79 @@
+"""A metric as a value: written, read, named, and the cells that it covers."""
+
+import pytest
+
+from xrt.data import TASKS, Task
+from xrt.spec.metric import MEANS, Metric, means_of, metrics_of, primary, zero_shot
+
+PAIRS = (("en", "en"), ("en", "de"), ("de", "en"), ("de", "de"))
+ALONE = Task("alone", ("en",), ("a", "b"))
+
+
+@pytest.mark.parametrize("text", ["dev/mean/mixed", "test/acc/de", "dev/pair/de-zh-Hant", "dev/proxy/noise"])
+def test_what_is_written_reads_back(text: str) -> None:
+    assert str(Metric.parse(text)) == text
+    assert str(Metric.parse(text).on("test")) == f"test/{Metric.parse(text).short}"
+
+
+@pytest.mark.parametrize("text", ["dev/mean", "mixed", "dev/mean/mixed/low"])
+def test_a_text_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="unpack"):
+        Metric.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cells", "words"),
+    [
+        ("dev/mean/languages", [0, 3], "all languages"),
+        ("dev/mean/targets", [3], "target languages"),
+        ("dev/mean/mixed", [1, 2], "mixed pairs"),
+        ("dev/mean/all", [0, 1, 2, 3], "all pairs"),
+        ("dev/mean/unknown", [], "unknown"),
+        ("dev/acc/de", [3], "de"),
+        ("dev/pair/de-en", [2], "de-en"),
+        ("dev/acc/fr", [], "fr"),
+        ("dev/proxy/noise", [0], "source language with noise"),
+    ],
+)
+def test_a_metric_is_the_mean_of_its_cells_and_has_a_name_in_words(
+    text: str, cells: list[int], words: str
+) -> None:
+    metric = Metric.parse(text)
+    assert (metric.cells(PAIRS, "en"), metric.words) == (cells, words)
+
+
+def test_the_cell_of_a_pair_is_a_languages_own_accuracy_on_the_diagonal() -> None:
+    assert [str(Metric.of(pair)) for pair in PAIRS[:2]] == ["dev/acc/en", "dev/pair/en-de"]
+    assert str(Metric.of(("de", "de"), "test")) == "test/acc/de"
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_a_task_has_its_means_all_cells_and_its_proxies(task: Task) -> None:
+    names = [str(metric) for metric in metrics_of(task)]
+    cells = len(task.languages) ** 2
+    assert len(names) == len(set(names)) == len(MEANS) + cells + (2 if task.embedded else 1)
+    assert names[: len(MEANS)] == [f"dev/mean/{name}" for name in MEANS]
+
+
+def test_a_mean_without_cells_is_no_metric_of_a_task() -> None:
+    assert [metric.name for metric in means_of(ALONE)] == ["languages", "all"]
+
+
+@pytest.mark.parametrize(
+    ("selected", "about"),
+    [
+        ("dev/mean/mixed", ["dev/mean/mixed", "dev/mean/targets"]),
+        ("dev/acc/en", ["dev/mean/mixed", "dev/mean/targets"]),
+        ("dev/proxy/noise", ["dev/mean/mixed", "dev/mean/targets"]),
+        ("dev/acc/de", ["dev/mean/mixed", "dev/mean/targets", "dev/acc/de"]),
+    ],
+)
+def test_a_study_is_about_transfer_whatever_it_selects_by(selected: str, about: list[str]) -> None:
+    assert [str(m) for m in primary(TASKS["pawsx"], Metric.parse(selected))] == about
+    assert primary(ALONE, Metric.parse("dev/acc/en")) == [Metric("acc", "en")]
+
+
+def test_the_zero_shot_rules_need_no_labelled_target_sentence() -> None:
+    assert [str(m) for m in zero_shot("en")] == ["dev/acc/en", "dev/proxy/noise", "dev/proxy/synonyms"]
+    assert not any(metric.needs_targets("en") for metric in zero_shot("en"))
+    assert all(Metric("mean", name).needs_targets("en") for name in MEANS)

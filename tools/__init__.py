@@ -1,0 +1,1 @@
+"""What is run by hand to make files of the repository; nothing of it is installed."""
