@@ -220,7 +220,9 @@ def test_the_readme_is_short_enough_to_be_read() -> None:
 
 def test_the_glossary_has_no_more_words_than_can_be_learned() -> None:
     page = (ROOT / "docs" / "code.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([a-z][^|]+) \| [^|]+ \|$", page.split("## Words")[1].split("\n## ")[0], flags=re.M)
+    rows = re.findall(
+        r"^\| ([a-z][^|]+) \| [^|]+ \|$", page.split("## Words")[1].split("\n## ")[0], flags=re.M
+    )
     assert 20 <= len(rows) - 1 <= 30, "the first row is the head"
 
 
