@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from xrt.answers.tracking import Synced, _Projector, check, sync
 
 from tests.tracking.conftest import (
     DATA,
