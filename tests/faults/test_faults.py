@@ -220,7 +220,10 @@ def test_without_mlflow_a_trial_that_diverges_fails_the_study_goes_on_and_sync_s
         assert "MLflow had everything" in study.finish(study.start("sync", study.run.name))
 
 
-MAKE = "import sys; from xrt.answers.tracking import check, Results; check(Results.at(sys.argv[1]))"
+MAKE = (
+    "import sys; from xrt.record import Results; from xrt.tracking.tracker import check; "
+    "check(Results.at(sys.argv[1]))"
+)
 
 
 def test_two_runs_that_begin_at_once_share_one_store_and_a_kill_leaves_none_half_made(tmp_path):

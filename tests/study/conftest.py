@@ -85,7 +85,7 @@ space:
 training: {{epochs: 2, batch_size: 16, max_tokens: 32}}
 search: {{trials: 8, seed: 3}}
 pruning: {{reduction: 2, rungs: 3}}
-confirm: {{top: 1, seeds: 2}}
+confirm: {{seeds: 2}}
 resources: {{cpu: 1, gpu: 0}}
 """
 

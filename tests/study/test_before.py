@@ -10,8 +10,7 @@ from xrt.data.cache import check_cache
 from xrt.data.synonyms import URL
 from xrt.errors import DataError, XrtError
 from xrt.spec.study import StudySpec
-from xrt.study.before import check_classes, layers
-from xrt.study.running import check_before, survey
+from xrt.study.before import check_before, check_classes, layers, survey
 
 ROWS = {
     "en": ("Anna saw a house .", "A house was seen ."),

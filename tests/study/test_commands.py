@@ -25,14 +25,14 @@ SAYS = {
     "list": "on mixed pairs",
     "best": "Accuracy, %",
     "sync": "MLflow had everything.",
-    "trial": "final/mean/mixed",
-    "plan": "exhaustive",
+    "trial": "dev/mean/mixed",
+    "plan": "a plain training",
     "status": "Nobody works on it.",
     "report": "report.html",
     "compare": "difference",
     "export": "build/winner",
 }
-ALONE = {"run", "resume", "ui"}  # in processes of their own: they start Ray, or a server
+ALONE = {"run", "resume", "confirm", "ui"}  # in processes of their own: they start Ray, or a server
 
 
 def test_every_command_has_an_example_of_itself() -> None:
@@ -90,11 +90,28 @@ def test_a_run_repeated_from_its_record_gives_the_same_table_and_an_ended_one_re
     printed = toy.xrt(*on_the_toy(again, one.name), *place)
     other = Run.open(Results.at(tmp_path), "toy")
     assert other.name != one.name and other.spec_yaml == one.spec_yaml
-    assert "Not as in" not in printed and other.meta.extra["repeats"] == one.name
+    assert "Not as in" not in printed and other.meta.repeats == one.name
     assert table_of(other) == table_of(one)
     [resume] = [words for name, words in EXAMPLES if name == "resume"]
-    toy.xrt(*on_the_toy(resume, ""), *place)
-    assert table_of(Run(other.paths)) == table_of(one)
+    before = (other.paths.root / "run.json").read_bytes()
+    assert "nothing is left to resume" in toy.xrt(*on_the_toy(resume, ""), *place)
+    assert (other.paths.root / "run.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_more_seeds_continue_a_finished_confirmation_and_are_recorded_as_added(tmp_path, toy) -> None:
+    place = ["--results", str(tmp_path)]
+    small = "--set search.trials=3 --set confirm.seeds=2 --set training.epochs=1 --set pruning=null"
+    toy.xrt("run", "toy.yaml", *shlex.split(small), *place)
+    before = {t.id: t for t in Run.open(Results.at(tmp_path), "toy").trials()}
+    toy.xrt("confirm", "toy", "--set", "confirm.seeds=3", *place)
+    after = {t.id: t for t in Run.open(Results.at(tmp_path), "toy").trials()}
+    new = [t for id, t in after.items() if id not in before]
+    assert {id: after[id] for id in before} == before, "nothing is trained twice"
+    assert new and {t.seed for t in new} == {6} and all(t.added for t in new)
+    assert "only confirm.seeds can change" in toy.xrt(
+        "confirm", "toy", "--set", "search.trials=9", *place, code=2
+    )
 
 
 def table_of(run: Run) -> list[tuple]:

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from xrt.answers.figures import Matrix
 
-from tests.answers import worked
+from tests.findings import worked
 from xrt.data import TASKS
+from xrt.findings.findings import findings
 from xrt.record import Report, Run, TrialRecord
+from xrt.report.figures import Matrix
 from xrt.spec import load_study
 from xrt.study.console import Screen
 from xrt.study.tables import last_words, matrix_table, runs_table
@@ -25,7 +26,7 @@ def screen(*overrides: str) -> Screen:
 
 
 def hear(shown: Screen, id: str, state: str, share: float, phase: str = "search") -> None:
-    trial = TrialRecord(id, {"method": "plain"}, {}, 7, phase=phase, state=state)  # type: ignore[arg-type]
+    trial = TrialRecord(id, {"method": "plain"}, {"rungs": [1 / 9, 1 / 3, 1]}, 7, phase=phase, state=state)  # type: ignore[arg-type]
     if share:
         trial = trial.reported(Report(0, share, 10, 0.0, {"dev/mean/mixed": 0.5}))
     shown.trials[id] = trial
@@ -38,13 +39,13 @@ def test_before_the_first_rung_nothing_is_promised() -> None:
 
 
 def test_time_is_counted_in_trainings_and_the_confirmation_is_part_of_it() -> None:
-    shown = screen("search.trials=6", "confirm={top: 1, seeds: 2}")
+    shown = screen("search.trials=6", "confirm={seeds: 2}")
     for id, state, share in [("0", "finished", 1), ("1", "pruned", 1 / 9), ("2", "pruned", 1 / 9)]:
         hear(shown, id, state, share)
     usual = (1 + 2 / 9) / 3
-    trainings = 3 * usual + 2 * 2  # three trials of the search; then winner and baseline with two seeds
+    trainings = 3 * usual + 8 * 2  # three trials of the search; then four arms and ablations with two seeds
     assert shown.seconds_left() == pytest.approx(100 * trainings / (1 + 2 / 9), rel=0.01)
-    shown.confirming = 6  # a third configuration won by English alone
+    shown.confirming = 6  # up to the next look
     assert shown.seconds_left() == pytest.approx(100 * (3 * usual + 6) / (1 + 2 / 9), rel=0.01)
     hear(shown, "0-s8", "finished", 1, "confirm")
     assert shown.seconds_left() == pytest.approx(100 * (3 * usual + 5) / (2 + 2 / 9), rel=0.01)
@@ -74,12 +75,12 @@ def test_a_run_ends_with_its_matrix_its_cost_its_answer_and_the_way_on(tmp_path:
     run = worked.make(tmp_path)
     worked.search(run)
     worked.confirm(run)
-    said = printed(last_words(run, " --results x"))
-    assert "adversarial (radius 0.11, steps 1), test, mean of 5 seeds" in said
+    said = printed(last_words(findings(run), " --results x"))
+    assert "Accuracy, %: adversarial (radius 0.11, steps 1) (test, mean over 5 seeds)" in said
     mean = sum(t.metrics["test/pair/de-zh"] for t in run.trials() if t.id.startswith("0004-s")) / 5
-    [german] = [line.split() for line in said.splitlines() if line.startswith("de ")]
+    [german] = [line.split() for line in said.splitlines() if line.startswith("de  ")]
     assert german[7] == f"{100 * mean:.1f}"
-    assert "Pruning saved" in said and "Adversarial (radius 0.11, steps 1) reaches" in said
+    assert "Pruning saved" in said and "Adversarial (radius 0.11, steps 1) with mini-a is better" in said
     assert f"Recorded in {run.paths.root}\n" in said, "a path is not broken"
     assert said.endswith("ui --results x\n")
 
@@ -96,6 +97,6 @@ def test_a_list_of_runs_has_their_answers(tmp_path: Path) -> None:
     empty, run = worked.make(tmp_path), worked.make(tmp_path)
     worked.search(run)
     worked.confirm(run)
-    said = printed(runs_table([empty, Run(run.paths)])).splitlines()
+    said = printed(runs_table([findings(empty), findings(Run(run.paths))])).splitlines()
     assert said[1].split() == [empty.name, "running", "0", "–"]
     assert "adversarial (radius 0.11, steps 1): " in said[2] and said[-1].split() == ["points", "(better)"]

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from xrt.answers.export import champion, export
-from xrt.answers.registry import address
 
 from tests.study.conftest import free_port, served
 from xrt.data import Source, load
+from xrt.findings.findings import findings
 from xrt.record.paths import Results
 from xrt.record.run import Run
-from xrt.robust.evaluation import Predictions
+from xrt.record.values import TrialRecord
+from xrt.robust.predictions import Predictions
 from xrt.spec import TrialConfig
+from xrt.tracking.export import export
+from xrt.tracking.registry import address
 
 ASK = """
 import json, sys
@@ -32,9 +34,15 @@ def run(finished) -> Run:
     return Run.open(Results.at(finished.folder / "results"), "toy")
 
 
+def champion(run: Run) -> TrialRecord:
+    found = findings(run).champion
+    assert found is not None
+    return found
+
+
 @pytest.fixture(scope="module")
 def asked(finished, run) -> tuple[Predictions, list[dict[str, str]]]:
-    """What the winner answered on the test split, and the same questions: all pairs, one after the other."""
+    """The winner's predictions for the test split, and the same inputs: all pairs, one after the other."""
     trial = champion(run)
     answered = Predictions.open(run.paths.root / str(trial.checkpoint) / "predictions-test.arrow")
     task = TrialConfig.from_dict(trial.config).task

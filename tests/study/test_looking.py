@@ -7,7 +7,7 @@ import pytest
 from tests.study.conftest import write_split
 from xrt.errors import XrtError
 from xrt.spec import StudySpec
-from xrt.study.running import looked_at
+from xrt.study.before import looked_at
 
 PLAIN = {"plain": {}, "noise": {"scale": 1.0}}
 

@@ -7,23 +7,22 @@ import pytest
 from mlflow import MlflowClient
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from xrt.answers.confirmed import confirmation
-from xrt.answers.export import champion
-from xrt.answers.wording import answer
 
 from xrt.data import Source, load
+from xrt.findings.findings import findings
+from xrt.findings.markdown import plain_text
 from xrt.record.paths import Results
 from xrt.record.run import Run
-from xrt.robust.evaluation import Predictions
+from xrt.robust.predictions import Predictions
+from xrt.search.scoring import metrics_of_predictions
 from xrt.spec import TrialConfig
 
-CELLS = {"final/acc/en", "final/acc/de", "final/acc/fr"} | {
-    f"final/pair/{a}-{b}" for a in ("en", "de", "fr") for b in ("en", "de", "fr") if a != b
+CELLS = {"dev/acc/en", "dev/acc/de", "dev/acc/fr"} | {
+    f"dev/pair/{a}-{b}" for a in ("en", "de", "fr") for b in ("en", "de", "fr") if a != b
 }
-MEANS = {
-    f"final/{kind}/{name}" for kind in ("mean", "se") for name in ("languages", "targets", "mixed", "all")
-}
-PROXIES = {"final/en_noise"}  # no table of synonyms is given
+MEANS = {f"dev/{kind}/{name}" for kind in ("mean", "se") for name in ("languages", "targets", "mixed", "all")}
+SHARES = {"dev/commonest/label", "dev/commonest/prediction"}
+PROXIES = {"dev/proxy/noise"}  # no table of synonyms is given
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +50,8 @@ def test_a_pruned_trial_stopped_before_its_budget_and_a_finished_one_did_not(sea
 
 def test_finished_trials_report_every_cell_and_mean_of_the_whole_dev_split(search):
     for trial in search:
-        final = {name for name in trial.metrics if name.startswith("final/")}
-        assert final == (CELLS | MEANS | PROXIES if trial.state == "finished" else set())
+        names = {name for name in trial.metrics if name.startswith("dev/")}
+        assert names == CELLS | MEANS | SHARES | (PROXIES if trial.state == "finished" else set())
 
 
 def test_the_test_split_is_read_in_the_confirmation_only(run):
@@ -61,11 +60,19 @@ def test_the_test_split_is_read_in_the_confirmation_only(run):
         assert reads_test == (trial.phase == "confirm") == TrialConfig.from_dict(trial.config).test
 
 
-def test_the_confirmation_trains_winner_and_baseline_with_new_seeds(run):
+def test_every_arm_gets_its_trials_in_turn(search):
+    assert [t.method for t in search] == ["plain", "adversarial", "noise"] * 2 + ["plain", "adversarial"]
+
+
+def test_the_confirmation_trains_the_best_of_every_arm_and_its_ablation_with_new_seeds(run):
     confirmed = [t for t in run.trials() if t.phase == "confirm"]
+    candidates = findings(run).candidates
     assert {t.seed for t in confirmed} == {4, 5} and all(t.state == "finished" for t in confirmed)
-    assert any(t.method == "plain" for t in confirmed)
-    assert {len([t for t in confirmed if t.seed == seed]) for seed in (4, 5)} == {len(confirmed) / 2}
+    assert {t.configuration for t in confirmed} == set(candidates.params)
+    assert {arm.method for arm in candidates.best} == {"plain", "adversarial", "noise"}
+    assert {arm.method for arm in candidates.ablation} == {"adversarial", "noise"}
+    for trial in confirmed:
+        assert trial.params == candidates.params[trial.configuration]
 
 
 def test_a_parameter_belongs_to_its_method(search):
@@ -84,7 +91,7 @@ def test_optuna_knows_pruned_trials_as_pruned_with_their_values(run, search):
         values = {r.rung: r.metrics["dev/mean/mixed"] for r in trial.reports}
         assert known.intermediate_values == pytest.approx(values)
         if trial.state == "finished":
-            assert known.value == pytest.approx(trial.metrics["final/mean/mixed"])
+            assert known.value == pytest.approx(trial.metrics["dev/mean/mixed"])
 
 
 def test_mlflow_shows_one_parent_and_a_child_per_trial(run):
@@ -109,24 +116,24 @@ def test_saved_predictions_give_the_reported_accuracies(run, search, finished):
     trial = next(t for t in search if t.state == "finished")
     folder = run.paths.root / trial.checkpoint
     predictions = Predictions.open(folder / "predictions-dev.arrow")
-    reported = {
-        name: value
-        for name, value in trial.metrics.items()
-        if name.startswith("final/") and name not in PROXIES
-    }
-    assert predictions.matrix.metrics("final") | predictions.errors("final") == pytest.approx(reported)
+    names = CELLS | MEANS | SHARES
+    reported = {name: value for name, value in trial.metrics.items() if name in names}
+    task = TrialConfig.from_dict(trial.config).task
+    assert dict(metrics_of_predictions(task, "dev", predictions)) == pytest.approx(reported)
     task = TrialConfig.from_dict(trial.config).task
     aligned = load(task, Source("folder", str(finished.folder / "data")), "dev")
-    assert predictions.matrix.counts["de", "fr"][1] == len(aligned.pair("de", "fr").rows) == 28
+    assert predictions.counts["de", "fr"][1] == len(aligned.pair("de", "fr").rows) == 28
 
 
-def test_of_pruned_trials_nothing_stays_of_finished_ones_the_answers_and_of_the_best_the_weights(run, search):
+def test_of_pruned_trials_nothing_stays_of_finished_ones_the_predictions_and_of_the_best_the_weights(
+    run, search
+):
     for trial in search:
         kept = list((run.paths.tune).rglob(f"{trial.id}/checkpoint_*/predictions-dev.arrow"))
         assert len(kept) == (trial.state == "finished")
         assert (trial.checkpoint is None) == (trial.state == "pruned")
     done = [trial for trial in search if trial.state == "finished"]
-    best = max(done, key=lambda trial: (trial.metrics["final/mean/mixed"], -int(trial.id)))
+    best = max(done, key=lambda trial: (trial.metrics["dev/mean/mixed"], -int(trial.id)))
     assert (run.paths.root / best.checkpoint / "weights.safetensors").exists()
 
 
@@ -138,27 +145,35 @@ def test_every_trial_of_the_search_is_judged_on_the_same_sample(run, search):
 def test_the_screen_tells_the_end(finished, run):
     printed = " ".join((finished.folder / "printed.txt").read_text().split())  # lines may break anywhere
     assert f"{run.name}: finished" in printed and "xrt.study ui" in printed
-    assert "Accuracy, %" in printed and "Pruning saved" in printed and "report.html" in printed
+    assert (
+        "Confirmed configurations" in printed
+        and "Accuracy, %" in printed
+        and "Pruning saved" in printed
+        and "report.html" in printed
+    )
     assert "Traceback" not in printed and "Loading weights" not in printed
 
 
 def test_mlflows_page_of_the_run_says_what_the_screen_says_and_has_the_winners_numbers(finished, run):
-    confirmed = confirmation(run)
+    found = findings(run)
+    confirmed = found.confirmation
     client = MlflowClient(run.paths.results.tracking_uri)
     [parent] = client.search_runs(["1"], "tags.`xrt.outcome` = 'finished' and params.`search.trials` = '8'")
-    sentence = answer(run, confirmed).sentence
-    assert parent.data.tags["mlflow.note.content"].startswith(f"**{sentence}**")
+    sentence = found.answer.sentence
+    assert parent.data.tags["mlflow.note.content"].startswith(f"**{plain_text(sentence)}**")
     assert sentence in " ".join((finished.folder / "printed.txt").read_text().split())
-    assert parent.data.metrics["test/mean/mixed"] == pytest.approx(confirmed.winner.accuracy.mean)
+    assert parent.data.metrics["test/mean/mixed"] == pytest.approx(
+        confirmed.accuracy(confirmed.winner, confirmed.metrics[0]).mean
+    )
     [version] = client.search_model_versions("name = 'toy'")
-    assert version.tags["xrt.run"] == run.name and version.tags["xrt.trial"] == champion(run).id
+    assert version.tags["xrt.run"] == run.name and version.tags["xrt.trial"] == found.champion.id
 
 
 def test_dropped_examples_are_counted_on_the_screen_in_the_record_and_in_mlflow(finished, run):
     told = "left out of pairs with de 1 missing; fr 0 missing, 1 label conflicts with en."
     line = f"dev: of 30 aligned examples, {told}"
     assert line in (finished.folder / "printed.txt").read_text()
-    assert run.meta.extra["dropped"] == [line]
+    assert run.meta.dropped == (line,)
     client = MlflowClient(run.paths.results.tracking_uri)
     (parent,) = [
         r
@@ -175,11 +190,11 @@ def test_a_second_sync_changes_nothing(finished):
 def test_one_trial_runs_alone_and_repeats_its_numbers(finished, search):
     trial = next(t for t in search if t.state == "finished")
     printed = finished.xrt("trial", "toy", trial.id)
-    assert f"{'final/mean/mixed':32} {trial.metrics['final/mean/mixed']:.4f}" in printed
+    assert f"{'dev/mean/mixed':32} {trial.metrics['dev/mean/mixed']:.4f}" in printed
 
 
 def test_the_record_holds_how_far_the_encoder_puts_translations_apart(run):
-    ((encoder, sites),) = run.meta.extra["misalignment"].items()
+    ((encoder, sites),) = run.meta.misalignment.items()
     assert encoder == "encoder" and set(sites) == {"words", "states"}
     for probed in sites.values():
         assert set(probed["distance"]) == {"de", "fr"}

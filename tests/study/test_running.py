@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.answers import worked
+from tests.findings import worked
 from xrt.study.running import _deliver
 
 NOWHERE = "http://me:secret@127.0.0.1:9"

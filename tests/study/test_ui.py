@@ -6,10 +6,10 @@ import sys
 import time
 
 import pytest
-from xrt.answers.tracking import check
 
 from tests.faults.inject import free_port
 from xrt.record import Results
+from xrt.tracking.tracker import check
 
 
 @pytest.mark.slow

@@ -7,9 +7,11 @@ together stands in `checks`.
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PlainValidator
+from pydantic_core import PydanticCustomError
 
 from xrt.data import Source, Split
 from xrt.data.tasks import SPLITS, Named
+from xrt.errors import SpecError
 from xrt.spec.problems import LARGEST_WHOLE, Problem, Refused, refuse
 
 Count = Annotated[int, Field(ge=1, le=LARGEST_WHOLE)]
@@ -198,6 +200,20 @@ class _Seeds:
 
 
 _read_seeds = _Seeds()
+
+
+def checked_seeds(given: Any) -> tuple[int, int]:
+    """The bounds of a confirmation, as `confirm.seeds` takes them.
+
+    Raises:
+        SpecError: they are something else.
+    """
+    try:
+        return _read_seeds(given)
+    except PydanticCustomError:
+        raise SpecError(f"--set: confirm.seeds: {refuse(given, _Seeds.allowed)}") from None
+
+
 Seeds = Annotated[tuple[int, int], PlainValidator(_read_seeds), PlainSerializer(list, list[int]), _read_seeds]
 
 

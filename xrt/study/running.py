@@ -1,17 +1,12 @@
 """A run from start to end: record, search, confirmation, tracking and screen, joined here and nowhere else."""
 
 import contextlib
-import math
 import signal
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 
-from xrt.data import Aligned, Split, check, load
-from xrt.data.problems import joined
-from xrt.data.tokens import unknown_share
 from xrt.errors import SpecError, XrtError
 from xrt.findings.compare import changed
 from xrt.findings.confirming import wanted
@@ -19,72 +14,25 @@ from xrt.findings.findings import findings
 from xrt.record.environment import redact
 from xrt.record.listeners import tell
 from xrt.record.paths import Results
-from xrt.record.run import Data, Listener, Run
+from xrt.record.run import Listener, Run
 from xrt.report.page import write_report
+from xrt.spec.overrides import read_override
+from xrt.spec.sections import checked_seeds
 from xrt.spec.study import StudySpec
-from xrt.spec.trial import check_unchanged, rung_steps
-from xrt.study.before import check_classes, checks
+from xrt.spec.trial import check_unchanged
+from xrt.study.before import check_same, looked_at
 from xrt.study.console import OVER, Screen
 from xrt.tracking.registry import deliver
 from xrt.tracking.tracker import Tracker
 from xrt.tracking.tracker import check as check_tracking
+
+LATER = "later"  # as an address of MLflow: write nothing there now; `sync` does it from the record
 
 
 class Interrupted(XrtError):
     """The user ended a run with Ctrl-C; the message says how to go on."""
 
     exit_code = 130
-
-
-MOST_UNKNOWN, SENTENCES_LOOKED_AT = 0.05, 500
-LATER = "later"  # as an address of MLflow: write nothing there now; `sync` does it from the record
-
-
-def check_before(spec: StudySpec) -> None:
-    """Everything that can be known to be wrong before a run exists: data, encoders.
-
-    Raises:
-        XrtError: with every problem that was found.
-    """
-    splits: tuple[Split, ...] = ("train", "dev", "test") if spec.confirm else ("train", "dev")
-    looks: list[Callable[[], object]] = [lambda: check(spec.task, spec.data.origin, splits), *checks(spec)]
-    errors: list[XrtError] = []
-    # Side by side: without a network each waits for its answer.
-    with ThreadPoolExecutor(len(looks)) as pool:
-        for future in [pool.submit(look) for look in looks]:
-            try:
-                future.result()
-            except XrtError as error:
-                errors.append(error)
-    if errors:
-        raise joined(errors)
-
-
-def looked_at(spec: StudySpec) -> tuple[tuple[Data, ...], list[str], list[str]]:
-    """What `survey` finds, once nothing is wrong.
-
-    Raises:
-        XrtError: every problem at once: of encoders, of files that are missing, of the rows of all splits.
-    """
-    errors: list[XrtError] = []
-    found = None
-    try:
-        check_before(spec)
-    except XrtError as error:
-        errors.append(error)
-    if not (errors and spec.data.source == "hub"):  # a hub that does not answer would be waited for again
-        try:
-            found = survey(spec, tokenizers=not errors)
-        except XrtError as error:
-            errors.append(error)
-    if errors or found is None:
-        raise joined(errors)
-    return found
-
-
-def encoders(spec: StudySpec) -> list[str]:
-    """The encoders that the space names."""
-    return [str(option) for option in getattr(spec.space.encoder, "options", ())]
 
 
 def check_methods(run: Run) -> None:
@@ -116,7 +64,7 @@ def start(
 
     data, dropped, warnings = looked_at(spec)
     rows = {part.split: part.rows for part in data}
-    room = check_disk(spec, results.root, max(size_of(name) for name in encoders(spec)), rows)
+    room = check_disk(spec, results.root, max(size_of(name) for name in spec.space.encoders), rows)
     if tracking != LATER:
         check_tracking(results, tracking)  # last: it makes the results folder
     for line in [room, *dropped]:
@@ -131,6 +79,44 @@ def start(
             console.print(line, markup=False, soft_wrap=True)
     carry_on(run, console, tracking)
     return run
+
+
+def go_on(run: Run, console: Console, tracking: str | None) -> bool:
+    """Resume a run; returns whether anything was left to do. A finished run is not touched.
+
+    Raises:
+        XrtError: the data are not those that the run began with, or cannot be used.
+    """
+    found = findings(run)
+    begun = (
+        all(trial.state in OVER for trial in found.searched) and len(found.searched) >= run.spec.search.trials
+    )
+    if found.meta.status == "finished" and begun and not wanted(run):
+        return False
+    check_same(run)
+    carry_on(run, console, tracking)
+    return True
+
+
+def confirm_more(run: Run, overrides: Sequence[str], console: Console, tracking: str | None) -> None:
+    """Raise the bounds of a run's confirmation and continue it.
+
+    Raises:
+        SpecError: an override is not of confirm.seeds, or the study has no confirmation.
+    """
+    if run.spec.confirm is None:
+        raise SpecError(f"{run.name}: the study has no confirmation (confirm: null); run it with one.")
+    bounds = run.meta.seeds or run.spec.confirm.seeds
+    for override in map(read_override, overrides):
+        if override.field != ("confirm", "seeds"):
+            raise SpecError(
+                f"--set: {'.'.join(override.field)}: is fixed in a run; only confirm.seeds can change."
+            )
+        bounds = checked_seeds(override.value)
+    check_same(run)
+    with run.hold():
+        run.update_meta(seeds=bounds)
+    carry_on(run, console, tracking)
 
 
 def carry_on(run: Run, console: Console, tracking: str | None) -> None:
@@ -181,7 +167,7 @@ def _search_and_confirm(run: Run, spec: StudySpec, listeners: list[Listener], sc
     from xrt.search.probing import Probing
     from xrt.search.tuning import confirm, search
 
-    probing = Probing.begin(run, spec, encoders(spec))
+    probing = Probing.begin(run, spec, spec.space.encoders)
     search(run, spec, listeners)
     problems = probing.collect()
     while more := wanted(run):
@@ -208,82 +194,7 @@ def _ended(run: Run, listeners: list[Listener]) -> Iterator[None]:
         for trial in run.trials():
             if trial.state in ("running", "pending"):
                 run.save(trial.closed("stopped", time.time()))
-        run.update_meta(status=status, ended=time.time())
+        # Whoever adds trials to a finished run may have been led by its verdicts.
+        seen = run.meta.seen + (status == "finished")
+        run.update_meta(status=status, ended=time.time(), seen=seen)
         tell(listeners, "run_ended", run)
-
-
-def survey(spec: StudySpec, tokenizers: bool = True) -> tuple[tuple[Data, ...], list[str], list[str]]:
-    """Fingerprints of the splits that this run reads (test only if it will be confirmed), what they drop, warnings.
-
-    Reads them whole, so that a wrong row, or too few of them, is found before anything is trained.
-
-    Args:
-        tokenizers: whether the encoders are sound, so that theirs can be looked at.
-    """
-    wanted: dict[Split, str] = {"train": "training", "dev": "evaluation"}
-    if spec.confirm:
-        wanted["test"] = "test"
-    found, dropped = [], []
-    warnings: list[str] = []
-    errors: list[XrtError] = []
-    for split, context in wanted.items():
-        try:
-            aligned = load(spec.task, spec.data.origin, split)
-            _require_enough(spec, aligned)
-            if split == "train":
-                check_classes(spec, aligned)
-        except XrtError as error:
-            errors.append(error)
-            continue
-        if split == "dev" and tokenizers:
-            warnings += [line for name in encoders(spec) for line in _unknown(name, aligned)]
-        if aligned.unlabelled:
-            warnings.append(
-                f"Warning: {split} has no labels in {', '.join(aligned.unlabelled)}; accuracies that need them are "
-                "left out, and where the study's metric is one of them dev takes the place of test."
-            )
-        warnings += [f"Warning: {line}" for line in aligned.warnings]
-        found.append(Data(spec.task.name, split, aligned.digest, len(aligned), context, spec.data.place))
-        dropped += [*aligned.notes, *_dropped(aligned)]
-    if errors:
-        raise joined(errors)
-    return tuple(found), dropped, warnings
-
-
-def _require_enough(spec: StudySpec, aligned: Aligned) -> None:
-    """Raises where a split has too few examples for the rungs, or for the rows that the study takes of it."""
-    if aligned.split == "train":
-        rows = min(len(aligned), spec.data.train_rows or len(aligned))
-        rung_steps(spec.rungs, spec.training.epochs * math.ceil(rows / spec.training.batch_size))
-        return
-    count = spec.data.dev_rows if aligned.split == "dev" else spec.data.test_rows
-    if count is not None:
-        aligned.sample(count, seed=0)
-
-
-def _unknown(encoder: str, aligned: Aligned) -> Iterator[str]:
-    """A line for each language of which the encoder's tokenizer does not know a good part."""
-    from xrt.robust.sources import load_tokenizer
-
-    tokenizer = load_tokenizer(encoder)
-    for language in aligned.languages:
-        there = [sentence for sentence in aligned.sentences(language).first if sentence]
-        share = unknown_share(tokenizer, there[:SENTENCES_LOOKED_AT])
-        if share > MOST_UNKNOWN:
-            yield (
-                f'Warning: the tokenizer of {encoder} maps {share:.0%} of the pieces of "{language}" to unknown; '
-                "scores in that language say little about this encoder."
-            )
-
-
-def _dropped(aligned: Aligned) -> list[str]:
-    """One line that says what a split leaves out, or none if it leaves out nothing."""
-    source, parts = aligned.task.source, []
-    for language in aligned.languages:
-        own, mixed = aligned.drops[language, language], aligned.drops.get((source, language))
-        conflict = mixed.conflict if mixed else 0
-        if own.missing or conflict:
-            conflicts = f", {conflict} label conflicts with {source}" if conflict else ""
-            parts.append(f"{language} {own.missing} missing{conflicts}")
-    told = f"{aligned.split}: of {len(aligned)} aligned examples, left out of pairs with"
-    return [f"{told} {'; '.join(parts)}."] if parts else []

@@ -1,0 +1,92 @@
+"""The commands that hand on: sync and ui for MLflow, export for everything else."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from xrt.errors import XrtError
+from xrt.study.app import ResultsOption, RunArgument, TrackingOption, app, opened_run, out
+
+
+@app.command()
+def sync(run: RunArgument, results: ResultsOption = None, tracking: TrackingOption = None) -> None:
+    """Write a run into MLflow again, from its record alone: its numbers, report and winner. Nothing is doubled.
+
+    Example: `python -m xrt.study sync mini`
+    """
+    from xrt.report.page import write_report
+    from xrt.tracking.registry import deliver
+    from xrt.tracking.tracker import Synced
+    from xrt.tracking.tracker import sync as project
+
+    opened = opened_run(run, results)
+    write_report(opened)
+    out.print(str(project(opened, tracking) + Synced(changes=deliver(opened, tracking))))
+
+
+@app.command()
+def export(
+    run: RunArgument,
+    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+    trial: Annotated[str | None, typer.Option(help="A trial's id. [default: the winner]")] = None,
+    push_to_hub: Annotated[str | None, typer.Option(help="Also upload it under this name.")] = None,
+    results: ResultsOption = None,
+) -> None:
+    """Write a trained encoder as a transformers folder with a model card.
+
+    Example: `python -m xrt.study export mini build/winner`
+    """
+    from xrt.tracking.export import export as write
+    from xrt.tracking.export import push_to_hub as push
+
+    out.print(f"Written: {write(opened_run(run, results), trial, folder)}", soft_wrap=True)
+    if push_to_hub:
+        out.print(f"Uploaded: {push(folder, push_to_hub)}", soft_wrap=True)
+
+
+@app.command()
+def ui(
+    results: ResultsOption = None,
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    cluster: Annotated[
+        str | None, typer.Option(help="Of a cluster: the file that `ray up` was given.")
+    ] = None,
+) -> None:
+    """Open MLflow's pages on the results folder, for this machine only unless asked.
+
+    Example: `python -m xrt.study ui --port 5001`
+    """
+    from xrt.record.paths import Results
+    from xrt.tracking.store import tables
+
+    if cluster:
+        tunnel(cluster)
+    at = Results.at(results)
+    if not at.mlflow_db.exists():
+        raise XrtError(f"{at.mlflow_db}: there is no MLflow store yet; run a study or `sync` a run first.")
+    out.print(f"MLflow at http://{host}:{port} (Ctrl-C ends it)")
+    for study, page in tables(at).items():
+        out.print(f"  {study}: http://{host}:{port}/{page}", soft_wrap=True, highlight=False)
+    # MLflow answers only to these names, so that a page elsewhere cannot reach it through the browser
+    known = dict.fromkeys(("localhost", "127.0.0.1", host))
+    names = ",".join(
+        name + port_ for name in known for port_ in ("", ":*")
+    )  # a tunnel may end at another port
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
+    command += ["--allowed-hosts", names]
+    command += ["--backend-store-uri", at.tracking_uri, "--default-artifact-root", at.mlartifacts.as_uri()]
+    # jobs are for pages that judge language models: ten processes, and none of them is of use here
+    os.execve(sys.executable, command, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+
+
+def tunnel(cluster: str) -> NoReturn:
+    """Become Ray's own ssh tunnel to MLflow on a cluster's head, which listens there on loopback."""
+    if not Path(cluster).is_file():
+        raise XrtError(f"--cluster: {cluster}: there is no such file; the one that `ray up` was given.")
+    out.print("MLflow of the cluster at http://127.0.0.1:5000 (Ctrl-C ends it)")
+    ray = str(Path(sys.executable).with_name("ray"))
+    os.execv(ray, [ray, "exec", cluster, "--port-forward", "5000", "sleep infinity"])
