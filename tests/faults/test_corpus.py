@@ -19,7 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from xrt.data.folder import read_tsv
+from xrt.data.columns import Wanted, columns_of
+from xrt.data.formats import TextTable, read_table
+from xrt.data.sentences import Columns
 from xrt.errors import DataError, EncoderError, RecordError, XrtError
 from xrt.mini import ENCODERS
 from xrt.record.files import LARGEST, write_json
@@ -266,7 +268,11 @@ def test_no_name_of_a_study_a_run_or_a_trial_leaves_the_results(name: str, run: 
             ask()
 
 
-CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r"), max_size=20)
+CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n\r\0"), max_size=20)
+
+
+def read_tsv(file: Path) -> Columns:
+    return columns_of(read_table(file), Wanted("en", "dev", {}, frozenset({"0"})))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -274,8 +280,14 @@ CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\t\n
 def test_cells_of_a_tsv_are_read_as_they_were_written(rows: list[tuple[str, str, str]]) -> None:
     rows = [("first row", "second", "0"), *rows]  # neither a header nor a mark of the byte order
     Path("t.tsv").write_text("".join("\t".join(row) + "\n" for row in rows), "utf-8", newline="")
+    table = read_table(Path("t.tsv"))
+    assert isinstance(table, TextTable)
+    if table.rows.quoted:  # written by the rules of CSV, by chance
+        return
     found = read_tsv(Path("t.tsv"))
-    assert list(zip(found.first, found.second, found.labels, strict=True)) == rows
+    assert found.labels is not None
+    assert list(zip(found.first, found.second, strict=True)) == [row[:2] for row in rows]
+    assert list(found.labels) == [row[2].strip() for row in rows]
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -56,19 +56,19 @@ def test_a_language_that_yaml_1_1_takes_for_a_truth_is_its_code(problems: Proble
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ("{source: folder, path: {trian: a}}", "data.path.trian: unknown field; allowed are train, dev, test. "
-         'Did you mean "train"?'),
+        ("{source: folder, path: {trian: a}}", 'data.path.trian: unknown field; allowed are train, '
+         'dev, test. Did you mean "train"?'),
         ("{source: folder, path: x, columns: {frst: a}}", "data.columns.frst: unknown field; allowed are first, "
          'second, label, id, language, split. Did you mean "first"?'),
         ("{source: folder, path: x, columns: {first: 0}}", "data.columns.first: 0 is not allowed; text, or a whole "
          'number of at least 1, or null. Put it in quotes: "0".'),
         ("{source: folder, path: x, labels: {a: entailmnt}}", 'data.labels.a: "entailmnt" is not allowed; one of '
          '"entailment", "0", "neutral", or null. Did you mean "entailment"?'),
-        ("{source: folder, path: x, labels: [a]}", 'data.labels: ["a"] is not allowed; a mapping of words to '
-         "words, or null."),
+        ("{source: folder, path: x, labels: [a]}", 'data.labels: ["a"] is not allowed; a mapping of '
+         'words to words, or null.'),
         ("{source: folder, path: x, align: on}", 'data.align: "on" is not allowed; all or own. Did you mean "own"?'),
-        ("{source: hub, path: {train: x}}", "data.path: a path is not allowed with source: hub; only source: folder "
-         "has a path. Set data.source=folder, or leave the path out."),
+        ("{source: hub, path: {train: x}}", "data.path: a path is not allowed with source: hub; only source: "
+         "folder has a path. Set data.source=folder, or leave the path out."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_one_line(problems: Problems, data: str, problem: str) -> None:

@@ -65,8 +65,8 @@ PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
          "files."),
         ("data: {path: x}", 'data.path: "x" is not allowed with source: hub; only source: folder has a path. '
          "Set data.source=folder, or leave the path out."),
-        ("data: {source: folder, path: 2024}", "data.path: 2024 is not allowed; text, or a mapping of train, dev, "
-         "test, or null. "
+        ("data: {source: folder, path: 2024}", "data.path: 2024 is not allowed; text, or a mapping of "
+         "train, dev, test, or null. "
          'Put it in quotes: "2024".'),
         ("data: {source: embedded}", "data.source: the task pawsx does not come with the package; hub or folder."),
         ("study: ../evil", 'study: "../evil" is not allowed; a name of at most 64 letters, digits, ".", "_" and '
