@@ -6,7 +6,8 @@ Everything but the training is real: Ray Tune, ASHA, Optuna, the record, MLflow 
 metrics and a small checkpoint; hardly any is pruned, for each is better than those before it. Printed: the driver's
 time a report (its main thread's processor time, its wall time when it does not wait for news, and the part of that
 which is ours), the share of time in which slots sleep from the first report on, how far MLflow is behind, and the
-driver's memory, by quarters of the study.
+driver's memory, by quarters of the study. Ends with 1 where the driver's main thread takes more than 15 ms a report,
+or its memory grows by more than 0.15 MB a trial.
 
 The first trials wait until all processes have started. A rung sleeps for SLEEP seconds, so that 1,000 trials take some
 minutes; 16 slots then report SLOTS / SLEEP times a second, a hundred times as often as in a study whose rungs take
@@ -28,14 +29,16 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from xrt.answers.tracking import Tracker
 
 from tests.bench.sleeper import RUNGS, SLEEP, SLOTS, STARTED, sleeping
 from xrt.record.paths import Results
 from xrt.record.run import Run, TrialRecord
-from xrt.search import narrator, tuning
-from xrt.search.sampler import OptunaProposer
+from xrt.search import cluster, tuning
+from xrt.search.book import Book
 from xrt.spec import load_study
+from xrt.tracking.tracker import Tracker
+
+MOST_MS, MOST_MIB = 15.0, 0.15  # processor time of the main thread a report; memory a trial
 
 
 class Watch:
@@ -114,34 +117,31 @@ def projected(run: Run) -> int:
         return int(store.execute(query).fetchone()[0])
 
 
-def main(trials: int) -> None:
+def main(trials: int) -> int:
     settings = [f"search.trials={trials}", f"pruning.rungs={RUNGS}", "pruning.reduction=3", "confirm=null"]
     spec = load_study("mini", settings)
     tuning.trainable = sleeping
-    os.environ.update(tuning.ENVIRONMENT)
+    os.environ.update(cluster.ENVIRONMENT)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as started:
         os.environ[STARTED] = started
         ray.init(num_cpus=SLOTS, include_dashboard=False, log_to_driver=False, object_store_memory=2 * 10**8)
-        run = Run.create(Results(Path(folder)), "scale", spec.to_yaml(), metric=spec.search.metric)
+        run = Run.create(Results(Path(folder)), spec)
         watch, tracker = Watch(run, trials), Tracker(run, warn=print)
-        methods = ["next_config", "on_trial_start", "on_trial_result", "on_trial_complete", "on_checkpoint"]
-        timed(narrator.Narrator, methods, watch.own)
+        methods = ["next", "started", "reported"]
+        timed(Book, methods, watch.own)
         timed(ray, ["wait"], watch.idle)
         tracker.run_started(run)
         began, cpu, all_cpu = time.perf_counter(), time.thread_time(), time.process_time()
         with watch.looking():
-            proposer = OptunaProposer(spec, run.paths.optuna)
-            tuning.run_trials(
-                run, spec, proposer, [watch, tracker], phase="search", waiting=spec.search.trials
-            )
+            tuning.search(run, spec, [watch, tracker])
             wall = time.perf_counter() - began
             spent = (time.thread_time() - cpu, time.process_time() - all_cpu, wall - watch.idle["wait"])
             tracker.run_ended(run)
-        report(watch, wall, spent, time.perf_counter() - began - wall)
+        return report(watch, wall, spent, time.perf_counter() - began - wall)
 
 
-def report(watch: Watch, wall: float, spent: tuple[float, float, float], caught_up: float) -> None:
+def report(watch: Watch, wall: float, spent: tuple[float, float, float], caught_up: float) -> int:
     count = watch.reports
     print(f"{watch.ended} trials, {count} reports, {wall:.0f} s")
     main_thread, all_threads, working = (1000 * seconds / count for seconds in spent)
@@ -158,7 +158,12 @@ def report(watch: Watch, wall: float, spent: tuple[float, float, float], caught_
     quarters = [[m for n, m in watch.memory if k <= 4 * n / watch.trials < k + 1] for k in range(4)]
     print("driver's memory, MiB:", ", ".join(f"{max(q):.0f}" if q else "-" for q in quarters))
     print(f"trials that MLflow is behind: at most {max(watch.behind)}; after the end {caught_up:.1f} s")
+    first = next((n, m) for n, m in watch.memory if n >= watch.trials // 4)
+    last = watch.memory[-1]
+    grown = (last[1] - first[1]) / max(1, last[0] - first[0])
+    print(f"memory, MiB a trial after the first quarter: {grown:.3f}")
+    return int(main_thread > MOST_MS or grown > MOST_MIB)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000))

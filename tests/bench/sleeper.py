@@ -10,6 +10,7 @@ from typing import Any
 from ray import tune
 
 SLOTS, RUNGS, METRICS, SLEEP = 16, 4, 60, 1.0  # seconds of a rung
+SAID = "said"  # as in `xrt.search.tuning`, which would import torch
 STARTED = "XRT_BENCH_STARTED"  # the folder in which each process says that it is there
 
 
@@ -25,12 +26,16 @@ def sleeping(config: dict[str, Any]) -> None:
     """A trial that trains nothing and reports as much as a real one."""
     together()
     value = int(config["id"]) / 1e4
+    tune.report({SAID: json.dumps({"node": str(os.getpid())})})
     for rung in range(RUNGS):
         time.sleep(SLEEP)
         metrics = {f"dev/pair/x{i}-y": value for i in range(METRICS - 1)} | {"dev/mean/mixed": value}
-        place = {"rung": rung, "share": 3.0 ** (rung + 1 - RUNGS), "step": 10 * (rung + 1), "budget": 3**rung}
-        told = {"dev/mean/mixed": value, "metrics": json.dumps(metrics)}  # as `narrator.as_told`
-        about = {**place, **told, "node": str(os.getpid())}
+        about = {
+            "rung": rung,
+            "share": 3.0 ** (rung + 1 - RUNGS),
+            "step": 10 * (rung + 1),
+            "metrics": metrics,
+        }
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "state").write_bytes(bytes(1000))
-            tune.report(about, checkpoint=tune.Checkpoint.from_directory(folder))
+            tune.report({SAID: json.dumps(about)}, checkpoint=tune.Checkpoint.from_directory(folder))

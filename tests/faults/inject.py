@@ -26,7 +26,7 @@ from tests.faults.small import (
     wait_for,
 )
 from xrt.search import checkpoints
-from xrt.search.tuning import RETRIES
+from xrt.search.book import RETRIES
 
 PAGE = 4096  # bytes that a file system keeps or loses together
 

@@ -32,13 +32,13 @@ def full(folder: Path, times: list[int]):
 def test_a_trial_waits_for_space_and_reports_once(told, tmp_path):
     kept = tmp_path / "checkpoint_000009"
     kept.mkdir()
-    tuning._tell({"rung": 0}, full(tmp_path, [2]), tmp_path)
-    assert told == [{"rung": 0}]
+    tuning._tell({"step": 0}, full(tmp_path, [2]), tmp_path)
+    assert told == [tuning.said({"step": 0})]
     assert list(tmp_path.iterdir()) == [kept]
 
 
 def test_a_trial_does_not_wait_for_ever(told, tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "DISK_PATIENCE", 2.0)
     with pytest.raises(OSError, match="No space left"):
-        tuning._tell({"rung": 0}, full(tmp_path, [99]), tmp_path)
+        tuning._tell({"step": 0}, full(tmp_path, [99]), tmp_path)
     assert told == [] and list(tmp_path.iterdir()) == []
