@@ -38,9 +38,8 @@ def test_an_arm_is_a_row_and_languages_and_means_are_columns(found: Findings) ->
     assert table.split == "test"
     assert table.columns == (*worked.TASK.languages, "all languages", "target languages", "mixed pairs")
     methods = [row.configuration.split()[0] for row in table.rows]
-    assert methods == ["plain", "adversarial", "noise", "synonyms"] and {row.seeds for row in table.rows} == {
-        3
-    }
+    assert methods == ["plain", "adversarial", "noise", "synonyms"]
+    assert {row.seeds for row in table.rows} == {5}
 
 
 def test_a_cell_is_the_arms_accuracy_the_best_of_a_column_is_marked_and_so_is_a_reliable_claim(
