@@ -165,7 +165,7 @@ class Book:
         if how == "finished":
             self._heavy = checkpoints.lighten(self.run.paths, self.spec, [*self._heavy, record])
             self.run.fetch_answers(record)  # the run's own report needs them
-        self._tell("trial_ended", record)
+        tell(self._listeners, "trial_ended", record)
 
     def _moment(self) -> float:
         """Now, but after every other report: ASHA counts those that came before, whatever the clock does."""
@@ -176,7 +176,4 @@ class Book:
         self.trials[record.id] = record
         self.run.save(record)
         if event:
-            self._tell(event, record)
-
-    def _tell(self, event: str, record: TrialRecord) -> None:
-        tell(self._listeners, event, record)
+            tell(self._listeners, event, record)
