@@ -124,7 +124,7 @@ def test_a_listener_that_fails_is_said_once_and_hears_nothing_more(caplog) -> No
 @pytest.mark.slow
 def test_a_study_whose_reader_has_gone_ends_with_its_answer(tmp_path: Path) -> None:
     study = " --set ".join(
-        ["mini", "space.encoder=mini-a", "search.trials=2", "confirm=null", "training.epochs=1"]
+        ["mini", "space.encoder=mini-a", "search.trials=4", "confirm=null", "training.epochs=1"]
     )
     done = ended(f'"$PYTHON" -m xrt.study run {study} --tracking later --results {tmp_path} | head -1')
     assert done.returncode == 0 and done.stdout.count("\n") == 1, done.stderr
