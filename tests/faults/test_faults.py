@@ -33,13 +33,13 @@ from tests.faults.small import (
     trial_processes,
     wait_for,
 )
+from tests.findings.worked import SPEC
 from xrt.record.files import read_json, write_json
 from xrt.record.paths import Results
 from xrt.record.run import Run
 from xrt.robust import checkpoint
 from xrt.robust.encoder import load_encoder
 from xrt.robust.training import Recipe, start
-from xrt.search.journal import Journal
 
 pytestmark = [pytest.mark.slow, pytest.mark.kills]
 
@@ -155,24 +155,13 @@ def full(disk: Path, action: Callable[[], object]) -> Iterator[None]:
     assert not waiting.is_alive()
 
 
-def journalled(file: Path, log: dict) -> None:
-    Journal(file).append_logs([log])
-
-
-WAYS = {
-    "record": (write_json, read_json),
-    "journal": (journalled, lambda file: list(Journal(file).read_logs(0))[-1]),
-}
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_what_is_written_to_a_full_disk_waits_for_space_and_is_then_whole(way, tmp_path):
-    (write, read), old, new = WAYS[way], {"old": "x" * 20_000}, {"new": "y" * 20_000}
+def test_what_is_written_to_a_full_disk_waits_for_space_and_is_then_whole(tmp_path):
+    old, new = {"old": "x" * 20_000}, {"new": "y" * 20_000}
     with disk_of(tmp_path / "disk", "1m") as disk:
-        write(disk / "file", old)
-        with full(disk, partial(write, disk / "file", new)):
-            assert read(disk / "file") == old
-        assert read(disk / "file") == new
+        write_json(disk / "file", old)
+        with full(disk, partial(write_json, disk / "file", new)):
+            assert read_json(disk / "file") == old
+        assert read_json(disk / "file") == new
         assert os.listdir(disk) == ["file"]
 
 
@@ -184,7 +173,7 @@ def test_a_run_on_a_full_disk_is_held_as_soon_as_there_is_space(tmp_path):
             holders.append(run.holder())
 
     with disk_of(tmp_path / "disk", "1m") as disk:
-        run = Run.create(Results(disk), "mini", "task: mini\n", metric="dev/mean/mixed")
+        run = Run.create(Results(disk), SPEC)
         with full(disk, hold):
             assert not holders
         assert [who["pid"] for who in holders] == [os.getpid()]
