@@ -15,8 +15,8 @@ from itertools import islice, pairwise
 import torch
 import torch.nn.functional as F
 
+from xrt.data import load
 from xrt.data.batches import Batch, FixedPairs, TrainingStream
-from xrt.data.pairs import load
 from xrt.data.tokens import tokenize
 from xrt.robust.encoder import Encoder
 from xrt.robust.methods import METHODS
