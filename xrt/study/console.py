@@ -17,7 +17,6 @@ from rich.text import Text
 from xrt.findings.answer import constant, weak_attack
 from xrt.record.run import Run, TrialRecord
 from xrt.record.values import State
-from xrt.search.plan import kept_share
 from xrt.spec.study import StudySpec
 from xrt.study.tables import clock, parameters, trial_table
 
@@ -34,6 +33,9 @@ class Screen:
         self.began = time.time()
         self.confirming = 0  # trials of the confirmation up to its next look, once they are known
         self._before = 0.0  # what an earlier process did of a resumed run
+        # The plan loads Optuna and torch, which only a run needs.
+        from xrt.search.plan import kept_share
+
         self._expected = kept_share(spec)
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=2, transient=True)
 

@@ -1,14 +1,18 @@
 """What a study would do and cost, as a table."""
 
+from typing import TYPE_CHECKING
+
 from rich.table import Table
 from rich.text import Text
 
-from xrt.search.plan import ArmPlan, Plan
 from xrt.spec.study import StudySpec
 from xrt.study.tables import clock
 
+if TYPE_CHECKING:
+    from xrt.search.plan import ArmPlan, Plan
 
-def plan_table(spec: StudySpec, plan: Plan) -> Table:
+
+def plan_table(spec: StudySpec, plan: "Plan") -> Table:
     """A line an arm, then the confirmation and the time."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
@@ -17,7 +21,7 @@ def plan_table(spec: StudySpec, plan: Plan) -> Table:
     return table
 
 
-def _rows(spec: StudySpec, plan: Plan) -> list[tuple[str, str]]:
+def _rows(spec: StudySpec, plan: "Plan") -> list[tuple[str, str]]:
     languages, pairs = len(spec.task.languages), len(spec.task.pairs())
     rows = [
         ("task", f"{spec.task.name}: {languages} languages, {pairs} pairs"),
@@ -41,7 +45,7 @@ def _rows(spec: StudySpec, plan: Plan) -> list[tuple[str, str]]:
     return rows
 
 
-def _arm(arm: ArmPlan) -> str:
+def _arm(arm: "ArmPlan") -> str:
     rungs = ", ".join(f"{step:,}" for step in arm.rungs)
     return f"{arm.trials} trials, rungs at {rungs} steps; a whole training costs {arm.cost:,.0f} plain steps"
 
