@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
+from tests.findings.worked import SPEC
 from xrt.data.columns import Wanted, columns_of
 from xrt.data.formats import TextTable, read_table
 from xrt.data.sentences import Columns
@@ -217,7 +218,7 @@ RECORD_CASES: dict[str, tuple[str, Content, str]] = {
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run.create(Results.at(tmp_path / "results"), "mini", "task: mini\n", metric="dev/mean/mixed")
+    return Run.create(Results.at(tmp_path / "results"), SPEC)
 
 
 @pytest.mark.parametrize("name", RECORD_CASES)
@@ -306,7 +307,7 @@ def test_any_bytes_are_a_tsv_or_a_data_error_with_the_file(raw: bytes) -> None:
 @given(data=st.data())
 def test_a_trial_cut_or_changed_anywhere_is_read_or_refused(data: st.DataObject, tmp_path_factory) -> None:
     results = Results.at(tmp_path_factory.mktemp("any"))
-    run = Run.create(results, "mini", "task: mini\n", metric="dev/mean/mixed")
+    run = Run.create(results, SPEC)
     write_json(
         run.paths.trial("0000"), asdict(replace(TrialRecord("0000", {"a": 1.5}, {}, 7), reason="none"))
     )

@@ -10,6 +10,7 @@ import pytest
 
 from tests.data.test_folder import test_what_is_wrong_with_a_file_is_said_with_file_and_line as tsv
 from tests.faults.test_corpus import ENCODER_CASES, NAMES, RECORD_CASES, SOUND
+from tests.findings.worked import SPEC
 from tests.spec.conftest import MINIMAL
 from tests.spec.test_document import test_a_file_that_is_no_study_is_refused_with_its_line as document
 from tests.spec.test_study import test_one_mistake_is_one_line_that_says_how_to_mend_it as study
@@ -62,7 +63,7 @@ def test_an_encoder(name: str, tmp_path: Path, line: Line) -> None:
 
 @pytest.mark.parametrize("name", RECORD_CASES)
 def test_a_record(name: str, line: Line) -> None:
-    run = Run.create(Results.at("results"), "mini", "task: mini\n", metric="dev/mean/mixed")
+    run = Run.create(Results.at("results"), SPEC)
     file, content, expected = RECORD_CASES[name]
     raw = content(run) if callable(content) else content
     (run.paths.root / file).write_bytes(raw if isinstance(raw, bytes) else raw.encode())
@@ -82,7 +83,7 @@ def test_a_file_that_is_no_study(raw: bytes, problem: str, line: Line) -> None:
 
 @pytest.mark.parametrize(("raw", "problem"), cases(document))
 def test_a_record_of_no_study(raw: bytes, problem: str, line: Line) -> None:
-    run = Run.create(Results.at("results"), "mini", "task: mini\n", metric="dev/mean/mixed")
+    run = Run.create(Results.at("results"), SPEC)
     run.paths.spec.write_bytes(raw)
     assert problem.replace("f.yaml", f"{run.name}/spec.yaml") in line("compare", run.name, run.name)
 
