@@ -1,6 +1,5 @@
 """What a run says: its sentence, a line an arm, and what they rest on."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 from tests.findings import worked
 from xrt.findings.answer import constant, weak_attack
 from xrt.findings.findings import Findings, findings
-from xrt.findings.words import describe, difference_interval, percent, points, probability
 from xrt.record import Report, Run, TrialRecord
 
 
@@ -182,26 +180,3 @@ def test_an_attack_without_effect_and_a_constant_prediction_are_warned_of() -> N
     assert constant(reported(**share, **{"dev/commonest/prediction": 0.7})) is None
     assert "60.0 %" in str(constant(reported(**share, **{"dev/commonest/prediction": 1.0})))
     assert constant(reported()) is None
-
-
-@pytest.mark.parametrize(
-    ("said", "text"),
-    [
-        (percent(0.7654), "76.5 %"),
-        (percent(math.nan), "–"),
-        (points(0.0123), "+1.2"),
-        (points(-0.0123), "−1.2"),
-        (points(-0.0001), "0.0"),
-        (probability(0.0004), "< 0.001"),
-        (probability(0.0125), "0.013"),
-        (difference_interval((math.nan, math.nan)), "–"),
-        (describe({"method": "noise", "noise.scale": 0.30001, "noise.site": "word"}), "noise (scale 0.3)"),
-        (
-            describe({"method": "noise", "noise.scale": 1.0, "noise.site": "layer:3"}),
-            "noise (scale 1, site layer:3)",
-        ),
-        (describe({"method": "plain"}), "plain"),
-    ],
-)
-def test_numbers_and_configurations_in_words(said: str, text: str) -> None:
-    assert said == text

@@ -11,6 +11,8 @@ from random import Random
 from statistics import mean
 from typing import Any
 
+from xrt.findings.findings import Findings
+from xrt.findings.power import Sight, sight
 from xrt.robust.methods import METHODS
 from xrt.search.confirm import chosen_otherwise
 from xrt.search.pruning import passing
@@ -54,6 +56,7 @@ class Plan:
             best of an arm too, and if each chooses one of its own.
         configurations: their numbers in both cases.
         seeds: the fewest and the most; (0, 0) without a confirmation.
+        sight: the smallest difference that the confirmation will find.
     """
 
     steps: int
@@ -62,6 +65,7 @@ class Plan:
     configurations: tuple[int, int]
     seeds: tuple[int, int]
     seconds_per_step: float
+    sight: Sight | None
 
     @property
     def trials(self) -> int:
@@ -89,8 +93,11 @@ class Plan:
         return low, high
 
 
-def make_plan(spec: StudySpec) -> Plan:
+def make_plan(spec: StudySpec, earlier: Findings | None = None) -> Plan:
     """Draw configurations, count, and time a few steps of the first encoder.
+
+    Args:
+        earlier: a run of the same study, from whose spread it follows what the confirmation will find.
 
     Raises:
         XrtError: data or encoder cannot be used.
@@ -113,6 +120,7 @@ def make_plan(spec: StudySpec) -> Plan:
         configurations=(count, count + more),
         seeds=spec.confirm.seeds if spec.confirm else (0, 0),
         seconds_per_step=_timed(first, encoder, stream),
+        sight=sight(spec, test_groups(spec), earlier),
     )
 
 
@@ -121,8 +129,16 @@ def evaluation(spec: StudySpec) -> tuple[float, float]:
     cells, inputs_a_step = len(spec.task.pairs()), STEP * spec.training.batch_size
     origin = spec.data.origin
     dev = len(evaluation_data(spec.task, origin, "dev", spec.data.dev_rows)) * (cells + len(PROXIES))
-    test = len(evaluation_data(spec.task, origin, "test", None)) * cells if spec.confirm else 0
+    test = len(evaluation_data(spec.task, origin, "test", spec.data.test_rows)) * cells if spec.confirm else 0
     return dev / inputs_a_step, test / inputs_a_step
+
+
+def test_groups(spec: StudySpec) -> int:
+    """How many example groups the test split of the confirmation has."""
+    if spec.confirm is None:
+        return 0
+    test = evaluation_data(spec.task, spec.data.origin, "test", spec.data.test_rows)
+    return len(set(test.groups.tolist()))
 
 
 def _arm(spec: StudySpec, place: int, known: tuple[int, int, float]) -> ArmPlan:

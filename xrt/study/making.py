@@ -1,10 +1,12 @@
 """The commands that train: run, resume, confirm, trial; and plan, which says what that would cost."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from xrt.errors import XrtError
+from xrt.errors import RecordError, XrtError
 from xrt.study.app import (
     ResultsOption,
     RunArgument,
@@ -20,6 +22,10 @@ from xrt.study.app import (
     study_names,
     summary,
 )
+
+if TYPE_CHECKING:
+    from xrt.findings.findings import Findings
+    from xrt.record.paths import RunPaths
 
 
 @app.command()
@@ -134,11 +140,13 @@ def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id
 def plan(
     study: Annotated[str, typer.Argument(help="A study's name or a YAML file.", autocompletion=study_names)],
     overrides: SetOption = None,
+    results: ResultsOption = None,
 ) -> None:
     """Say what a study would do and cost here, without running it. Times a few steps of the first encoder.
 
     Example: `python -m xrt.study plan mini --set search.trials=100`
     """
+    from xrt.record.paths import Results
     from xrt.search.plan import make_plan
     from xrt.spec import load_study
     from xrt.study.before import check_before
@@ -146,4 +154,17 @@ def plan(
 
     spec = load_study(study, overrides or [])
     check_before(spec)
-    out.print(plan_table(spec, make_plan(spec)))
+    runs = Results.at(results).runs(spec.study)
+    out.print(plan_table(spec, make_plan(spec, earlier(runs))))
+
+
+def earlier(runs: "Sequence[RunPaths]") -> "Findings | None":
+    """The newest of these runs that has a confirmation."""
+    from xrt.findings.findings import findings
+    from xrt.record.run import Run
+
+    for paths in reversed(runs):
+        with suppress(RecordError):
+            if (found := findings(Run(paths))).confirmation:
+                return found
+    return None

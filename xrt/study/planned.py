@@ -36,6 +36,11 @@ def _rows(spec: StudySpec, plan: "Plan") -> list[tuple[str, str]]:
         rows.append(("confirmation", f"{trainings} trainings with {seeds} seeds each, {costs} plain steps"))
     else:
         rows.append(("confirmation", "none"))
+    if plan.sight:
+        fewest, most = (f"{100 * end:.1f}" for end in plan.sight[:2])
+        span = fewest if fewest == most else f"{most} (most seeds) to {fewest} (fewest)"
+        text = f"a true difference of {span} points is found in 80 % of such studies, {plan.sight.basis}"
+        rows.append(("what can be seen", text))
     threads = f"{spec.resources.cpu} CPU{'s' if spec.resources.cpu > 1 else ''}"
     ends = dict.fromkeys(clock(seconds) for seconds in plan.seconds)
     rows += [
