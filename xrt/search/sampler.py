@@ -34,7 +34,7 @@ REDRAWS, CHANCES = (
     20,
     500,
 )  # by TPE, and at random, of what was tried; then the arm's space is taken to be used up
-BEST, NEWEST = 40, 80  # trials that TPE is given; more of them only cost time
+BEST, NEWEST = 20, 40  # trials that TPE is given; more of them only cost time
 
 
 class Proposal(NamedTuple):
