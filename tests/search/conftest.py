@@ -14,7 +14,7 @@ TOY = (
     "task: mini\ndata: {source: embedded}\n"
     "space:\n  encoder: [mini-a, mini-b]\n  learning_rate: {log: [1.0e-4, 1.0e-2]}\n"
     "  method: {plain: {}, adversarial: {radius: {log: [0.05, 0.3]}, steps: [1, 2]}, noise: {scale: 0.3}}\n"
-    "search: {trials: 40, seed: 3}\nresources: {cpu: 1, gpu: 0}\n"
+    "search: {trials: 60, seed: 3}\nresources: {cpu: 1, gpu: 0}\n"
 )
 
 

@@ -18,7 +18,13 @@ from xrt.search.here import run_here
 from xrt.search.sampler import propose
 from xrt.spec import StudySpec, load_study
 
-SHORT = ["search.trials=6", "confirm.seeds=2", "data.train_rows=160", "data.dev_rows=30", "checkpoints.seconds=600"]
+SHORT = [
+    "search.trials=6",
+    "confirm.seeds=2",
+    "data.train_rows=160",
+    "data.dev_rows=30",
+    "checkpoints.seconds=600",
+]
 
 
 @pytest.fixture(scope="module")

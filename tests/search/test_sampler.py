@@ -33,11 +33,11 @@ def searched(spec: StudySpec, count: int, value=lambda params: 0.5) -> list[Tria
 
 
 def test_arms_take_turns_plain_first_and_no_more_trials_than_asked(spec: StudySpec) -> None:
-    trials = searched(spec, 40)
+    trials = searched(spec, 60)
     assert [t.method for t in trials[:6]] == ["plain", "adversarial", "noise"] * 2
-    assert Counter(t.method for t in trials) == {"plain": 14, "adversarial": 13, "noise": 13}
+    assert Counter(t.method for t in trials) == {"plain": 20, "adversarial": 20, "noise": 20}
     assert propose(spec, trials) is None
-    assert [t.id for t in trials] == [t.configuration for t in trials] == [f"{n:04d}" for n in range(40)]
+    assert [t.id for t in trials] == [t.configuration for t in trials] == [f"{n:04d}" for n in range(60)]
 
 
 def test_an_arm_may_be_an_encoder_with_a_method(tmp_path: Path) -> None:
@@ -61,19 +61,20 @@ def test_an_arm_begins_with_points_that_fill_its_space(spec: StudySpec) -> None:
 
 
 def test_a_proposal_depends_on_the_record_alone(spec: StudySpec) -> None:
-    trials = searched(spec, 24, lambda params: params["learning_rate"])
-    for count in (0, 1, 7, 23):
-        assert propose(spec, trials[:count]) == propose(spec, list(trials[:count]))
-        assert propose(spec, trials[:count]).params == trials[count].params
-    other = [*trials[:22], ended(propose(spec, trials[:22]), 0.0, "pruned")]
-    assert propose(spec, other).params != trials[23].params
+    trials = searched(spec, 31, lambda params: params["learning_rate"])
+    for count in (0, 1, 7, 23, 30):
+        again = propose(spec, list(trials[:count]))
+        assert again is not None and again.params == trials[count].params
+    worst = [replace(trial, reports=(), state="failed") for trial in trials[:30]]
+    other = propose(spec, worst)
+    assert other is not None and other.params != trials[30].params
 
 
 def test_tpe_follows_the_better_values_and_arms_share_what_they_have_in_common(spec: StudySpec) -> None:
     def value(params: dict) -> float:
         return (params["encoder"] == "mini-b") - abs(params["learning_rate"] - 1e-3)
 
-    trials = searched(spec, 40, value)
+    trials = searched(spec, 60, value)
     late = trials[3 * FILLING :]
     assert sum(t.params["encoder"] == "mini-b" for t in late) > 0.7 * len(late)
     near = [3e-4 < t.params["learning_rate"] < 3e-3 for t in trials]
@@ -86,7 +87,7 @@ def test_an_arm_that_is_better_as_a_whole_does_not_decide_for_the_others(spec: S
     def value(params: dict) -> float:
         return 0.5 * (params["method"] == "adversarial") + 0.1 * (params["encoder"] == "mini-a")
 
-    late = [t for t in searched(spec, 40, value)[3 * FILLING :] if t.method == "noise"]
+    late = [t for t in searched(spec, 60, value)[3 * FILLING :] if t.method == "noise"]
     assert sum(t.params["encoder"] == "mini-a" for t in late) > 0.7 * len(late)
 
 
