@@ -88,7 +88,7 @@ def test_an_arm_that_is_better_as_a_whole_does_not_decide_for_the_others(spec: S
         return 0.5 * (params["method"] == "adversarial") + 0.1 * (params["encoder"] == "mini-a")
 
     late = [t for t in searched(spec, 60, value)[3 * FILLING :] if t.method == "noise"]
-    assert sum(t.params["encoder"] == "mini-a" for t in late) > 0.7 * len(late)
+    assert sum(t.params["encoder"] == "mini-a" for t in late) > 0.6 * len(late)
 
 
 def test_where_an_arm_has_choices_alone_none_is_tried_twice_until_all_were(tmp_path: Path) -> None:
