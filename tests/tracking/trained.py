@@ -12,7 +12,7 @@ from xrt.robust.encoder import Encoder, load_encoder
 from xrt.robust.evaluation import predict
 from xrt.robust.predictions import Predictions
 from xrt.robust.training import Recipe, start
-from xrt.spec.trial import TrialConfig
+from xrt.spec.trial import TrialConfig, build
 
 TASK = TASKS["mini"]
 PAIRS = (("en", "en"), ("en", "de"), ("de", "fr"))
@@ -20,13 +20,12 @@ MAX_TOKENS = 24  # so short that most pairs are cut
 
 
 def config_for(encoder: Path) -> TrialConfig:
-    return TrialConfig(
-        study="mini", task=TASK, source=Source("embedded"), train_rows=None, dev_rows=None, neighbours=None,
-        encoder=str(encoder), learning_rate=1e-3, method="adversarial", params=(("radius", 0.1), ("steps", 1)),
-        site="word", epochs=1.0, batch_size=8, max_tokens=MAX_TOKENS, warmup=0.1, weight_decay=0.0, clip=1.0,
-        freeze_word_embeddings=False, dropout=None, micro_batch=None, gradient_checkpointing=False, seed=5,
-        metric="dev/mean/mixed", rungs=(1.0,), rung_rows=None, test=True,
-    )  # fmt: skip
+    training = worked.SPEC.training.model_copy(
+        update={"max_tokens": MAX_TOKENS, "batch_size": 8, "epochs": 1.0}
+    )
+    spec = worked.SPEC.model_copy(update={"training": training})
+    own = {"method": "adversarial", "adversarial.radius": 0.1, "adversarial.steps": 1}
+    return build(spec, {"encoder": str(encoder), "learning_rate": 1e-3, **own}, 5, confirm=True)
 
 
 def trained_trial(run: Run, encoder: Path) -> tuple[TrialRecord, Predictions]:
