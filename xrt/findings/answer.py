@@ -232,6 +232,9 @@ def _power(confirmed: "Confirmation") -> Iterator[str]:
     seen = max((c.detectable() for c in open_claims), default=NAN)
     if math.isnan(seen):
         return
+    if seen > 1:
+        yield "With so few seeds no difference could have been found."
+        return
     text = f"A true difference of {100 * seen:.1f} points would have been found in 80 % of such studies"
     claim = max(open_claims, key=lambda c: c.detectable())
     more = 2 * max(c.difference.seeds for c in open_claims)
