@@ -119,7 +119,8 @@ def test_saved_predictions_give_the_reported_accuracies(run, search, finished):
     names = CELLS | MEANS | SHARES
     reported = {name: value for name, value in trial.metrics.items() if name in names}
     task = TrialConfig.from_dict(trial.config).task
-    assert dict(metrics_of_predictions(task, "dev", predictions)) == pytest.approx(reported)
+    found = dict(metrics_of_predictions(task, "dev", predictions, task.pairs()))
+    assert found == pytest.approx(reported)
     task = TrialConfig.from_dict(trial.config).task
     aligned = load(task, Source("folder", str(finished.folder / "data")), "dev")
     assert predictions.counts["de", "fr"][1] == len(aligned.pair("de", "fr").rows) == 28
