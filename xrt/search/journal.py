@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from xrt.record.run import Run, TrialRecord
 from xrt.search.sampler import ENDED, frozen, quiet_study
@@ -28,7 +28,9 @@ class Dashboard:
             with suppress(OSError):
                 old.unlink()
         try:
-            storage = JournalStorage(JournalFileBackend(str(file)))
+            # Not the default lock, which is a link: a run with a link in it is refused.
+            backend = JournalFileBackend(str(file), lock_obj=JournalFileOpenLock(str(file)))
+            storage = JournalStorage(backend)
             self._study = quiet_study(storage=storage, study_name=run.study)
         except OSError as error:
             self._give_up(error)
