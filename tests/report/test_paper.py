@@ -13,7 +13,7 @@ from xrt.findings.findings import Findings, findings
 from xrt.findings.statistics import Estimate
 from xrt.report.page import write_report
 from xrt.report.paper import Cell, PaperRow, PaperTable, as_csv, as_latex, paper_table
-from xrt.spec.metric import Metric
+from xrt.spec.metric import MEANS, Metric
 
 ODD = r"a_b & 5 % \ #{x}~^$"
 
@@ -36,7 +36,8 @@ def table_of(found: Findings) -> PaperTable:
 def test_an_arm_is_a_row_and_languages_and_means_are_columns(found: Findings) -> None:
     table = table_of(found)
     assert table.split == "test"
-    assert table.columns == (*worked.TASK.languages, "all languages", "target languages", "mixed pairs")
+    means = [mean.words for name, mean in MEANS.items() if name != "all"]
+    assert table.columns == (*worked.TASK.languages, *means)
     methods = [row.configuration.split()[0] for row in table.rows]
     assert methods == ["plain", "adversarial", "noise", "synonyms"]
     assert {row.seeds for row in table.rows} == {5}

@@ -16,11 +16,12 @@ from xrt.record.run import Run
 from xrt.robust.predictions import Predictions
 from xrt.search.scoring import metrics_of_predictions
 from xrt.spec import TrialConfig
+from xrt.spec.metric import MEANS as METRIC_MEANS
 
 CELLS = {"dev/acc/en", "dev/acc/de", "dev/acc/fr"} | {
     f"dev/pair/{a}-{b}" for a in ("en", "de", "fr") for b in ("en", "de", "fr") if a != b
 }
-MEANS = {f"dev/{kind}/{name}" for kind in ("mean", "se") for name in ("languages", "targets", "mixed", "all")}
+MEANS = {f"dev/{kind}/{name}" for kind in ("mean", "se") for name in METRIC_MEANS}
 SHARES = {"dev/commonest/label", "dev/commonest/prediction"}
 PROXIES = {"dev/proxy/noise"}  # no table of synonyms is given
 
