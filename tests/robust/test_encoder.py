@@ -4,7 +4,7 @@ import torch
 from tests.robust.conftest import KINDS, LAYERED, SENTENCES, batch_for
 from xrt.errors import EncoderError
 from xrt.robust.encoder import load_encoder
-from xrt.robust.objective import attack
+from xrt.robust.objective import Perturbed, attack
 from xrt.robust.perturb import Adversarial
 
 SITES = [(kind, layer) for kind in KINDS for layer in (0, 1, 2) if layer == 0 or kind in LAYERED]
@@ -76,7 +76,7 @@ def test_the_attack_leaves_parameters_and_lower_layers_alone(load, layer):
     encoder = load("bert", layer)
     batch = batch_for(encoder)
     states = encoder.embed(batch)
-    attack(encoder, batch, states.detach(), Adversarial(0.1, 3), torch.Generator())
+    attack(encoder, batch, states.detach(), Perturbed(Adversarial(0.1, 3)), torch.Generator())
     assert all(p.grad is None for p in encoder.model.parameters())
     assert len(encoder.model.bert.encoder.layer) == 3
 
