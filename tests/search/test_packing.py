@@ -125,7 +125,7 @@ def test_an_objective_with_two_passes_lets_fewer_trials_fit(objective):
         f"space.method.noise={{scale: 1.0, {objective}}}",
     )  # fmt: skip
     name = "bert-base-multilingual-cased"
-    assert trial_resources(two, A10G, name)["GPU"] > trial_resources(plain, A10G, name)["GPU"]
+    assert trial_resources(two, A10G, name, MANY)["GPU"] > trial_resources(plain, A10G, name, MANY)["GPU"]
 
 
 def test_what_the_study_asks_for_is_what_it_gets():

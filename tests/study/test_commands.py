@@ -82,7 +82,7 @@ def test_the_ui_serves_the_run_and_its_report_over_http(finished, run) -> None:
 
 @pytest.mark.slow
 def test_a_run_repeated_from_its_record_gives_the_same_table_and_an_ended_one_resumes(tmp_path, toy) -> None:
-    first, again = (words for name, words in EXAMPLES if name == "run")
+    first, again, _ = (words for name, words in EXAMPLES if name == "run")
     place = ["--results", str(tmp_path)]
     small = "--set search.trials=4 --set search.concurrent=1 --set confirm=null --set training.epochs=1"
     toy.xrt(*on_the_toy(first, ""), *shlex.split(small), *place)

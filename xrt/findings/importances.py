@@ -55,7 +55,9 @@ def importances(spec: StudySpec, trials: Sequence[TrialRecord]) -> tuple[Importa
             found = optuna.importance.get_param_importances(study)
     except (ValueError, RuntimeError):
         return None
-    rows = tuple(Importance(name, float(share)) for name, share in found.items())
+    # Optuna leaves the order of equal shares open; the same record has to give the same page.
+    ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+    rows = tuple(Importance(name, float(share)) for name, share in ordered)
     return rows if len(rows) > 1 and sum(row.share for row in rows) > 0 else None
 
 
