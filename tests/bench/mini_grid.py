@@ -37,7 +37,7 @@ RATES = (7.5e-4, 1.5e-3, 3e-3)
 METHODS: list[dict[str, Any]] = [
     {"method": "plain"},
     {"method": "synonyms", "synonyms.copies": 1},
-    *({"method": "noise", "noise.scale": scale} for scale in (0.1, 0.3, 0.6, 1.0, 1.5)),
+    *({"method": "noise", "noise.scale": scale} for scale in (0.2, 0.4, 0.8, 1.5, 3.0)),
     *(
         {"method": "adversarial", "adversarial.radius": radius, "adversarial.steps": steps}
         for steps, radii in ((1, (0.01, 0.03, 0.05, 0.1, 0.2, 0.4)), (3, (0.03, 0.05, 0.1)))

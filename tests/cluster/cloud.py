@@ -218,8 +218,10 @@ def finish(first: dict[str, Any]) -> None:
     assert yaml.safe_load(counted) == [["", "FINISHED"], *stored], counted
     assert any(key.endswith("report.html") for key in script(STORED)), script(STORED)
     tunnel = "(timeout 60 python -m xrt.study ui --cluster aws.yaml > /dev/null 2>&1 &); sleep 8"
+    read = "sed -n 's/^mlflow_tracking_password = //p' ~/.mlflow/credentials"
+    login = f'export MLFLOW_TRACKING_USERNAME=xrt MLFLOW_TRACKING_PASSWORD=$(ray exec aws.yaml "{read}" | tail -1)'
     told = laptop(
-        f"{tunnel}; python -m xrt.study sync mini --results {RESULTS} --tracking http://127.0.0.1:5000"
+        f"{tunnel}; {login}; python -m xrt.study sync mini --results {RESULTS} --tracking http://127.0.0.1:5000"
     )
     say(told.strip())
     assert "had everything" in told or "0 runs made, 0 points sent" in told, "nothing is doubled"

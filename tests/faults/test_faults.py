@@ -63,13 +63,15 @@ def strike(study: Study, process, pids, how: int = signal.SIGKILL) -> None:
 
 # The moment when ASHA has decided and the record has it, but Tune has not acted on it: then Tune forgets it.
 STRUCK = """
-import os, signal
+import os, signal, sys
 from tests.faults.small import descendants, named
 from xrt.study.__main__ import app
 from xrt.study.console import Screen
-told = Screen.trial_reported
+told, chosen = Screen.trial_reported, sys.argv.pop(1).split(",")
 def struck(self, trial):
     told(self, trial)
+    if trial.id not in chosen:
+        return
     for pid in named(descendants(os.getpid()), "ray::ImplicitFunc"):
         os.kill(pid, signal.SIGKILL)
         print(f"struck {trial.id}", flush=True)
@@ -82,11 +84,22 @@ def test_a_trial_whose_process_dies_when_it_has_just_reported_goes_on_only_if_as
     undisturbed, tmp_path
 ):
     study = Study(tmp_path / "results")
-    words = [sys.executable, "-c", STRUCK, "run", str(SMALL), "--results", str(study.results)]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stdout + done.stderr
     pruned = {id for id, row in undisturbed.items() if row[1] == "pruned"}
-    assert pruned and all(f"struck {id}" in done.stdout for id in pruned)
+    promoted = next(id for id, row in undisturbed.items() if row[1] == "finished")
+    chosen = {promoted, *pruned}
+    words = [
+        sys.executable,
+        "-c",
+        STRUCK,
+        ",".join(chosen),
+        "run",
+        str(SMALL),
+        "--results",
+        str(study.results),
+    ]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert pruned and all(f"struck {id}" in done.stdout for id in chosen)
     found = compare("struck", 1, undisturbed, study)
     assert found.whole, found
 

@@ -108,13 +108,16 @@ class Toy:
 
 
 def write_split(folder: Path, split: str, languages: list[str], count: int) -> None:
-    """Pairs of six words: the second sentence turns the first around (label 1) or is another one (label 0)."""
+    """Pairs of six words: the second sentence turns the first around (label 1) or is another one (label 0).
+
+    The two labels use different words, so that a tiny encoder learns them in a few steps.
+    """
     for language in languages:
         draw = random.Random(split)  # the same draws in every language: rows are aligned
         rows = []
         for _ in range(count):
-            chosen, other = ([draw.randrange(15) for _ in range(6)] for _ in range(2))
             label = draw.randrange(2)
+            chosen, other = ([draw.randrange(8) + 7 * label for _ in range(6)] for _ in range(2))
             second = chosen[::-1] if label else other
             sides = [" ".join(WORDS[language][i] for i in side) for side in (chosen, second)]
             rows.append("\t".join([*sides, str(label)]))

@@ -56,11 +56,12 @@ def ui(
         str | None, typer.Option(help="Of a cluster: the file that `ray up` was given.")
     ] = None,
 ) -> None:
-    """Open MLflow's pages on the results folder, for this machine only unless asked.
+    """Open MLflow's pages on the results folder, with a login, for this machine only unless asked.
 
     Example: `python -m xrt.study ui --port 5001`
     """
     from xrt.record.paths import Results
+    from xrt.tracking.server import USER, new_password, pages, wait
     from xrt.tracking.store import tables
 
     if cluster:
@@ -68,19 +69,13 @@ def ui(
     at = Results.at(results)
     if not at.mlflow_db.exists():
         raise XrtError(f"{at.mlflow_db}: there is no MLflow store yet; run a study or `sync` a run first.")
-    out.print(f"MLflow at http://{host}:{port} (Ctrl-C ends it)")
-    for study, page in tables(at).items():
-        out.print(f"  {study}: http://{host}:{port}/{page}", soft_wrap=True, highlight=False)
-    # MLflow answers only to these names, so that a page elsewhere cannot reach it through the browser
-    known = dict.fromkeys(("localhost", "127.0.0.1", host))
-    names = ",".join(
-        name + port_ for name in known for port_ in ("", ":*")
-    )  # a tunnel may end at another port
-    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
-    command += ["--allowed-hosts", names]
-    command += ["--backend-store-uri", at.tracking_uri, "--default-artifact-root", at.mlartifacts.as_uri()]
-    # jobs are for pages that judge language models: ten processes, and none of them is of use here
-    os.execve(sys.executable, command, {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    links, password = tables(at), new_password()
+    with pages(at, host, port, password) as process:
+        out.print(f"MLflow at http://{host}:{port} (Ctrl-C ends it)")
+        out.print(f"  user {USER}, password {password}", soft_wrap=True, highlight=False)
+        for study, page in links.items():
+            out.print(f"  {study}: http://{host}:{port}/{page}", soft_wrap=True, highlight=False)
+        raise typer.Exit(wait(process))
 
 
 def tunnel(cluster: str) -> NoReturn:
@@ -89,4 +84,6 @@ def tunnel(cluster: str) -> NoReturn:
         raise XrtError(f"--cluster: {cluster}: there is no such file; the one that `ray up` was given.")
     out.print("MLflow of the cluster at http://127.0.0.1:5000 (Ctrl-C ends it)")
     ray = str(Path(sys.executable).with_name("ray"))
-    os.execv(ray, [ray, "exec", cluster, "--port-forward", "5000", "sleep infinity"])
+    # The login of the head's MLflow comes first, so that it stands on the screen.
+    command = "cat ~/.mlflow/credentials; sleep infinity"
+    os.execv(ray, [ray, "exec", cluster, "--port-forward", "5000", command])

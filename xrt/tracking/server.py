@@ -1,0 +1,86 @@
+"""MLflow's pages on this machine, behind a login: other accounts of the machine can reach its loopback too.
+
+The login is MLflow's own (its `basic-auth` app). Whoever could write into the store could put code behind
+`models:/STUDY@champion`, which the owner then loads.
+"""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from xrt.record.paths import Results
+
+USER = "xrt"
+LOGIN = """\
+[mlflow]
+default_permission = NO_PERMISSIONS
+database_uri = sqlite:///{folder}/users.db
+admin_username = {user}
+admin_password = {password}
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+"""
+
+
+@contextmanager
+def pages(results: Results, host: str, port: int, password: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that serves MLflow's pages on the store of `results` to those who know the password.
+
+    The login lives in a folder that its owner alone can open, and is removed with the process.
+    """
+    with TemporaryDirectory(prefix="xrt-ui-") as folder:
+        login = Path(folder) / "login.ini"
+        login.touch(mode=0o600)
+        login.write_text(LOGIN.format(folder=folder, user=USER, password=password))
+        process = subprocess.Popen(_command(results, host, port), env={**os.environ, **_environment(login)})
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def new_password() -> str:
+    """One that nobody guesses; it holds as long as the pages are served."""
+    return secrets.token_urlsafe(18)
+
+
+def _command(results: Results, host: str, port: int) -> list[str]:
+    # MLflow answers to these names alone: a page from elsewhere cannot reach it through the browser.
+    names = dict.fromkeys(("localhost", "127.0.0.1", host))
+    # A tunnel may end at another port.
+    allowed = ",".join(name + end for name in names for end in ("", ":*"))
+    command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"]
+    command += ["--host", host, "--port", str(port), "--allowed-hosts", allowed]
+    # Files are shown from where they lie; taken in for others they would go into the current folder.
+    command += ["--no-serve-artifacts", "--default-artifact-root", results.mlartifacts.as_uri()]
+    # One person looks: four processes would only start later.
+    return [*command, "--workers", "1", "--backend-store-uri", results.tracking_uri]
+
+
+def _environment(login: Path) -> dict[str, str]:
+    return {
+        "MLFLOW_AUTH_CONFIG_PATH": str(login),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_urlsafe(32),
+        # Jobs are for pages that judge language models: ten processes, and none of them is of use here.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
+def wait(process: subprocess.Popen[bytes]) -> int:
+    """Until the pages end, or somebody ends them: by Ctrl-C or by SIGTERM; returns the exit code."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        return 0
