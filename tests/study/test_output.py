@@ -67,7 +67,7 @@ def ended(command: str) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PRINT": PRINT, "PYTHON": sys.executable}
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
-        env=environment, capture_output=True, text=True, timeout=500,
+        env=environment, capture_output=True, text=True,
     )  # fmt: skip
 
 

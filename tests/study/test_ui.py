@@ -30,7 +30,7 @@ def served(tmp_path_factory) -> Iterator[tuple[int, str]]:
         yield port, f"{login[1]}:{login[3]}"
     finally:
         server.terminate()
-        assert server.wait(60) == 0
+        assert server.wait() == 0
     assert not list(results.glob("mlruns")) and not list(results.glob("*.ini"))
 
 
@@ -53,7 +53,7 @@ def test_the_pages_are_refused_to_a_page_that_calls_this_machine_by_another_name
 def answer(port: int, place: str, login: str | None = None, name: str = "localhost") -> int:
     """The status of a request that calls the server by that name; waits until it listens."""
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port)
         headers = {"Host": name}
         if login:
             headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"

@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 from xrt.findings.importances import Course as Expected
 from xrt.findings.importances import Importance
 from xrt.report.figures import Gain, Gaps, Matrix
-from xrt.report.search_figures import Costs, Panel, Pruning, Tried
+from xrt.report.search_figures import Costs, Courses, Panel, Tried
 from xrt.spec.metric import Metric
 
 STYLE: Any = {
@@ -234,7 +234,7 @@ def draw_importances(rows: Sequence[Importance]) -> Figure:
     return figure
 
 
-def draw_pruning(pruning: Pruning) -> Figure:
+def draw_pruning(pruning: Courses) -> Figure:
     """Every trial from rung to rung: finished ones dark, pruned ones light with a cross where they ended."""
     figure = _figure(6.6, 3.8)
     axes = figure.add_subplot()

@@ -226,7 +226,7 @@ def _search(found: Findings) -> Iterator[Block]:
     yield from _drawn("rungs", caption, pruned and (lambda: drawing.draw_pruning(pruned)))
 
 
-def _spent(pruned: search_figures.Pruning) -> str:
+def _spent(pruned: search_figures.Courses) -> str:
     if math.isnan(pruned.share):
         return ""
     return (

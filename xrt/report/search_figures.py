@@ -56,7 +56,7 @@ class Course(NamedTuple):
     scores: tuple[float, ...]
 
 
-class Rung(NamedTuple):
+class Passage(NamedTuple):
     """How many trials reached a number of optimizer steps, and how many were pruned there."""
 
     step: int
@@ -64,12 +64,12 @@ class Rung(NamedTuple):
     pruned: int
 
 
-class Pruning(NamedTuple):
+class Courses(NamedTuple):
     """The search as ASHA let it run. Costs are in plain steps, evaluation not counted."""
 
     metric: Metric
     courses: tuple[Course, ...]
-    rungs: tuple[Rung, ...]
+    rungs: tuple[Passage, ...]
     spent: float
     exhaustive: float
 
@@ -131,7 +131,7 @@ def pareto(points: Sequence[Tried]) -> tuple[Tried, ...]:
     return tuple(front)
 
 
-def pruning(found: Findings) -> Pruning | None:
+def pruning(found: Findings) -> Courses | None:
     """Every trial of the search that reported, from rung to rung; None when there was one rung only."""
     metric = found.spec.metric
     trials = [t for t in found.searched if t.reports]
@@ -140,7 +140,7 @@ def pruning(found: Findings) -> Pruning | None:
         return None
     courses = tuple(_course(t, str(metric)) for t in trials)
     rungs = tuple(
-        Rung(
+        Passage(
             step,
             sum(step in c.steps for c in courses),
             sum(c.state == "pruned" and c.steps[-1] == step for c in courses),
@@ -149,7 +149,7 @@ def pruning(found: Findings) -> Pruning | None:
     )
     priced = [(t.score("train/cost"), t.reports[-1].share) for t in trials]
     known = [(cost, share) for cost, share in priced if cost > 0]
-    return Pruning(metric, courses, rungs, sum(c for c, _ in known), sum(c / s for c, s in known))
+    return Courses(metric, courses, rungs, sum(c for c, _ in known), sum(c / s for c, s in known))
 
 
 def _course(trial: TrialRecord, metric: str) -> Course:

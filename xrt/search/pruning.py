@@ -1,8 +1,10 @@
-"""ASHA (Li et al. 2020) as a question to the record: is this trial one that does not go on? It has no memory.
+"""ASHA (Li et al. 2020) as a question to the record: does this trial stop? It has no memory of its own.
 
-It is the stopping variant: a trial that reaches a rung continues at once if it is among the best share of those that
-stood at that rung before it. Trials of one arm are compared, at equal optimizer steps. What came later never changes
+It is the stopping variant: a trial that reaches a rung goes on at once if it is among the best share of the trials
+that reached that rung before it. Trials of one arm are compared, at equal optimizer steps. Later reports never change
 the answer, so a kill at any moment cannot confuse it.
+
+Another rule needs another `is_stopped`, and another `passing`, by which `plan` estimates the cost of the search.
 """
 
 import math
@@ -28,12 +30,12 @@ def is_stopped(spec: StudySpec, trial: TrialRecord, trials: Iterable[TrialRecord
 
 
 def passing(entrants: int, reduction: int) -> int:
-    """How many of so many at a rung go on: one in `reduction`, rounded up, so that the first always does."""
+    """How many of so many trials at a rung go on: one in `reduction`, rounded up, so that the first always does."""
     return math.ceil(entrants / reduction)
 
 
 def _is_behind(spec: StudySpec, id: str, report: Report, rivals: Sequence[TrialRecord]) -> bool:
-    """Whether too many were better at this rung by then; a score that is not a number is behind every other."""
+    """Whether too many trials had a better score at this rung by then. NaN is worse than every number."""
     assert spec.pruning is not None
     metric, moment = spec.search.metric, (report.time, id)
     earlier = [
@@ -42,5 +44,6 @@ def _is_behind(spec: StudySpec, id: str, report: Report, rivals: Sequence[TrialR
         for known in rival.reports
         if known.rung == report.rung and (known.time, rival.id) < moment
     ]
-    better = sum(not value <= report.metrics[metric] for value in earlier if not math.isnan(value))
-    return better >= passing(len(earlier) + 1, spec.pruning.reduction)
+    score = report.metrics[metric]
+    better = [one for one in earlier if one > score or (math.isnan(score) and not math.isnan(one))]
+    return len(better) >= passing(len(earlier) + 1, spec.pruning.reduction)

@@ -172,10 +172,13 @@ class Pruning(Section):
     """ASHA: trials of an arm are evaluated at rungs, and only the better share of them continues past a rung."""
 
     reduction: int = Field(
-        default=3, ge=2, le=100, description="One of so many trials of an arm passes a rung."
+        default=3, ge=2, le=100, description="At each rung one in `reduction` trials of an arm goes on."
     )
     rungs: int = Field(
-        default=3, ge=1, le=10, description="Rungs of the shortest training of an arm, its end included."
+        default=3,
+        ge=1,
+        le=10,
+        description="How often trials of an arm are compared, the end of its shortest training included.",
     )
     rung_rows: Count | None = Field(
         default=None,

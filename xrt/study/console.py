@@ -97,7 +97,7 @@ class Screen:
     def seconds_left(self) -> float | None:
         """What is left of search and confirmation at the pace so far; None before there is one.
 
-        Counted in whole trainings, not in trials: a pruned trial is a ninth of one, a confirming trial is whole.
+        Counted in whole trainings: a trial that is pruned at a rung counts as that share of one.
         """
         done = sum(_share(t) for t in self.trials.values()) - self._before
         if done <= 0:
