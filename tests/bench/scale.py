@@ -41,7 +41,7 @@ from xrt.tracking.tracker import Tracker
 MOST_MS, MOST_MIB = 15.0, 0.15  # processor time of the main thread a report; memory a trial
 
 
-class Watch:
+class Watch(Listener):
     """Counts reports and looks at the driver every few seconds; a listener."""
 
     def __init__(self, run: Run, trials: int) -> None:
@@ -55,10 +55,6 @@ class Watch:
         self.memory: list[tuple[int, float]] = []
         self._over = threading.Event()
 
-    def run_started(self, run: Run) -> None: ...
-
-    def trial_started(self, trial: TrialRecord) -> None: ...
-
     def trial_reported(self, trial: TrialRecord) -> None:
         self.reports += 1
         self.last = time.perf_counter()
@@ -67,8 +63,6 @@ class Watch:
 
     def trial_ended(self, trial: TrialRecord) -> None:
         self.ended += 1
-
-    def run_ended(self, run: Run) -> None: ...
 
     def look(self) -> None:
         while not self._over.wait(2.0):

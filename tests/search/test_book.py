@@ -8,7 +8,7 @@ import pytest
 
 from tests.search.conftest import METRIC, trial
 from tests.search.test_checkpoints import tear, write
-from xrt.record.run import Run
+from xrt.record.run import Listener, Run
 from xrt.record.values import TrialRecord
 from xrt.search import checkpoints
 from xrt.search.book import RETRIES, Book, Rung, Task
@@ -17,7 +17,7 @@ from xrt.search.sampler import Proposal
 SAMPLE = {"encoder": "mini-a", "learning_rate": 1e-3, "method": "plain"}
 
 
-class Heard:
+class Heard(Listener):
     """A listener that writes down what it hears."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from xrt.errors import RecordError, XrtError
 from xrt.record import environment
@@ -45,8 +45,8 @@ __all__ = ["Data", "Listener", "Meta", "Report", "Run", "TrialRecord"]
 T = TypeVar("T")
 
 
-class Listener(Protocol):
-    """Whoever wants to know what happens while it happens: a live table, a tracker."""
+class Listener:
+    """Learns what happens while it happens: a live table, a tracker. Each overrides what it cares for."""
 
     def run_started(self, run: "Run") -> None: ...
 
@@ -55,6 +55,9 @@ class Listener(Protocol):
     def trial_reported(self, trial: TrialRecord) -> None: ...
 
     def trial_ended(self, trial: TrialRecord) -> None: ...
+
+    def run_waits(self, run: "Run") -> None:
+        """`run.meta.waiting` has changed."""
 
     def run_ended(self, run: "Run") -> None: ...
 

@@ -139,6 +139,7 @@ class Meta:
         misalignment: encoder -> site -> {"distance": {language: distance}, "unrelated": distance}.
         seeds: the bounds of the confirmation, [fewest, most]; None: as the study says.
         seen: how often its verdicts were shown as final.
+        waiting: what keeps its trials from running, while nothing runs.
     """
 
     uid: str
@@ -165,6 +166,7 @@ class Meta:
     misalignment: dict[str, Any] = field(default_factory=dict)
     seeds: tuple[int, int] | None = None
     seen: int = 0
+    waiting: str | None = None
     format: int = FORMAT
 
 

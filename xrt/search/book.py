@@ -126,6 +126,11 @@ class Book:
         """The process of a trial, or its machine, is gone; whoever runs it tries again."""
         self._deaths[id] += 1
 
+    def waits(self, why: str | None) -> None:
+        """No trial runs, for that reason; None: trials run again."""
+        self.run.update_meta(waiting=why)
+        tell(self._listeners, "run_waits", self.run)
+
     def _following(self) -> TrialRecord | None:
         if self._left:
             return self.trials[self._left.pop(0)]

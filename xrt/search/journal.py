@@ -11,13 +11,13 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from xrt.record.run import Run, TrialRecord
+from xrt.record.run import Listener, Run, TrialRecord
 from xrt.search.sampler import ENDED, frozen, quiet_study
 
 _log = logging.getLogger("xrt")
 
 
-class Dashboard:
+class Dashboard(Listener):
     """Listener of a search."""
 
     def __init__(self, run: Run) -> None:
@@ -36,14 +36,6 @@ class Dashboard:
             self._give_up(error)
         for trial in run.trials():
             self.trial_ended(trial)
-
-    def run_started(self, run: Run) -> None: ...
-
-    def trial_started(self, trial: TrialRecord) -> None: ...
-
-    def trial_reported(self, trial: TrialRecord) -> None: ...
-
-    def run_ended(self, run: Run) -> None: ...
 
     def trial_ended(self, trial: TrialRecord) -> None:
         """Add it, with what it reported."""

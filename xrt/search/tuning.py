@@ -39,6 +39,7 @@ from xrt.search.packing import trial_resources
 from xrt.search.private import unlogged_keys
 from xrt.search.sampler import propose
 from xrt.search.trial import RungReport, begin, use_gpu, use_threads
+from xrt.search.waiting import Waiting
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import TrialConfig
 
@@ -96,7 +97,7 @@ def run_on_ray(book: Book, waiting: int) -> None:
             name=experiment,
             storage_path=place,
             storage_filesystem=file_system,
-            callbacks=[_Losses(book), Watch()],
+            callbacks=[_Losses(book), Watch(), Waiting(book)],
             failure_config=tune.FailureConfig(max_failures=DEATHS),
             verbose=0,
         ),

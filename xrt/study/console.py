@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from xrt.findings.answer import constant, weak_attack
-from xrt.record.run import Run, TrialRecord
+from xrt.record.run import Listener, Run, TrialRecord
 from xrt.record.values import State
 from xrt.spec.study import StudySpec
 from xrt.study.tables import clock, parameters, trial_table
@@ -24,13 +24,14 @@ OVER: tuple[State, ...] = ("finished", "pruned", "failed")
 ENOUGH = 3  # trials that have ended, before their mean share says more than the plan
 
 
-class Screen:
+class Screen(Listener):
     """Listener that keeps the latest record of each trial and draws them. A context manager."""
 
     def __init__(self, spec: StudySpec, console: Console) -> None:
         self.spec, self.console = spec, console
         self.trials: dict[str, TrialRecord] = {}
         self.began = time.time()
+        self.waiting: str | None = None
         self.confirming = 0  # trials of the confirmation up to its next look, once they are known
         self._before = 0.0  # what an earlier process did of a resumed run
         # The plan loads Optuna and torch, which only a run needs.
@@ -63,6 +64,11 @@ class Screen:
     def trial_ended(self, trial: TrialRecord) -> None:
         self._hear(trial, trial.state + (f": {trial.reason}" if trial.reason else ""))
 
+    def run_waits(self, run: Run) -> None:
+        self.waiting = run.meta.waiting
+        if self.waiting and not self.console.is_terminal:
+            self.console.print(self.waiting, highlight=False, markup=False, soft_wrap=True)
+
     def run_ended(self, run: Run) -> None:
         self._live.stop()
 
@@ -89,6 +95,8 @@ class Screen:
         if self.confirming:
             done = sum(t.phase == "confirm" and t.state in OVER for t in trials)
             parts.append(f"confirmation: {done} of {self.confirming} up to the next look")
+        if self.waiting:
+            parts.append(self.waiting)
         parts.append(clock(time.time() - self.began))
         left = self.seconds_left()
         parts += [f"about {clock(left)} left"] if left is not None else []

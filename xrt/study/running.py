@@ -129,7 +129,7 @@ def carry_on(run: Run, console: Console, tracking: str | None) -> None:
     tracker = None if tracking == LATER else Tracker(run, tracking, warn=warn)
     with run.hold(), _terminable(), Screen(spec, console) as screen:
         listeners: list[Listener] = [screen, *([tracker] if tracker else [])]
-        run.update_meta(status="running", ended=None)
+        run.update_meta(status="running", ended=None, waiting=None)
         tell(listeners, "run_started", run)
         with _ended(run, listeners):
             for problem in _search_and_confirm(run, spec, listeners, screen):

@@ -163,6 +163,8 @@ def progress_line(found: Findings) -> str:
         if trials:
             planned = f" of {found.spec.search.trials}" if name == "search" else ""
             parts.append(f"{name}: {count(len(trials), 'trial')}{planned} ({', '.join(counts)})")
+    if found.meta.status == "running" and found.meta.waiting:
+        parts.append(found.meta.waiting)
     return "; ".join(parts) or "no trial yet"
 
 

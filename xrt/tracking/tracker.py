@@ -19,7 +19,7 @@ from xrt.findings.findings import findings
 from xrt.record.environment import redact
 from xrt.record.files import locked
 from xrt.record.paths import Results
-from xrt.record.run import Run
+from xrt.record.run import Listener, Run
 from xrt.record.values import Data, TrialRecord
 from xrt.tracking import projection
 from xrt.tracking.projection import Projected
@@ -88,7 +88,7 @@ def check(results: Results, uri: str | None = None) -> None:
         ) from error
 
 
-class Tracker:
+class Tracker(Listener):
     """Keeps MLflow up to date while a run runs; a `Listener`.
 
     A thread of its own sends; the study never waits and never fails for it. When the store is away it warns

@@ -1,0 +1,64 @@
+"""Says that the study waits for machines, and what Ray last said about them: an autoscaler is silent to Tune."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from xrt.record.environment import redact
+from xrt.search.book import Book
+from xrt.search.cluster import ADDRESS
+
+PATIENCE = 60.0  # seconds without a running trial until it is said, and until Ray is asked again
+ANSWER = 30.0  # seconds that `ray status` may take
+FAILURES = "Recent failures:"
+
+
+class Waiting(tune.Callback):
+    """Tells the book when no trial has run for `PATIENCE` seconds, and when one runs again."""
+
+    def __init__(self, book: Book) -> None:
+        self._book, self._since, self._said = book, time.monotonic(), False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if any(trial.status == "RUNNING" for trial in trials):
+            self._since = time.monotonic()
+            if self._said:
+                self._book.waits(None)
+                self._said = False
+        elif time.monotonic() - self._since > PATIENCE:
+            pending = sum(trial.status == "PENDING" for trial in trials)
+            self._book.waits(f"waiting for machines: {pending} {_trials(pending)}{_of_ray()}")
+            # Ray's answer takes seconds, which nobody misses while nothing runs.
+            self._since, self._said = time.monotonic(), True
+
+
+def _trials(count: int) -> str:
+    return "trial" if count == 1 else "trials"
+
+
+def _of_ray() -> str:
+    """The last failure that a cluster's autoscaler reports, after a semicolon; nothing where there is none."""
+    if os.environ.get(ADDRESS, "local") == "local":
+        return ""
+    words = [str(Path(sys.executable).with_name("ray")), "status", "--verbose"]
+    try:
+        said = subprocess.run(words, capture_output=True, text=True, timeout=ANSWER, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"; Ray does not say why ({type(error).__name__})"
+    failure = last_failure(said)
+    return f"; Ray: {redact(failure)}" if failure else ""
+
+
+def last_failure(status: str) -> str | None:
+    """The newest failure in what `ray status` prints: the first line below `Recent failures:`."""
+    below = status.partition(FAILURES)[2].strip().splitlines()
+    first = below[0].strip() if below else ""
+    return first[:300] if ": " in first else None
