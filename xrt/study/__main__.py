@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 the run ended without a finished trial; 2 bad input; 130 interrupted, can be resumed.
 """
 
+import errno
 import os
 import sys
 import traceback
@@ -13,6 +14,8 @@ from xrt.study.app import app, err
 
 __all__ = ["app", "main", "making", "reading", "sharing"]
 
+# A folder of somebody else's, or of a disk that cannot be written to.
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 # What the libraries would print, the record has.
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 
@@ -32,6 +35,12 @@ def main() -> None:
     except KeyboardInterrupt:
         err.print("Interrupted.")
         sys.exit(130)
+    except OSError as error:
+        if error.errno not in REFUSED:
+            _print(traceback.format_exc())
+            sys.exit(1)
+        _print(f"{error.filename}: {error.strerror}. --results FOLDER names a folder of your own.", "red")
+        sys.exit(2)
     except Exception:  # a mistake of ours; its texts may hold what only the environment should
         _print(traceback.format_exc())
         sys.exit(1)

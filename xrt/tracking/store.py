@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -224,6 +225,20 @@ def _make_store(results: Results) -> None:
         os.replace(part, results.mlflow_db)
 
 
+def of_another_version(error: Exception, address: str) -> str | None:
+    """What to do about a store that another version of MLflow wrote; None where the error is of another kind.
+
+    MLflow does not say which of the two is older.
+    """
+    if "out-of-date database schema" not in str(error):
+        return None
+    return (
+        f"{address}: another version of MLflow wrote this store (here is {version('mlflow')}). If that one was older, "
+        f"copy the store, then: mlflow db upgrade {address}. If it was newer, install it. Or move the store away: "
+        "`sync` makes it again from the records."
+    )
+
+
 def tables(results: Results) -> dict[str, str]:
     """By study, the address of its page within MLflow's pages; the newest first.
 
@@ -235,6 +250,8 @@ def tables(results: Results) -> dict[str, str]:
     try:
         found = MlflowClient(results.tracking_uri).search_experiments(order_by=["last_update_time DESC"])
     except Exception as error:  # of SQLite, of SQLAlchemy or of MLflow, as it happens
+        if cure := of_another_version(error, results.tracking_uri):
+            raise RecordError(cure) from error
         reason = str(error).strip().partition("\n")[0]
         raise RecordError(f"{results.mlflow_db}: MLflow cannot read its store: {reason}") from error
     mine = [one for one in found if set(EXPERIMENT_TAGS) <= set(one.tags)]

@@ -23,7 +23,7 @@ from xrt.record.run import Listener, Run
 from xrt.record.values import Data, TrialRecord
 from xrt.tracking import projection
 from xrt.tracking.projection import Projected
-from xrt.tracking.store import Store, Stored, client
+from xrt.tracking.store import Store, Stored, client, of_another_version
 
 _log = logging.getLogger("xrt")
 
@@ -82,6 +82,8 @@ def check(results: Results, uri: str | None = None) -> None:
     except XrtError:
         raise
     except Exception as error:
+        if cure := of_another_version(error, _shown(results, uri)):
+            raise RecordError(cure) from error
         raise RecordError(
             f"MLflow at {_shown(results, uri)} cannot be reached ({_brief(error)}); start it, "
             "or give --tracking later and run `sync` when it is there."
