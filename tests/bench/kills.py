@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.robust import test_training as small
-from tests.robust.conftest import build
+from tests.robust.conftest import build, step_of
 from xrt.robust import checkpoint
 from xrt.robust.encoder import load_encoder
 from xrt.robust.training import Recipe, start, train
@@ -36,8 +36,8 @@ def train_on(model: Path, places: Path, name: str, steps: int, pause: float) -> 
     encoder = load_encoder(str(model), ("no", "yes"), dropout=0.1, seed=1)
     recipe = Recipe(learning_rate=1e-3, steps=steps, seed=5)
     state, how = start(encoder, recipe), small.method(name)
-    if whole := [path for path in places.iterdir() if checkpoint.step_of(path) is not None]:
-        checkpoint.restore(state, max(whole, key=lambda path: checkpoint.step_of(path) or 0))
+    if whole := [path for path in places.iterdir() if step_of(path) is not None]:
+        checkpoint.restore(state, max(whole, key=lambda path: step_of(path) or 0))
     for reached in train(state, how, recipe, small.stream(encoder), [*range(EVERY, steps, EVERY), steps]):
         place = places / f"{reached.step:06}"
         shutil.rmtree(place, ignore_errors=True)  # torn by a kill: it would have been gone on from
@@ -75,7 +75,7 @@ def disturbed(model: Path, places: Path, name: str, steps: int, kills: int) -> l
 
 
 def _newest(places: Path) -> int:
-    return max((checkpoint.step_of(path) or 0 for path in places.iterdir()), default=0)
+    return max((step_of(path) or 0 for path in places.iterdir()), default=0)
 
 
 def same_weights(one: Path, other: Path) -> bool:

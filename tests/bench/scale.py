@@ -32,7 +32,7 @@ import ray
 
 from tests.bench.sleeper import RUNGS, SLEEP, SLOTS, STARTED, sleeping
 from xrt.record.paths import Results
-from xrt.record.run import Run, TrialRecord
+from xrt.record.run import Listener, Run, TrialRecord
 from xrt.search import cluster, tuning
 from xrt.search.book import Book
 from xrt.spec import load_study

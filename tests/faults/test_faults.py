@@ -34,6 +34,7 @@ from tests.faults.small import (
     wait_for,
 )
 from tests.findings.worked import SPEC
+from tests.robust.conftest import step_of
 from xrt.record.files import read_json, write_json
 from xrt.record.paths import Results
 from xrt.record.run import Run
@@ -151,7 +152,7 @@ def test_a_checkpoint_that_does_not_fit_is_told_as_a_full_disk_and_is_not_there(
         with pytest.raises(OSError) as caught:
             checkpoint.save(state, disk)
         assert caught.value.errno == errno.ENOSPC
-        assert checkpoint.step_of(disk) is None
+        assert step_of(disk) is None
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 from tests.bucket import Bucket
 from tests.record.conftest import SPEC
 from xrt.errors import RecordError
+from xrt.record import remote
 from xrt.record.paths import Results
 from xrt.record.remote import records
 from xrt.record.run import Run
@@ -41,7 +42,7 @@ def test_what_changed_is_fetched_again(bucket, monkeypatch, tmp_path):
     there = Run.open(Results.at(bucket.address), "mini")
     for rung in range(3):
         run.save(TRIAL.reported(Report(rung, 0.3, 10, 1.0, {"dev/mean/mixed": 0.5})))
-        there.paths.results.remote.pull()
+        there.paths.results.place.pull()
         assert there.trial("0000").last.rung == rung
 
 
@@ -52,7 +53,7 @@ def test_a_file_that_is_replaced_while_it_is_fetched_is_fetched_again(bucket, mo
     machine(monkeypatch, tmp_path / "laptop")
     there = Results.at(bucket.address)
     run.save(TRIAL.reported(Report(0, 0.3, 10, 1.0, {"dev/mean/mixed": 0.5})))
-    whole, cuts = there.remote.fs, []
+    whole, cuts = there.place.fs, []
 
     class Cutting:
         def __getattr__(self, name):
@@ -65,8 +66,8 @@ def test_a_file_that_is_replaced_while_it_is_fetched_is_fetched_again(bucket, mo
                 content = content[:-20]
             return io.BytesIO(content)
 
-    monkeypatch.setattr(there.remote, "fs", Cutting())
-    there.remote.pull()
+    monkeypatch.setattr(there.place, "fs", Cutting())
+    there.place.pull()
     assert cuts and Run.open(there, "mini").trial("0000").last.rung == 0
 
 
@@ -75,7 +76,7 @@ def test_a_file_that_is_held_here_is_never_replaced_by_an_older_one(bucket):
     run.save(TRIAL)
     with run.hold():
         run.paths.trial("0000").write_text("newer than the bucket knows")
-        run.paths.results.remote.pull()
+        run.paths.results.place.pull()
         assert run.paths.trial("0000").read_text() == "newer than the bucket knows"
         run.save(TRIAL)
 
@@ -95,25 +96,46 @@ def test_only_one_machine_works_on_a_run(bucket, monkeypatch, tmp_path):
 
 def test_a_machine_that_has_gone_silent_is_succeeded(bucket, monkeypatch, tmp_path):
     run = begin(bucket)
-    remote, silent = run.paths.results.remote, time.time() - 100
-    place = remote.place(run.paths.holder)
-    remote.write(place, f'{{"pid": 1, "host": "gone", "since": 0, "seen": {silent}}}'.encode())
+    there, silent = run.paths.results.place, time.time() - 100
+    place = there.name(run.paths.holder)
+    there.write(place, f'{{"pid": 1, "host": "gone", "since": 0, "seen": {silent}}}'.encode())
     with run.hold():
         assert run.holder()["pid"] != 1
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_machine_that_slept_too_long_writes_nothing_more_of_a_run_that_another_has_taken_over(
+    bucket, monkeypatch, tmp_path, ended
+):
+    monkeypatch.setattr(remote, "DEAD", 2.0)
+    monkeypatch.setattr(remote, "BEAT", 1000.0)
+    run = begin(bucket)
+    with pytest.raises(RecordError, match="another machine went on with this run"), run.hold():
+        run.save(TRIAL)
+        time.sleep(2.1)
+        machine(monkeypatch, tmp_path / "successor")
+        other = Run.open(Results.at(bucket.address), "mini")
+        with other.hold():
+            other.save(TRIAL.begun(9.0))
+            if not ended:
+                run.save(TRIAL.begun(5.0))
+        run.save(TRIAL.begun(5.0))
+    machine(monkeypatch, tmp_path / "reader")
+    assert Run.open(Results.at(bucket.address), "mini").trial("0000").started == 9.0
+
+
 def test_a_bucket_that_is_away_stops_nobody_and_gets_everything_later(bucket, monkeypatch, tmp_path):
     run = begin(bucket)
-    remote = run.paths.results.remote
-    there = remote.fs
+    store = run.paths.results.place
+    there = store.fs
     with monkeypatch.context() as away:
-        away.setattr(remote, "write", lambda *_: (_ for _ in ()).throw(OSError("no answer")))
+        away.setattr(store, "write", lambda *_: (_ for _ in ()).throw(OSError("no answer")))
         run.save(TRIAL.begun(5.0))
         run.update_meta(status="stopped")
         with pytest.raises(RecordError, match="2 files could not be sent"):
-            remote.flush()
-    assert remote.fs is there
-    remote.flush()
+            store.flush()
+    assert store.fs is there
+    store.flush()
     machine(monkeypatch, tmp_path / "laptop")
     other = Run.open(Results.at(bucket.address), "mini")
     assert other.meta.status == "stopped" and other.trial("0000").state == "running"
@@ -121,20 +143,20 @@ def test_a_bucket_that_is_away_stops_nobody_and_gets_everything_later(bucket, mo
 
 def test_of_tunes_folder_only_predictions_are_fetched(bucket, monkeypatch, tmp_path):
     run = begin(bucket)
-    remote = run.paths.results.remote
+    store = run.paths.results.place
     checkpoint = "tune/search-1/0000/checkpoint_000002"
     path, system = run.stored(checkpoint)
-    assert system is remote.fs
+    assert system is store.fs
     for name in ("model.safetensors", "predictions-dev.arrow"):
-        remote.write(f"{path}/{name}", b"content")
+        store.write(f"{path}/{name}", b"content")
     machine(monkeypatch, tmp_path / "laptop")
     there = Run.open(Results.at(bucket.address), "mini")
     folder = there.paths.root / checkpoint
     assert [p.name for p in folder.iterdir()] == ["predictions-dev.arrow"]
     assert (there.fetch(checkpoint) / "model.safetensors").read_bytes() == b"content"
     assert folder / "predictions-dev.arrow" in records(there.paths.root)
-    remote.remove(run.paths.root / checkpoint)
-    assert remote.sizes(run.paths.root / checkpoint) == {}
+    store.remove(run.paths.root / checkpoint)
+    assert store.sizes(run.paths.root / checkpoint) == {}
 
 
 @pytest.mark.parametrize(
@@ -150,17 +172,17 @@ def test_an_address_of_no_use_is_refused_without_its_secrets(address, expected):
     assert "SECRET" not in str(caught.value)
 
 
-def test_a_bucket_that_is_not_there_is_named(bucket):
+def test_a_remote_that_is_not_there_is_named(bucket):
     with pytest.raises(RecordError, match="nowhere"):
         Results.at(bucket.address.replace("results", "nowhere"))
 
 
 def test_who_works_on_a_run_brings_the_answers_of_a_trial_that_has_finished(bucket, monkeypatch):
     run = begin(bucket)
-    folder, remote = "tune/search-1/0000/checkpoint_000001", run.paths.results.remote
+    folder, store = "tune/search-1/0000/checkpoint_000001", run.paths.results.place
     for name in ("predictions-dev.arrow", "model.safetensors"):
-        remote.write(remote.place(run.paths.root / folder / name), b"here")
+        store.write(store.name(run.paths.root / folder / name), b"here")
     run.fetch_answers(replace(TRIAL, checkpoint=folder))
     assert [path.name for path in (run.paths.root / folder).iterdir()] == ["predictions-dev.arrow"]
-    monkeypatch.setattr(remote, "_list", lambda *_, **__: (_ for _ in ()).throw(OSError("no answer")))
+    monkeypatch.setattr(store, "_list", lambda *_, **__: (_ for _ in ()).throw(OSError("no answer")))
     run.fetch_answers(replace(TRIAL, checkpoint=folder))  # a study does not end for that

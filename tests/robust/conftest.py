@@ -27,6 +27,7 @@ from transformers import (
 
 from xrt.data.batches import Batch, PairTemplate, collate
 from xrt.data.tokens import tokenize
+from xrt.robust import checkpoint
 from xrt.robust.encoder import Encoder, load_encoder
 
 SENTENCES = [
@@ -134,3 +135,11 @@ def batch_for(encoder: Encoder, repeat: int = 1, max_tokens: int = 64) -> Batch:
     rows = list(range(len(SENTENCES))) * repeat
     template = PairTemplate.of(encoder.tokenizer)
     return collate(template, [first[i] for i in rows], [second[i] for i in rows], LABELS * repeat, max_tokens)
+
+
+def step_of(folder: Path) -> int | None:
+    """The step of the whole checkpoint in a folder; None where there is none."""
+    if not (folder / checkpoint.PROGRESS).exists():
+        return None
+    lengths = {path.name: path.stat().st_size for path in folder.iterdir()}
+    return checkpoint.step_in((folder / checkpoint.PROGRESS).read_bytes(), lengths)

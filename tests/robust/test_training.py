@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.bench import kills
-from tests.robust.conftest import LABELS, SENTENCES, batch_for
+from tests.robust.conftest import LABELS, SENTENCES, batch_for, step_of
 from xrt.data.batches import FixedPairs, TrainingStream
 from xrt.data.tokens import tokenize
 from xrt.errors import RecordError, TrainingError
@@ -171,7 +171,7 @@ def test_a_damaged_checkpoint_is_refused_with_its_name(load, tmp_path, harm):
     with pytest.raises(RecordError, match="not a whole checkpoint"):
         checkpoint.restore(target, tmp_path)
     known_by_length = harm not in ("lost pages", "other encoder")
-    assert checkpoint.step_of(tmp_path) == (None if known_by_length else 0)
+    assert step_of(tmp_path) == (None if known_by_length else 0)
 
 
 def test_a_loss_that_is_not_a_number_ends_the_trial_with_its_step(load):

@@ -67,5 +67,5 @@ def wait_for_reports(address, count, process):
 def forget_holder(address):
     """What 90 seconds of silence do."""
     [paths] = Results.at(address).runs()
-    remote = paths.results.remote
-    remote.fs.delete_file(remote.place(paths.holder))
+    remote = paths.results.place
+    remote.fs.delete_file(remote.name(paths.holder))

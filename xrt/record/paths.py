@@ -13,12 +13,13 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from xrt.errors import RecordError, closest
-from xrt.record.remote import Remote
+from xrt.record.place import HOLDER, Place
+from xrt.record.remote import Bucket
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 RUN = re.compile(r".*-(\d{8}-\d{6})(?:-(\d+))?")
@@ -79,7 +80,7 @@ class RunPaths:
 
     @property
     def holder(self) -> Path:
-        return self.root / "holder"
+        return self.root / HOLDER
 
     @property
     def tracking_lock(self) -> Path:
@@ -95,7 +96,7 @@ class Results:
     """The folder that holds the runs of all studies, and the MLflow store beside them."""
 
     root: Path
-    remote: Remote | None = None
+    place: Place = field(default_factory=Place, compare=False)
 
     @staticmethod
     def at(folder: str | Path | None = None) -> "Results":
@@ -108,10 +109,11 @@ class Results:
         """
         given = str(folder or os.environ.get("XRT_RESULTS") or "results")
         if "://" in given:
-            remote = Remote(given)
-            remote.pull()
-            return Results(remote.here, remote)
-        root = Path(os.path.abspath(Path(given).expanduser()))
+            bucket = Bucket(given)
+            bucket.pull()
+            return Results(bucket.here, bucket)
+        # Ray Tune names folders without links in them.
+        root = Path(given).expanduser().resolve()
         if bad := {"?", "%"} & set(str(root)):
             raise RecordError(
                 f"results: {root}: {' and '.join(sorted(bad))} cannot stand in an SQLite address; "

@@ -25,10 +25,10 @@ from xrt.data.cache import cache_folder
 from xrt.errors import RecordError
 from xrt.record.environment import redact
 from xrt.record.files import is_locked
+from xrt.record.place import HOLDER, Place
 
 _log = logging.getLogger("xrt")
 
-HOLDER = "holder"  # names a file that is not copied: it says who works on a run, and is of one machine
 BEAT, DEAD = 20.0, 90.0  # seconds: how often a holder says that it lives, and how long its word counts
 ATTEMPTS = 5
 AGAIN = 30.0  # seconds between attempts while the bucket is away
@@ -38,7 +38,11 @@ NOT_HERE = (".lock", ".tmp", HOLDER)
 ELSEWHERE = {"mlartifacts"}  # folders beside the studies that MLflow's server fills
 
 
-class Remote:
+class Superseded(BaseException):
+    """Another machine has taken the run over. No `Exception`: Ray Tune would take it for a trial's."""
+
+
+class Bucket(Place):
     """A place in a bucket, and the folder here that mirrors it.
 
     Args:
@@ -66,13 +70,23 @@ class Remote:
         self._unsent: dict[Path, None] = {}
         self._sent: dict[Path, tuple[int, ...]] = {}
         self._next = 0.0
+        self._lease: tuple[str, str] | None = None
+        self._beaten, self._lost = 0.0, False
 
-    def place(self, path: Path) -> str:
+    def name(self, path: Path) -> str:
         """Where a path of the folder here is in the bucket."""
         return f"{self.base}/{path.relative_to(self.here).as_posix()}".removesuffix("/.")
 
     def push(self, *paths: Path) -> None:
-        """Send files, and those that could not be sent before. Never fails: what is left is tried again later."""
+        """Send files, and those that could not be sent before; what is left is tried again later.
+
+        Raises:
+            Superseded: another machine has taken the run over. From then on nothing is sent.
+        """
+        if self._lost:
+            return
+        if not self._is_ours():
+            raise Superseded
         self._unsent |= dict.fromkeys(path for path in paths if self._sent.get(path) != _stamp(path))
         if time.monotonic() >= self._next:
             self._send()
@@ -83,7 +97,7 @@ class Remote:
         Raises:
             RecordError: the bucket is away.
         """
-        if self._unsent and not self._send():
+        if self._unsent and not self._lost and not self._send():
             raise RecordError(
                 f"{self.address}: {len(self._unsent)} files could not be sent; they are in {self.here}, and `resume` "
                 "on this machine sends them."
@@ -93,7 +107,7 @@ class Remote:
         for path in list(self._unsent):
             try:
                 if stamp := _stamp(path):
-                    self.write(self.place(path), path.read_bytes())
+                    self.write(self.name(path), path.read_bytes())
                     self._sent[path] = stamp
                 del self._unsent[path]
             except OSError as error:
@@ -133,41 +147,42 @@ class Remote:
                 self._fetch(info, path)
 
     def fetch(self, path: Path, wanted: Callable[[Path], bool] = lambda _: True) -> None:
-        """Fetch a folder, such as a checkpoint, or the wanted files of it."""
         for info in self._list(path, deep=True):
             here = self.here / info.path.removeprefix(f"{self.base}/")
             if info.is_file and wanted(here):
                 self._fetch(info, here)
 
     def remove(self, *folders: Path) -> None:
-        """Remove folders in the bucket; one that stays, because the bucket is away, does no harm."""
+        """A folder that stays in the bucket, because it is away, does no harm."""
+        super().remove(*folders)
         for folder in folders:
             with suppress(OSError):
-                self.fs.delete_dir(self.place(folder))
+                self.fs.delete_dir(self.name(folder))
 
     def delete(self, path: Path) -> None:
-        """Remove an object, if there is one."""
+        super().delete(path)
         with suppress(OSError):
-            self.fs.delete_file(self.place(path))
+            self.fs.delete_file(self.name(path))
 
     def read(self, path: Path) -> bytes | None:
-        """A small object; None if there is none."""
         try:
-            with self.fs.open_input_stream(self.place(path)) as stream:
-                return stream.read()
+            return self._content(self.name(path))
         except OSError:
             return None
 
-    def folders(self, path: Path) -> list[Path]:
-        """What looks like folders in a folder of the bucket."""
-        return [path / info.base_name for info in self._list(path, deep=False) if not info.is_file]
+    def _content(self, place: str) -> bytes:
+        with self.fs.open_input_stream(place) as stream:
+            content: bytes = stream.read()
+        return content
 
-    def sizes(self, path: Path) -> dict[Path, int]:
-        """The files of a folder in the bucket, with their lengths in bytes."""
-        return {path / info.base_name: info.size for info in self._list(path, deep=False) if info.is_file}
+    def folders(self, path: Path) -> list[Path]:
+        return sorted(path / info.base_name for info in self._list(path, deep=False) if not info.is_file)
+
+    def sizes(self, path: Path) -> dict[str, int]:
+        return {info.base_name: info.size for info in self._list(path, deep=False) if info.is_file}
 
     def _list(self, path: Path, deep: bool) -> list[arrow.FileInfo]:
-        selector = arrow.FileSelector(self.place(path), recursive=deep, allow_not_found=True)
+        selector = arrow.FileSelector(self.name(path), recursive=deep, allow_not_found=True)
         return list(self.fs.get_file_info(selector))
 
     def _fetch(self, info: arrow.FileInfo, path: Path) -> None:
@@ -196,15 +211,17 @@ class Remote:
         """Be the only one in the world that works on a run: yields None, or who else does.
 
         An object in the bucket says who and when last; one that has said nothing for 90 seconds is gone. Two that
-        come within the same second are told apart by who wrote last.
+        come within the same second are told apart by who wrote last. A process that was stopped for longer looks
+        before it writes again: of the run that a successor has taken over it writes nothing more.
         """
-        place, token, over = self.place(run / HOLDER), secrets.token_hex(8), threading.Event()
+        place, token, over = self.name(run / HOLDER), secrets.token_hex(8), threading.Event()
 
         def beat() -> None:
             self.write(place, json.dumps({**who, "token": token, "seen": time.time()}).encode())
+            self._beaten = time.monotonic()
 
         def beats() -> None:
-            while not over.wait(BEAT):
+            while not over.wait(BEAT) and self._is_ours():
                 with suppress(OSError):
                     beat()
 
@@ -216,13 +233,25 @@ class Remote:
         if (now := self.holder(run) or {}).get("token") != token:
             yield now
             return
+        self._lease, self._lost = (place, token), False
         threading.Thread(target=beats, name="lease", daemon=True).start()
         try:
             yield None
         finally:
             over.set()
-            with suppress(OSError):
-                self.fs.delete_file(place)
+            if self._is_ours():
+                self.delete(run / HOLDER)
+            self._lease = None
+
+    def _is_ours(self) -> bool:
+        """Whether nobody has succeeded us. Asked of the bucket only after a silence that let others think so."""
+        if self._lease and not self._lost and time.monotonic() - self._beaten > DEAD / 2:
+            place, token = self._lease
+            with suppress(OSError, ValueError):
+                # A successor that has ended has removed the object.
+                gone = not self.fs.get_file_info(place).is_file
+                self._lost = gone or json.loads(self._content(place)).get("token") != token
+        return not self._lost
 
     def holder(self, run: Path) -> dict[str, Any] | None:
         """Who works on a run now; None if nobody has said so lately."""

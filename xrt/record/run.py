@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 from xrt.errors import RecordError, XrtError
 from xrt.record import environment
 from xrt.record.files import (
-    is_locked,
     locked,
     patiently,
     plain,
@@ -35,7 +34,7 @@ from xrt.record.files import (
     write_text,
 )
 from xrt.record.paths import Results, RunPaths
-from xrt.record.remote import is_record, records
+from xrt.record.remote import Superseded, is_record, records
 from xrt.record.values import FORMAT, Data, Meta, Report, TrialRecord, decode
 from xrt.spec.document import read_document
 from xrt.spec.study import StudySpec
@@ -111,8 +110,7 @@ class Run:
             write_json(paths.meta, meta)  # last: a run exists when this file does
             for folder in (paths.root.parent, results.root):
                 sync_folder(folder)
-            if results.remote:
-                results.remote.push(paths.spec, paths.meta)
+            results.place.push(paths.spec, paths.meta)
         except BaseException:
             shutil.rmtree(paths.root, ignore_errors=True)
             raise
@@ -169,7 +167,7 @@ class Run:
     def update_meta(self, **changes: Any) -> Meta:
         """Writes changed fields. Only for the process that holds the run."""
         write_json(self.paths.meta, replace(self.meta, **environment.redacted(changes)), patience=math.inf)
-        self._publish(self.paths.meta)
+        self.paths.results.place.push(self.paths.meta)
         return self.meta
 
     def save(self, trial: TrialRecord) -> None:
@@ -182,7 +180,7 @@ class Run:
         path = self.paths.trial(trial.id)
         write_json(path, trial, patience=math.inf)
         self._seen[path] = (_stamp(path), trial)  # or a tracker would read it again, and keep it twice
-        self._publish(path)
+        self.paths.results.place.push(path)
 
     def trial(self, id: str) -> TrialRecord:
         """One trial.
@@ -220,25 +218,19 @@ class Run:
         Returns:
             The path, and pyarrow's file system that it is of; None: the machines' own.
         """
-        if remote := self.paths.results.remote:
-            return f"{remote.place(self.paths.root)}/{place}", remote.fs
-        return str(self.paths.root.resolve() / place), None
+        there = self.paths.results.place
+        return f"{there.name(self.paths.root)}/{place}", there.fs
 
     def fetch(self, place: str) -> Path:
         """The same folder on this machine, brought from the bucket if that is where it is."""
-        if remote := self.paths.results.remote:
-            remote.fetch(self.paths.root / place)
+        self.paths.results.place.fetch(self.paths.root / place)
         return self.paths.root / place
 
     def fetch_answers(self, trial: TrialRecord) -> None:
         """Bring the predictions of a finished trial from the bucket; where that is away, the next command does."""
-        if (remote := self.paths.results.remote) and trial.checkpoint:
+        if trial.checkpoint:
             with suppress(OSError, RecordError):
-                remote.fetch(self.paths.root / trial.checkpoint, is_record)
-
-    def _publish(self, *paths: Path) -> None:
-        if remote := self.paths.results.remote:
-            remote.push(*paths)
+                self.paths.results.place.fetch(self.paths.root / trial.checkpoint, is_record)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -262,29 +254,25 @@ class Run:
     @contextmanager
     def _leased(self, who: dict[str, Any]) -> Iterator[None]:
         """Holds the run against other machines too, where it is in a bucket; sends all of the record at the end."""
-        remote = self.paths.results.remote
-        if remote is None:
-            yield
-            return
-        with remote.lease(self.paths.root, who) as other:
+        place = self.paths.results.place
+        with place.lease(self.paths.root, who) as other:
             if other is not None:
                 raise self._held(other)
             try:
-                yield
+                try:
+                    yield
+                finally:
+                    place.push(*records(self.paths.root))
+            except Superseded:
+                raise RecordError(
+                    f"{self.name}: another machine went on with this run while this one was silent; it goes on there."
+                ) from None
             finally:
-                remote.push(*records(self.paths.root))
-                remote.flush()
+                place.flush()
 
     def holder(self) -> dict[str, Any] | None:
         """Who works on the run now (`pid`, `host`, `since`); None if nobody does."""
-        if remote := self.paths.results.remote:
-            return remote.holder(self.paths.root)
-        if not is_locked(self.paths.holder):
-            return None
-        try:
-            return read_json(self.paths.holder)
-        except RecordError:  # it has the lock and not yet written its name
-            return {}
+        return self.paths.results.place.holder(self.paths.root)
 
     def _held(self, who: Mapping[str, Any] | None) -> RecordError:
         by = "another process"

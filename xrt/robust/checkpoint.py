@@ -49,17 +49,13 @@ def save(state: TrainingState, folder: Path, *, optimizer: bool = True) -> None:
     (folder / PROGRESS).write_text(json.dumps(about))
 
 
-def step_of(folder: Path) -> int | None:
-    """The step of a checkpoint whose files all have the length that they should have; None of any other folder."""
-    try:
-        lengths = {path.name: path.stat().st_size for path in folder.iterdir()}
-        return step_in((folder / PROGRESS).read_bytes(), lengths)
-    except OSError:
-        return None
-
-
 def step_in(progress: bytes, lengths: Mapping[str, int]) -> int | None:
-    """The same of a folder that is elsewhere: what its JSON says, and the lengths of the files that are there."""
+    """The step of a checkpoint whose files all have the length that they should have; None of any other folder.
+
+    Args:
+        progress: its `PROGRESS` file.
+        lengths: of the files that are there, in bytes.
+    """
     try:
         about = json.loads(progress)
         wanted = {name: length for name, (length, _) in about["files"].items()}

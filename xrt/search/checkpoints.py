@@ -10,7 +10,6 @@ half-written is not a checkpoint, and the newest whole one is found by looking, 
 """
 
 import os
-import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -19,9 +18,8 @@ from pathlib import Path
 from xrt.findings.ranking import ranked
 from xrt.record.files import sync_folder
 from xrt.record.paths import RunPaths
-from xrt.record.remote import Remote
 from xrt.record.values import TrialRecord
-from xrt.robust.checkpoint import PROGRESS, WEIGHTS, step_in, step_of
+from xrt.robust.checkpoint import PROGRESS, WEIGHTS, step_in
 from xrt.spec.metric import zero_shot
 from xrt.spec.study import StudySpec
 
@@ -42,40 +40,24 @@ def _whole(paths: RunPaths, folders: Iterable[Path]) -> list[Path]:
 
 def step(paths: RunPaths, folder: Path) -> int | None:
     """The step of a whole checkpoint, None of a torn one."""
-    remote = paths.results.remote
-    if remote is None:
-        return step_of(folder)
-    content = remote.read(folder / PROGRESS)
-    lengths = {path.name: size for path, size in remote.sizes(folder).items()}
-    return None if content is None else step_in(content, lengths)
+    content = paths.results.place.read(folder / PROGRESS)
+    return None if content is None else step_in(content, paths.results.place.sizes(folder))
 
 
 def keep_newest(paths: RunPaths, trial: str, count: int) -> None:
     """Remove all but the newest `count` whole checkpoints of a trial, torn ones too."""
     folders = _folders(paths, trial)
     kept = _whole(paths, folders)[:count]
-    _discard(paths, [folder for folder in folders if folder not in kept])
-
-
-def _discard(paths: RunPaths, folders: Iterable[Path]) -> None:
-    folders = list(folders)
-    if remote := paths.results.remote:
-        remote.remove(*folders)
-    remove(folders)
-
-
-def remove(folders: Iterable[Path]) -> None:
-    """Remove checkpoints, whatever is left of them."""
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    paths.results.place.remove(*(folder for folder in folders if folder not in kept))
 
 
 def sweep(paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
     """Remove what a killed run left of trials that are over."""
     ended = {t.id: t.checkpoint for t in trials if t.state in ("finished", "pruned", "failed")}
-    kept = {_root(paths) / name for name in ended.values() if name}
+    kept = {paths.root / name for name in ended.values() if name}
     found = _folders(paths, "*")
-    _discard(paths, [folder for folder in found if folder.parent.name in ended and folder not in kept])
+    over = [folder for folder in found if folder.parent.name in ended and folder not in kept]
+    paths.results.place.remove(*over)
 
 
 def lighten(paths: RunPaths, spec: StudySpec, heavy: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -90,10 +72,7 @@ def lighten(paths: RunPaths, spec: StudySpec, heavy: Sequence[TrialRecord]) -> l
     kept = weights_kept(spec, heavy)
     for trial in heavy:
         if trial.id not in kept and trial.checkpoint:
-            with suppress(OSError):
-                if remote := paths.results.remote:
-                    remote.delete(paths.root / trial.checkpoint / WEIGHTS)
-                (paths.root / trial.checkpoint / WEIGHTS).unlink(missing_ok=True)
+            paths.results.place.delete(paths.root / trial.checkpoint / WEIGHTS)
     return [trial for trial in heavy if trial.id in kept]
 
 
@@ -114,7 +93,7 @@ def weights_kept(spec: StudySpec, trials: Sequence[TrialRecord]) -> set[str]:
 
 def place(paths: RunPaths, folder: Path) -> str:
     """A folder as the record names it: relative to that of the run, so that the run can be moved."""
-    return os.path.relpath(folder, _root(paths))
+    return os.path.relpath(folder, paths.root)
 
 
 def flush(folder: Path) -> None:
@@ -131,17 +110,11 @@ def flush(folder: Path) -> None:
 
 def _folders(paths: RunPaths, trial: str) -> list[Path]:
     """Of a trial, or of all ("*")."""
-    if remote := paths.results.remote:
-        experiments = remote.folders(paths.tune)
-        trials = [e / trial for e in experiments] if trial != "*" else _inside(remote, experiments)
-        return sorted(f for f in _inside(remote, trials) if f.name.startswith("checkpoint_"))
-    return sorted(_root(paths).glob(f"tune/*/{trial}/checkpoint_*"))
-
-
-def _inside(remote: Remote, folders: Iterable[Path]) -> list[Path]:
-    return [inner for folder in folders for inner in remote.folders(folder)]
-
-
-def _root(paths: RunPaths) -> Path:
-    """As Tune names it; of a bucket, the folder here that mirrors it."""
-    return paths.root if paths.results.remote else paths.root.resolve()
+    inside = paths.results.place.folders
+    trials = [
+        folder
+        for experiment in inside(paths.tune)
+        for folder in inside(experiment)
+        if trial in ("*", folder.name)
+    ]
+    return sorted(f for folder in trials for f in inside(folder) if f.name.startswith("checkpoint_"))

@@ -20,7 +20,7 @@ def home_of(run: Run, trial: TrialConfig) -> dict[str, Any]:
     paths = [place for _, place in path] if isinstance(path, tuple) else [path]
     named = (*paths, trial.neighbours, trial.encoder)
     needed = [os.path.abspath(name) for name in named if name and Path(name).exists()]
-    shared = [] if run.paths.results.remote else [str(run.paths.root)]
+    shared = [] if run.paths.results.place.fs else [str(run.paths.root)]
     return {"host": socket.gethostname(), "folder": os.getcwd(), "needed": shared + needed}
 
 

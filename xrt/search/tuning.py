@@ -26,6 +26,7 @@ from xrt.errors import XrtError
 from xrt.findings.confirming import Wanted
 from xrt.record.environment import redact
 from xrt.record.files import patiently
+from xrt.record.place import Place
 from xrt.record.run import Listener, Run
 from xrt.robust.memory import out_of_memory
 from xrt.search import checkpoints
@@ -201,9 +202,8 @@ def _tell(what: dict[str, Any], save: Callable[[Path], None], folder: Path) -> N
                 save(Path(written))
                 tune.report(said(what), checkpoint=tune.Checkpoint.from_directory(written))
         except OSError:
-            checkpoints.remove(
-                set(folder.glob("checkpoint_*")) - before
-            )  # half a copy takes space from the next
+            # Half a copy takes space from the next.
+            Place().remove(*(set(folder.glob("checkpoint_*")) - before))
             raise
 
     patiently(once, DISK_PATIENCE)
