@@ -77,7 +77,7 @@ class Book:
     def started(self, id: str, node: str) -> bool:
         """The process of a trial is there, for the first time or again; returns whether the trial goes on."""
         record = self.trials[id]
-        if record.state in OVER:
+        if self.is_over(id):
             return False
         if self._deaths[id] > RETRIES:
             self.failed(id, "its process died")
@@ -87,7 +87,7 @@ class Book:
 
     def saved(self, id: str, step: int) -> bool:
         """A trial has left a checkpoint; returns whether it goes on."""
-        if self.trials[id].state in OVER:
+        if self.is_over(id):
             return False
         # Whoever gets further than ever has earned its retries again.
         if step > self._steps[id]:
@@ -115,12 +115,16 @@ class Book:
             self._end(record, "finished")
         elif is_stopped(self.spec, record, self.trials.values()):
             self._end(record, "pruned")
-        return self.trials[id].state not in OVER
+        return not self.is_over(id)
 
     def failed(self, id: str, reason: str) -> None:
         """A trial cannot go on."""
-        if self.trials[id].state not in OVER:
+        if not self.is_over(id):
             self._end(self.trials[id], "failed", reason)
+
+    def is_over(self, id: str) -> bool:
+        """Whether nobody has to run the trial any more."""
+        return self.trials[id].state in OVER
 
     def died(self, id: str) -> None:
         """The process of a trial, or its machine, is gone; whoever runs it tries again."""

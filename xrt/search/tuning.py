@@ -243,6 +243,13 @@ class _Deciding(FIFOScheduler):
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """A process that dies between its last word and Tune's acting on it makes Tune add the trial again. Its
+        checkpoints are gone by then, and Tune would start a process for each of `DEATHS` attempts to restore one.
+        """
+        if self._book.is_over(str(trial.config["id"])):
+            tune_controller.stop_trial(trial)
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         goes_on = hear(self._book, str(trial.config["id"]), json.loads(result[SAID]))
         return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
