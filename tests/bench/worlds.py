@@ -80,7 +80,11 @@ class World:
 
 
 def by_group(values: npt.NDArray[np.floating], groups: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """(..., G) contributions of groups from those of examples (..., N): their mean is the mean over examples."""
-    count = int(groups[-1]) + 1
-    sums = np.stack([np.bincount(groups, row, count) for row in values.reshape(-1, values.shape[-1])])
-    return sums.reshape(*values.shape[:-1], count) * count / values.shape[-1]
+    """(..., G) contributions of groups from those of examples (..., N): their mean is the mean over examples.
+
+    Centred first, as `xrt.findings.statistics.contributions` is: a group is not right more often for being larger.
+    """
+    count, means = int(groups[-1]) + 1, values.mean(-1, keepdims=True)
+    centred = (values - means).reshape(-1, values.shape[-1])
+    sums = np.stack([np.bincount(groups, row, count) for row in centred])
+    return sums.reshape(*values.shape[:-1], count) * count / values.shape[-1] + means

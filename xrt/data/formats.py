@@ -70,7 +70,9 @@ def read_table(file: Path) -> Table | TextTable:
     try:
         return _readers(file)(file)
     except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror or error}).") from error
+        # Arrow's own reasons have several lines.
+        reason = " ".join((error.strerror or str(error)).split())
+        raise DataError(f"{file}: cannot be read ({reason}).") from error
 
 
 def file_problem(file: Path) -> str:
