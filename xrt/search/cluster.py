@@ -24,6 +24,7 @@ from xrt.search.private import own_places
 
 ADDRESS = "RAY_ADDRESS"
 JOINING = 20.0  # seconds until a cluster that is named must have let us in
+STARTS = 3  # of a Ray of our own, where it is too slow for itself
 MEASURED = 60.0  # seconds that the machines have to say what GPUs they have
 
 ENVIRONMENT = {
@@ -59,7 +60,7 @@ def connect() -> Workers:
         with _sigterm_kept():
             if address == "local":
                 with own_places():
-                    _init(address)
+                    _begin(address)
             else:
                 _knock(address)
                 _init(address)
@@ -67,6 +68,18 @@ def connect() -> Workers:
         return described(text)
     nodes = [node for node in ray.nodes() if node["Alive"]]
     return present([node["Resources"] for node in nodes], _smallest_gpu(nodes))
+
+
+def _begin(address: str) -> None:
+    """Start a Ray of our own. It gives itself half a minute, which is too little on a machine that is very busy."""
+    for _ in range(STARTS - 1):
+        try:
+            return _init(address)
+        except XrtError as error:
+            if "timed out" not in str(error):
+                raise
+            ray.shutdown()
+    _init(address)
 
 
 def _init(address: str) -> None:
