@@ -11,7 +11,7 @@ from pathlib import Path
 
 from xrt.findings.answer import Answer, answer, in_short
 from xrt.findings.candidates import Candidates, Chosen, candidates, choose
-from xrt.findings.configurations import Configuration, configurations, difference, estimate
+from xrt.findings.configurations import Configuration, configurations, difference, estimate, opened
 from xrt.findings.looks import looks
 from xrt.findings.ranking import leaderboard, ranked
 from xrt.findings.statistics import LEVEL, NAN, Estimate
@@ -19,6 +19,7 @@ from xrt.findings.verdicts import Claim, claims
 from xrt.record.paths import RunPaths
 from xrt.record.run import Run
 from xrt.record.values import Meta, TrialRecord
+from xrt.robust.predictions import Predictions
 from xrt.spec.arms import Arm
 from xrt.spec.metric import Metric, means_of, primary, zero_shot
 from xrt.spec.study import StudySpec
@@ -191,6 +192,21 @@ class Findings:
         name = self.meta.metric
         known = [t for t in (confirmed.trials if confirmed else ()) if not math.isnan(t.score(name))]
         return max(known, key=lambda t: (t.score(name), -t.seed), default=first)
+
+    @property
+    def predictions(self) -> Mapping[str, Predictions]:
+        """Of the finished trials of the search, by id, for the whole dev split."""
+        return self._opened[0]
+
+    @property
+    def damaged(self) -> list[str]:
+        """A line for each file of predictions that cannot be believed: its trial's recorded numbers stand alone."""
+        confirmed = self.confirmation.configurations.values() if self.confirmation else ()
+        return [*self._opened[1], *(line for one in confirmed for line in one.damaged)]
+
+    @cached_property
+    def _opened(self) -> tuple[dict[str, Predictions], list[str]]:
+        return opened(self.paths.root, self.ranking, "dev")
 
     @property
     def added(self) -> int:

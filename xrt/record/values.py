@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from xrt.data.integrity import digest
 from xrt.errors import RecordError
 
 V = TypeVar("V")
@@ -75,6 +76,11 @@ class TrialRecord:
     @property
     def method(self) -> str:
         return str(self.params["method"])
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What is written into its files, by which they are known to be its own."""
+        return {"trial": self.id, "sample": digest([dict(self.params), self.seed])}
 
     def score(self, metric: str) -> float:
         """The metric of its last report; NaN where there is none.
@@ -140,6 +146,7 @@ class Meta:
         seeds: the bounds of the confirmation, [fewest, most]; None: as the study says.
         seen: how often its verdicts were shown as final.
         waiting: what keeps its trials from running, while nothing runs.
+        spec: the checksum of spec.yaml.
     """
 
     uid: str
@@ -167,6 +174,7 @@ class Meta:
     seeds: tuple[int, int] | None = None
     seen: int = 0
     waiting: str | None = None
+    spec: str = ""
     format: int = FORMAT
 
 

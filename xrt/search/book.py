@@ -27,12 +27,15 @@ Propose = Callable[[Sequence[TrialRecord]], Proposal | None]
 
 
 class Task(NamedTuple):
-    """A trial to run now: its id, what it is, how many of its rungs are known, its checkpoints, newest first."""
+    """A trial to run now: its id, what it is, how many of its rungs are known, its checkpoints, newest first, and what
+    is written into all that it leaves.
+    """
 
     id: str
     config: TrialConfig
     known: int
     resume: list[Path]
+    about: dict[str, str]
 
 
 class Rung(NamedTuple):
@@ -71,7 +74,8 @@ class Book:
                 continue
             config = build(self.spec, record.params, record.seed, confirm=self.phase == "confirm")
             self._save(replace(record, config=config.to_dict()))
-            return Task(record.id, config, len(record.reports), checkpoints.whole(self.run.paths, record.id))
+            found = checkpoints.whole(self.run.paths, record.id)
+            return Task(record.id, config, len(record.reports), found, self.run.about(record))
         return None
 
     def started(self, id: str, node: str) -> bool:

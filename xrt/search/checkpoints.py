@@ -39,9 +39,11 @@ def _whole(paths: RunPaths, folders: Iterable[Path]) -> list[Path]:
 
 
 def step(paths: RunPaths, folder: Path) -> int | None:
-    """The step of a whole checkpoint, None of a torn one."""
+    """The step of a whole checkpoint, None of a torn one, and of one that another trial wrote."""
     content = paths.results.place.read(folder / PROGRESS)
-    return None if content is None else step_in(content, paths.results.place.sizes(folder))
+    if content is None:
+        return None
+    return step_in(content, paths.results.place.sizes(folder), folder.parent.name)
 
 
 def keep_newest(paths: RunPaths, trial: str, count: int) -> None:
