@@ -173,7 +173,7 @@ class Run:
         assert self.spec_yaml  # what is wrong as a study has been said by now, with its line
         return spec
 
-    def about(self, trial: TrialRecord) -> dict[str, str]:
+    def about(self, trial: TrialRecord) -> dict[str, Any]:
         """What is written into the files of a trial, by which they are known to be its own."""
         return {"run": self.meta.uid, **trial.about}
 

@@ -78,7 +78,7 @@ class TrialRecord:
         return str(self.params["method"])
 
     @property
-    def about(self) -> dict[str, str]:
+    def about(self) -> dict[str, Any]:
         """What is written into its files, by which they are known to be its own."""
         return {"trial": self.id, "sample": digest([dict(self.params), self.seed])}
 

@@ -43,7 +43,7 @@ def save(
         files.append(OPTIMIZER)
         _write(lambda path: save_file(_flat(state.optimizer.state_dict()["state"]), path), folder / OPTIMIZER)
     progress = {
-        "about": dict(about or {}),
+        "about": {**about, "step": state.step} if about else {},
         "step": state.step,
         "micro_batch": state.micro_batch,
         "optimizer": optimizer,

@@ -35,7 +35,7 @@ class Task(NamedTuple):
     config: TrialConfig
     known: int
     resume: list[Path]
-    about: dict[str, str]
+    about: dict[str, Any]
 
 
 class Rung(NamedTuple):
