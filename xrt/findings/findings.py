@@ -19,6 +19,7 @@ from xrt.findings.verdicts import Claim, claims
 from xrt.record.paths import RunPaths
 from xrt.record.run import Run
 from xrt.record.values import Meta, TrialRecord
+from xrt.record.witnesses import lost
 from xrt.robust.predictions import Predictions
 from xrt.spec.arms import Arm
 from xrt.spec.metric import Metric, means_of, primary, zero_shot
@@ -117,13 +118,14 @@ class Confirmation:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A run as it stands. `trials` are all of them, by id."""
+    """A run as it stands. `trials` are all of them, by id; `lost` has a line for each whose record is gone."""
 
     meta: Meta
     spec: StudySpec
     paths: RunPaths
     trials: tuple[TrialRecord, ...]
     at: tuple[int, ...]
+    lost: tuple[str, ...] = ()
 
     @cached_property
     def searched(self) -> tuple[TrialRecord, ...]:
@@ -200,9 +202,11 @@ class Findings:
 
     @property
     def damaged(self) -> list[str]:
-        """A line for each file of predictions that cannot be believed: its trial's recorded numbers stand alone."""
+        """A line for each trial whose record is gone, and for each file of predictions that cannot be believed: its
+        trial's recorded numbers stand alone.
+        """
         confirmed = self.confirmation.configurations.values() if self.confirmation else ()
-        return [*self._opened[1], *(line for one in confirmed for line in one.damaged)]
+        return [*self.lost, *self._opened[1], *(line for one in confirmed for line in one.damaged)]
 
     @cached_property
     def _opened(self) -> tuple[dict[str, Predictions], list[str]]:
@@ -231,4 +235,8 @@ def findings(run: Run) -> Findings:
     """
     meta, spec = run.meta, run.spec
     seeds = meta.seeds or (spec.confirm.seeds if spec.confirm else None)
-    return Findings(meta, spec, run.paths, tuple(run.trials()), looks(*seeds) if seeds else ())
+    gone = tuple(
+        f"{run.paths.trial(id)}: is gone, although {who}; `resume` trains it again."
+        for id, who in sorted(lost(run).items())
+    )
+    return Findings(meta, spec, run.paths, tuple(run.trials()), looks(*seeds) if seeds else (), gone)

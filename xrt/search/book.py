@@ -142,7 +142,7 @@ class Book:
     def _following(self) -> TrialRecord | None:
         if self._left:
             return self.trials[self._left.pop(0)]
-        proposal = self._propose(list(self.trials.values()))
+        proposal = self._propose(self._before_a_hole())
         if proposal is None:
             return None
         # Whoever adds trials after a verdict was shown may have been led by it.
@@ -156,6 +156,13 @@ class Book:
             phase=self.phase,
             added=added,
         )
+
+    def _before_a_hole(self) -> list[TrialRecord]:
+        """All trials, by id; where the record of one of the search was lost, those before it: it is proposed again."""
+        trials = sorted(self.trials.values(), key=lambda t: (len(t.id), t.id))
+        searched = [trial for trial in trials if trial.phase == "search"]
+        whole = [trial for place, trial in enumerate(searched) if trial.id == f"{place:04d}"]
+        return whole if self.phase == "search" and len(whole) < len(searched) else trials
 
     def _came_to(self, record: TrialRecord) -> Ending | None:
         """How a trial had ended that was killed between its end and our word of it; None if it had not.
