@@ -125,8 +125,17 @@ class Run:
         Raises:
             RecordError: there is none, its run.json cannot be read, or something in its folder leads out of it.
         """
-        run = cls(results.find(name))
-        refuse_links(run.paths.root)
+        return cls.of(results.find(name))
+
+    @classmethod
+    def of(cls, paths: RunPaths) -> "Run":
+        """The run in a folder, once it is known to hold nothing but files and folders, and a sound run.json.
+
+        Raises:
+            RecordError: see `open`.
+        """
+        run = cls(paths)
+        refuse_links(paths.root)
         assert run.meta  # a damaged run is refused here, not somewhere later
         return run
 

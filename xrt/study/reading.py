@@ -19,7 +19,7 @@ def list_runs(results: ResultsOption = None) -> None:
     found, damaged = [], list[str]()
     for paths in at.runs():
         try:
-            one = findings(Run(paths))
+            one = findings(Run.of(paths))
             damaged += one.damaged
             found.append(one)
         except RecordError as error:
