@@ -147,6 +147,7 @@ class Meta:
         seen: how often its verdicts were shown as final.
         waiting: what keeps its trials from running, while nothing runs.
         spec: the checksum of spec.yaml.
+        encoders: a fingerprint of each that comes from a folder.
     """
 
     uid: str
@@ -175,6 +176,7 @@ class Meta:
     seen: int = 0
     waiting: str | None = None
     spec: str = ""
+    encoders: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
 

@@ -21,7 +21,7 @@ from xrt.spec.overrides import read_override
 from xrt.spec.sections import checked_seeds
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import check_unchanged
-from xrt.study.before import check_same, looked_at
+from xrt.study.before import check_same, digests, looked_at
 from xrt.study.console import OVER, Screen
 from xrt.tracking.registry import deliver
 from xrt.tracking.tracker import Tracker, known_trials
@@ -72,7 +72,7 @@ def start(
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in warnings:
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    notes = {"tracking": tracking, "dropped": dropped, "warnings": warnings}
+    notes = {"tracking": tracking, "dropped": dropped, "warnings": warnings, "encoders": digests(spec)}
     run = Run.create(results, spec, data, notes | ({"repeats": origin.name} if origin else {}))
     if origin:
         for name, then, now in changed(findings(origin), findings(run)):
