@@ -1,6 +1,10 @@
 import multiprocessing
+import os
+import random
 import time
 from pathlib import Path
+
+import pytest
 
 from xrt.data.tokens import tokenize_cached
 
@@ -28,3 +32,53 @@ def test_of_processes_that_start_together_one_tokenizes_for_all(tmp_path, monkey
         got = pool.map(ask, [tmp_path / "log"] * 4, chunksize=1)
     assert got == [[97, 98, 99]] * 4
     assert (tmp_path / "log").read_text() == "asked\n"
+
+
+SENTENCES = [f"{n} sentences, of many letters each" for n in range(40)]
+
+
+def cached(folder: Path, sentences: list[str] = SENTENCES) -> tuple[list[int], Path]:
+    found = tokenize_cached(Slow(folder / "log"), "slow", sentences).values.tolist()
+    return found, max((folder / "xrt" / "tokens").glob("*.arrow"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def turn(path: Path, bit: int) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(raw)
+
+
+@pytest.mark.parametrize("part", [".arrow", ".json"])
+def test_a_file_in_which_a_bit_was_turned_is_made_again_and_it_is_said(tmp_path, monkeypatch, caplog, part):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    right, path = cached(tmp_path)
+    size = path.with_suffix(part).stat().st_size
+    draw = random.Random(3)
+    for bit in [draw.randrange(8 * size) for _ in range(40)]:
+        turn(path.with_suffix(part), bit)
+        assert cached(tmp_path)[0] == right
+        assert f"{path}: is not what was written there" in caplog.text
+        caplog.clear()
+
+
+@pytest.mark.parametrize("spoil", ["cut", "empty", "gone", "pipe", "another's"])
+def test_a_cut_missing_or_swapped_file_is_made_again(tmp_path, monkeypatch, spoil):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    right, path = cached(tmp_path)
+    if spoil == "cut":
+        path.write_bytes(path.read_bytes()[:-40])
+    elif spoil == "empty":
+        path.write_bytes(b"")
+    elif spoil == "another's":
+        other = cached(tmp_path, SENTENCES[::-1])[1]
+        for end in (".arrow", ".json"):
+            path.with_suffix(end).write_bytes(other.with_suffix(end).read_bytes())
+    else:
+        path.unlink()
+        if spoil == "pipe":
+            os.mkfifo(path)
+    assert cached(tmp_path)[0] == right
+    asked = (tmp_path / "log").read_text().count("asked")
+    assert cached(tmp_path)[0] == right and (tmp_path / "log").read_text().count("asked") == asked

@@ -1,5 +1,7 @@
 """What happens to trials, as records: also after a kill between two writes, and when Tune has forgotten something."""
 
+import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +10,14 @@ import pytest
 
 from tests.search.conftest import METRIC, trial
 from tests.search.test_checkpoints import tear, write
+from xrt.data.integrity import sealed
 from xrt.record.run import Listener, Run
 from xrt.record.values import TrialRecord
+from xrt.record.witnesses import lost
+from xrt.robust.checkpoint import PROGRESS
 from xrt.search import checkpoints
 from xrt.search.book import RETRIES, Book, Rung, Task
+from xrt.search.journal import Dashboard, known_trials
 from xrt.search.sampler import Proposal
 
 SAMPLE = {"encoder": "mini-a", "learning_rate": 1e-3, "method": "plain"}
@@ -202,3 +208,43 @@ def test_an_interrupted_confirmation_is_not_taken_for_the_search(run: Run) -> No
     run.save(replace(trial(0, "plain"), id="0000-s4", phase="confirm", state="running"))
     tasks = [task.id for task in iter(opened(run).next, None)]
     assert "0000-s4" not in tasks
+
+
+def test_a_trial_whose_record_was_lost_is_proposed_and_trained_again_from_its_beginning(run: Run) -> None:
+    for number in (0, 1, 2):
+        run.save(trial(number, "plain", (0.5, float(number)), state="failed"))
+    left = write(run, "0001", 10)
+    run.paths.trial("0001").unlink()
+    assert lost(run) == {"0001": "tune/search-1/0001 is there"}
+    shutil.rmtree(left.parent)
+    assert lost(run) == {"0001": "later trials are there"}
+    write(run, "0001", 10, "search-2")
+    book = opened(run)
+    task = book.next()
+    assert task is not None and (task.id, task.known, task.resume) == ("0001", 0, [])
+    assert book.started("0001", "here") and book.next() is None and lost(run) == {}
+    assert [t.id for t in run.trials()] == ["0000", "0001", "0002"]
+
+
+def test_the_last_trial_is_known_by_its_folder_alone_and_by_optunas_journal(run: Run) -> None:
+    journal = Dashboard(run)
+    for number in range(3):
+        run.save(done := trial(number, "plain", (0.5, float(number)), state="failed"))
+        journal.trial_ended(done)
+    write(run, "0002", 10)
+    run.paths.trial("0002").unlink()
+    assert lost(run) == {"0002": "tune/search-1/0002 is there"}
+    assert known_trials(run) == {"0000", "0001", "0002"}
+    run.paths.optuna.write_bytes(run.paths.optuna.read_bytes()[:-20])
+    assert known_trials(run) <= {"0000", "0001", "0002"}
+
+
+def test_a_checkpoint_of_another_trial_is_not_resumed_from(run: Run) -> None:
+    run.save(trial(0, "plain", state="running"))
+    write(run, "0001", 30)
+    shutil.move(run.paths.tune / "search-1" / "0001", run.paths.tune / "search-1" / "0000")
+    (progress,) = run.paths.tune.rglob(PROGRESS)
+    said = json.loads(progress.read_text())
+    progress.write_text(json.dumps(sealed({**said, "about": {"trial": "0001"}})))
+    task = opened(run).next()
+    assert task is not None and (task.id, task.resume) == ("0000", [])

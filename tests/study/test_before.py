@@ -1,16 +1,21 @@
 """What every trial would fail on is said before the first, in one line."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from tests.bench import families
 from xrt.data import load
 from xrt.data.cache import check_cache
 from xrt.data.synonyms import URL
-from xrt.errors import DataError, XrtError
+from xrt.errors import DataError, RecordError, XrtError
+from xrt.mini import ENCODERS
+from xrt.record import Results, Run
+from xrt.spec import load_study
 from xrt.spec.study import StudySpec
-from xrt.study.before import check_before, check_classes, layers, survey
+from xrt.study.before import check_before, check_classes, check_same, digests, layers, survey
 
 ROWS = {
     "en": ("Anna saw a house .", "A house was seen ."),
@@ -117,3 +122,15 @@ def test_what_a_study_asks_of_its_encoders_reaches_the_check(folder: Path, tmp_p
     space["method"]["noise"]["site"] = "word"
     (line,) = problems(study(folder, space=space, training={"max_tokens": 65}))
     assert line.startswith(f"encoder: {bert}: training.max_tokens: 65 is more than ") and "at most 64" in line
+
+
+def test_a_run_is_not_resumed_on_an_encoder_that_has_changed(tmp_path: Path) -> None:
+    folder = tmp_path / "encoder"
+    shutil.copytree(str(ENCODERS["mini-a"]), folder)
+    spec = load_study("mini", [f"space.encoder=[{folder}]"])
+    run = Run.create(Results.at(tmp_path / "results"), spec, (), {"encoders": digests(spec)})
+    check_same(run)
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: 1.01 * tensor for name, tensor in weights.items()}, folder / "model.safetensors")
+    with pytest.raises(RecordError, match=f"encoder {folder} is not what the run began with"):
+        check_same(run)

@@ -76,3 +76,18 @@ def test_a_run_that_somebody_holds_is_shown_to_others_and_not_resumed_by_them(tm
         os.kill(process.pid, signal.SIGCONT)
         os.killpg(process.pid, signal.SIGINT)
         process.communicate()
+
+
+def test_a_finished_trial_whose_record_was_lost_is_said_and_trained_again(tmp_path):
+    toy = make_toy(tmp_path)
+    toy.xrt("run", "toy.yaml", *SET, "--set", "search.trials=3")
+    run = Run.open(Results.at(toy.folder / "results"), "toy")
+    before = run.trial("0001")
+    run.paths.trial("0001").unlink()
+    assert "0001.json: is gone" in toy.xrt("best", run.name)
+    assert "trial 0001 is trained again" in toy.xrt("resume", run.name)
+    again = Run(run.paths)
+    assert [t.id for t in again.trials()] == ["0000", "0001", "0002"]
+    now = again.trial("0001")
+    assert (now.params, now.state) == (before.params, before.state)
+    assert "is finished; nothing is left to resume" in toy.xrt("resume", run.name)

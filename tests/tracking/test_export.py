@@ -1,5 +1,6 @@
 """An exported folder answers what the trial answered, whatever the architecture; it is whole or absent."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ from tests.findings import worked
 from tests.robust.conftest import build
 from tests.tracking.trained import PAIRS, TASK, trained_trial
 from xrt.data import Source, load
+from xrt.data.integrity import sealed
 from xrt.errors import RecordError
 from xrt.findings.findings import findings
 from xrt.record import Run
@@ -137,3 +139,27 @@ def test_a_hub_that_does_not_take_it_is_one_line(
     with pytest.raises(RecordError, match=f"--push-to-hub {name}: .*{reason}.*hf upload") as caught:
         push_to_hub(tmp_path, name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("file", [checkpoint.WEIGHTS, checkpoint.PROGRESS])
+def test_weights_that_are_not_what_was_written_are_not_exported(file: str, run: Run, tmp_path: Path) -> None:
+    trial, _ = trained_trial(run, build("bert", tmp_path / "encoder"))
+    place = run.paths.root / str(trial.checkpoint) / file
+    raw = bytearray(place.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    place.write_bytes(raw)
+    with pytest.raises(RecordError, match=r"trial 0000 is not handed on: .*; name another") as refused:
+        export(run, None, tmp_path / "out")
+    assert len(refused.value.problems) == 1 and not (tmp_path / "out").exists()
+
+
+def test_weights_of_another_trial_are_not_exported(run: Run, tmp_path: Path) -> None:
+    trial, _ = trained_trial(run, build("bert", tmp_path / "encoder"))
+    place = run.paths.root / str(trial.checkpoint) / checkpoint.PROGRESS
+    said = json.loads(place.read_text())
+    for key, other in (("run", "another"), ("trial", "0001"), ("step", 5)):
+        about = {**run.about(trial), "step": 10, key: other}
+        rest = {name: value for name, value in said.items() if name != "checksum"}
+        place.write_text(json.dumps(sealed({**rest, "about": about})))
+        with pytest.raises(RecordError, match=f"it is of {key} {other}, not of"):
+            export(run, None, tmp_path / "out")

@@ -13,6 +13,7 @@ from xrt.data import Source, load
 from xrt.errors import RecordError
 from xrt.record import Run
 from xrt.report.page import write_report
+from xrt.robust.checkpoint import WEIGHTS
 from xrt.tracking.registry import _tracking, address, deliver
 from xrt.tracking.tracker import sync
 
@@ -92,3 +93,19 @@ def test_the_winner_is_registered_once_and_answers_what_the_trial_answered(run: 
     assert len(client.search_model_versions("name = 'mini'")) == 2
     newest = client.get_model_version_by_alias("mini", "champion")
     assert newest.tags["xrt.run"] == run.name, "a run that is older does not take the alias"
+
+
+def test_weights_in_which_a_bit_was_turned_are_not_registered(run: Run, tmp_path: Path) -> None:
+    import mlflow
+
+    trial, _ = trained_trial(run, build("bert", tmp_path / "bert"))
+    finish(run)
+    weights = run.paths.root / str(trial.checkpoint) / WEIGHTS
+    raw = bytearray(weights.read_bytes())
+    raw[-3] ^= 64
+    weights.write_bytes(raw)
+    with pytest.raises(
+        RecordError, match=r"trial 0000 is not handed on: .*weights\.safetensors is not what was"
+    ):
+        deliver(run)
+    assert not mlflow.MlflowClient(run.paths.results.tracking_uri).search_registered_models()

@@ -1,9 +1,12 @@
 """Token ids of many sentences, cut once per tokenizer and mapped from one Arrow file by all trials of a machine.
 
-Sentences are cut one by one, without special tokens: joining two of them into a pair is `xrt.data.batches`.
+Sentences are cut one by one, without special tokens: joining two of them into a pair is `xrt.data.batches`. A file is
+checked each time before it is mapped, and made again where it is not what was written.
 """
 
 import hashlib
+import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +18,9 @@ import pyarrow as pa
 from filelock import FileLock
 
 from xrt.data.cache import cache_folder, written_atomically
+from xrt.data.integrity import content, fingerprint
 
+_log = logging.getLogger("xrt")
 Ints = npt.NDArray[np.int64]
 
 
@@ -54,23 +59,38 @@ def tokenize_cached(tokenizer: Any, digest: str, sentences: Sequence[str]) -> To
     """
     key = hashlib.sha256("\0".join([digest, *sentences]).encode()).hexdigest()[:32]
     path = cache_folder() / "tokens" / f"{key}.arrow"
-    if not path.exists():
+    if not _is_whole(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock"):  # of trials that start together one cuts, the others wait for it
-            if not path.exists():
+            if not _is_whole(path):
+                if path.exists() or path.is_symlink():
+                    _log.warning("%s: is not what was written there; the token ids are made again.", path)
                 _write(tokenize(tokenizer, sentences), path)
     return _mapped(path)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the file is what was written under this name: its fingerprint stands in a file beside it."""
+    try:
+        noted = json.loads(content(_beside(path)))
+        return bool(noted == {"name": path.name, "file": fingerprint(path)})
+    except (OSError, ValueError):
+        return False
+
+
+def _beside(path: Path) -> Path:
+    return path.with_suffix(".json")
 
 
 def _write(tokens: Tokens, path: Path) -> None:
     column = pa.LargeListArray.from_arrays(pa.array(tokens.offsets), pa.array(tokens.values))
     table = pa.table({"ids": column})
-    with (
-        written_atomically(path) as part,
-        pa.OSFile(str(part), "wb") as sink,
-        pa.ipc.new_file(sink, table.schema) as writer,
-    ):
-        writer.write_table(table, max_chunksize=None)
+    with written_atomically(path) as part:
+        with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table, max_chunksize=None)
+        noted = {"name": path.name, "file": fingerprint(part)}
+    with written_atomically(_beside(path)) as part:
+        part.write_text(json.dumps(noted))
 
 
 def _mapped(path: Path) -> Tokens:

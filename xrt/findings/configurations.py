@@ -1,7 +1,7 @@
 """A configuration with its confirming trials: what it reaches over its seeds, and what each example contributes.
 
-It reads records and the predictions beside the checkpoints. Where predictions are gone it falls back to the recorded
-metrics, and says so by `groups == 0`.
+It reads records and the predictions beside the checkpoints. Where predictions are gone or damaged it falls back to the
+recorded metrics, and says so by `groups == 0`.
 """
 
 import math
@@ -13,11 +13,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from xrt.errors import RecordError
 from xrt.findings.statistics import Estimate, Floats, contributions, crossed, over_seeds
 from xrt.findings.words import describe
 from xrt.record.values import TrialRecord
 from xrt.robust.predictions import Predictions
 from xrt.spec.metric import Metric
+
+SAME = 1e-6  # accuracies that are closer are one number
 
 
 class Trained(Protocol):
@@ -66,15 +69,19 @@ class Configuration:
     def seeds(self) -> tuple[int, ...]:
         return tuple(trial.seed for trial in self.trials)
 
-    @cached_property
+    @property
     def predictions(self) -> dict[str, dict[int, Predictions]]:
-        """Split -> seed -> predictions, without those whose files are gone."""
-        found: dict[str, dict[int, Predictions]] = {"dev": {}, "test": {}}
-        for split, by_seed in found.items():
-            for trial in self.trials:
-                if (opened := predictions_of(self.root, trial, split)) is not None:
-                    by_seed[trial.seed] = opened
-        return found
+        """Split -> seed -> predictions, without those whose files are gone or damaged."""
+        return {split: opened for split, (opened, _) in self._opened.items()}
+
+    @property
+    def damaged(self) -> list[str]:
+        """A line for each of its files of predictions that cannot be believed."""
+        return [line for _, problems in self._opened.values() for line in problems]
+
+    @cached_property
+    def _opened(self) -> dict[str, tuple[dict[int, Predictions], list[str]]]:
+        return {split: _by_seed(self.root, self.trials, split) for split in ("dev", "test")}
 
     @cached_property
     def _values(self) -> dict[Metric, dict[int, Floats]]:
@@ -133,14 +140,50 @@ def _paired(pairs: Sequence[tuple[Floats, Floats]]) -> Iterator[Floats]:
         yield ours - theirs if by_group else np.array([ours.mean() - theirs.mean()])
 
 
+def _by_seed(
+    root: Path, trials: Sequence[TrialRecord], split: str
+) -> tuple[dict[int, Predictions], list[str]]:
+    found, problems = opened(root, trials, split)
+    return {trial.seed: found[trial.id] for trial in trials if trial.id in found}, problems
+
+
+def opened(root: Path, trials: Sequence[TrialRecord], split: str) -> tuple[dict[str, Predictions], list[str]]:
+    """The predictions of trials for a split, by id, and a line for each file that cannot be believed."""
+    found, problems = dict[str, Predictions](), list[str]()
+    for trial in trials:
+        try:
+            if (one := predictions_of(root, trial, split)) is not None:
+                found[trial.id] = one
+        except RecordError as error:
+            problems += error.problems
+    return found, problems
+
+
 def predictions_of(root: Path, trial: TrialRecord, split: str) -> Predictions | None:
-    """A trial's predictions for a split; None where there is no file of them, or none that can be read."""
-    if not trial.checkpoint:
+    """A trial's predictions for a split; None where there is no file of them.
+
+    Raises:
+        RecordError: the file is damaged, is of another trial or split, or says another accuracy than the record.
+    """
+    if not trial.checkpoint or trial.last is None:
         return None
+    path = root / trial.checkpoint / f"predictions-{split}.arrow"
     try:
-        return Predictions.open(root / trial.checkpoint / f"predictions-{split}.arrow")
-    except (OSError, ValueError, KeyError):  # pyarrow's errors are among these
+        found = Predictions.open(path)
+    except FileNotFoundError:
         return None
+    for key, own in {**trial.about, "split": split, "step": trial.last.step}.items():
+        if (said := found.about.get(key, own)) != own:  # what a caller of the library saved names nobody
+            raise RecordError(f"{path}: is of {key} {said}, not of {own}; it does not belong to this trial.")
+    for pair, accuracy in zip(found.pairs, found.accuracies.tolist(), strict=True):
+        name = str(Metric.of(pair, split))
+        recorded = trial.metrics.get(name, math.nan)
+        if abs(accuracy - recorded) > SAME:
+            raise RecordError(
+                f"{path}: {name} is {accuracy:.4f} by these predictions and {recorded:.4f} by the record of trial "
+                f"{trial.id}; one of them was changed. The record is shown."
+            )
+    return found
 
 
 def configurations(

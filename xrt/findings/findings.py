@@ -11,7 +11,7 @@ from pathlib import Path
 
 from xrt.findings.answer import Answer, answer, in_short
 from xrt.findings.candidates import Candidates, Chosen, candidates, choose
-from xrt.findings.configurations import Configuration, configurations, difference, estimate
+from xrt.findings.configurations import Configuration, configurations, difference, estimate, opened
 from xrt.findings.looks import looks
 from xrt.findings.ranking import leaderboard, ranked
 from xrt.findings.statistics import LEVEL, NAN, Estimate
@@ -19,6 +19,8 @@ from xrt.findings.verdicts import Claim, claims
 from xrt.record.paths import RunPaths
 from xrt.record.run import Run
 from xrt.record.values import Meta, TrialRecord
+from xrt.record.witnesses import lost
+from xrt.robust.predictions import Predictions
 from xrt.spec.arms import Arm
 from xrt.spec.metric import Metric, means_of, primary, zero_shot
 from xrt.spec.study import StudySpec
@@ -116,13 +118,14 @@ class Confirmation:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A run as it stands. `trials` are all of them, by id."""
+    """A run as it stands. `trials` are all of them, by id; `lost` has a line for each whose record is gone."""
 
     meta: Meta
     spec: StudySpec
     paths: RunPaths
     trials: tuple[TrialRecord, ...]
     at: tuple[int, ...]
+    lost: tuple[str, ...] = ()
 
     @cached_property
     def searched(self) -> tuple[TrialRecord, ...]:
@@ -193,6 +196,23 @@ class Findings:
         return max(known, key=lambda t: (t.score(name), -t.seed), default=first)
 
     @property
+    def predictions(self) -> Mapping[str, Predictions]:
+        """Of the finished trials of the search, by id, for the whole dev split."""
+        return self._opened[0]
+
+    @property
+    def damaged(self) -> list[str]:
+        """A line for each trial whose record is gone, and for each file of predictions that cannot be believed: its
+        trial's recorded numbers stand alone.
+        """
+        confirmed = self.confirmation.configurations.values() if self.confirmation else ()
+        return [*self.lost, *self._opened[1], *(line for one in confirmed for line in one.damaged)]
+
+    @cached_property
+    def _opened(self) -> tuple[dict[str, Predictions], list[str]]:
+        return opened(self.paths.root, self.ranking, "dev")
+
+    @property
     def added(self) -> int:
         """Trainings that were added after somebody had seen the verdicts."""
         return sum(trial.added for trial in self.trials)
@@ -215,4 +235,8 @@ def findings(run: Run) -> Findings:
     """
     meta, spec = run.meta, run.spec
     seeds = meta.seeds or (spec.confirm.seeds if spec.confirm else None)
-    return Findings(meta, spec, run.paths, tuple(run.trials()), looks(*seeds) if seeds else ())
+    gone = tuple(
+        f"{run.paths.trial(id)}: is gone, although {who}; `resume` trains it again."
+        for id, who in sorted(lost(run).items())
+    )
+    return Findings(meta, spec, run.paths, tuple(run.trials()), looks(*seeds) if seeds else (), gone)

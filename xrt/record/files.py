@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 
 from pydantic_core import to_json
 
+from xrt.data.integrity import opened
 from xrt.errors import RecordError
 
 T = TypeVar("T")
@@ -86,20 +87,6 @@ def read_bytes(path: Path) -> bytes:
             return file.read(LARGEST + 1)
     except OSError as error:
         raise RecordError(f"{path}: cannot be read ({error.strerror}).") from error
-
-
-def opened(path: Path, flags: int) -> int:
-    """The descriptor of an ordinary file, to write to one that has this name alone: a stranger's link leads nowhere.
-
-    Raises:
-        OSError: it cannot be opened, or is something else.
-    """
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
-    found = os.fstat(descriptor)
-    if stat.S_ISREG(found.st_mode) and (flags == os.O_RDONLY or found.st_nlink <= 1):
-        return descriptor
-    os.close(descriptor)
-    raise OSError(errno.EINVAL, "no file of its own, but a link, a pipe or a device", str(path))
 
 
 def refuse_links(root: Path) -> None:

@@ -19,6 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from xrt.data.integrity import digest, is_broken, sealed
 from xrt.errors import RecordError, XrtError
 from xrt.record import environment
 from xrt.record.files import (
@@ -102,12 +103,13 @@ class Run:
             user=environment.user(),
             hardware=dict(environment.machine()),
             data=tuple(data),
+            spec=digest(spec.to_yaml()),
             **environment.redacted(notes or {}),
         )
         try:
             paths.trials.mkdir()
             write_text(paths.spec, spec.to_yaml())
-            write_json(paths.meta, meta)  # last: a run exists when this file does
+            write_json(paths.meta, sealed(plain(meta)))  # last: a run exists when this file does
             for folder in (paths.root.parent, results.root):
                 sync_folder(folder)
             results.place.push(paths.spec, paths.meta)
@@ -123,8 +125,17 @@ class Run:
         Raises:
             RecordError: there is none, its run.json cannot be read, or something in its folder leads out of it.
         """
-        run = cls(results.find(name))
-        refuse_links(run.paths.root)
+        return cls.of(results.find(name))
+
+    @classmethod
+    def of(cls, paths: RunPaths) -> "Run":
+        """The run in a folder, once it is known to hold nothing but files and folders, and a sound run.json.
+
+        Raises:
+            RecordError: see `open`.
+        """
+        run = cls(paths)
+        refuse_links(paths.root)
         assert run.meta  # a damaged run is refused here, not somewhere later
         return run
 
@@ -138,11 +149,21 @@ class Run:
 
     @property
     def spec_yaml(self) -> str:
-        """The resolved study as it was written at the start."""
+        """The resolved study as it was written at the start.
+
+        Raises:
+            RecordError: the file is damaged.
+        """
         try:
-            return read_bytes(self.paths.spec).decode("utf-8")
+            text = read_bytes(self.paths.spec).decode("utf-8")
         except ValueError as error:
             raise RecordError(f"{self.paths.spec}: cannot be read ({error}).") from error
+        if self.meta.spec not in ("", digest(text)):  # an earlier version noted none
+            raise RecordError(
+                f"{self.paths.spec}: is damaged, or was changed after the run began: its checksum is not that in "
+                f"{self.paths.meta.name}. Restore it; another study is another run."
+            )
+        return text
 
     @cached_property
     def spec(self) -> StudySpec:
@@ -152,12 +173,18 @@ class Run:
             RecordError: the file is damaged.
         """
         try:
-            return StudySpec.model_validate(read_document(self.paths.spec))
+            spec = StudySpec.model_validate(read_document(self.paths.spec))
         except (XrtError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
             raise RecordError(
                 f"{self.paths.spec}: is not a study of this version of xrt ({first})."
             ) from error
+        assert self.spec_yaml  # what is wrong as a study has been said by now, with its line
+        return spec
+
+    def about(self, trial: TrialRecord) -> dict[str, Any]:
+        """What is written into the files of a trial, by which they are known to be its own."""
+        return {"run": self.meta.uid, **trial.about}
 
     @property
     def meta(self) -> Meta:
@@ -166,7 +193,8 @@ class Run:
 
     def update_meta(self, **changes: Any) -> Meta:
         """Writes changed fields. Only for the process that holds the run."""
-        write_json(self.paths.meta, replace(self.meta, **environment.redacted(changes)), patience=math.inf)
+        meta = replace(self.meta, **environment.redacted(changes))
+        write_json(self.paths.meta, sealed(plain(meta)), patience=math.inf)
         self.paths.results.place.push(self.paths.meta)
         return self.meta
 
@@ -178,7 +206,7 @@ class Run:
         if trial.reason:
             trial = replace(trial, reason=environment.redact(trial.reason))
         path = self.paths.trial(trial.id)
-        write_json(path, trial, patience=math.inf)
+        write_json(path, sealed({"run": self.meta.uid, **plain(trial)}), patience=math.inf)
         self._seen[path] = (_stamp(path), trial)  # or a tracker would read it again, and keep it twice
         self.paths.results.place.push(path)
 
@@ -193,7 +221,7 @@ class Run:
             known = [trial.id for trial in self.trials()]
             there = f"{known[0]} to {known[-1]}" if known else "none yet"
             raise RecordError(f"{id}: {self.name} has no such trial; there are {there}.")
-        return self._read(path, _decode_trial)
+        return self._read(path, self._decode_trial)
 
     def trials(self) -> list[TrialRecord]:
         """All trials, by id. One that has not changed since the last call is the same object.
@@ -205,7 +233,7 @@ class Run:
         problems: list[str] = []
         for path in sorted(self.paths.trials.glob("[!.]*.json"), key=lambda p: (len(p.name), p.name)):
             try:
-                found.append(self._read(path, _decode_trial))
+                found.append(self._read(path, self._decode_trial))
             except RecordError as error:
                 problems += error.problems
         if problems:
@@ -305,7 +333,23 @@ class Run:
             raise RecordError(
                 f"{path}: says that it is {meta.study}/{meta.name}; move the folder back to that name."
             )
+        _require_sound(value, path)
         return meta
+
+    def _decode_trial(self, path: Path) -> TrialRecord:
+        value = read_json(path)
+        trial = decode(TrialRecord, value, path)
+        if trial.id != path.stem:
+            raise RecordError(f"{path}: id: {trial.id!r} is not allowed; the file's name says {path.stem!r}.")
+        place = Path(trial.checkpoint or ".")
+        if place.is_absolute() or ".." in place.parts:
+            raise RecordError(
+                f"{path}: checkpoint: {str(place)[:80]!r} is not allowed; it leaves the run's folder."
+            )
+        _require_sound(value, path)
+        if (run := value.get("run", self.meta.uid)) != self.meta.uid:
+            raise RecordError(f"{path}: is a trial of another run ({run}); remove it, or restore this run's.")
+        return trial
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -314,13 +358,9 @@ def _stamp(path: Path) -> tuple[int, ...]:
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
-def _decode_trial(path: Path) -> TrialRecord:
-    trial = decode(TrialRecord, read_json(path), path)
-    if trial.id != path.stem:
-        raise RecordError(f"{path}: id: {trial.id!r} is not allowed; the file's name says {path.stem!r}.")
-    place = Path(trial.checkpoint or ".")
-    if place.is_absolute() or ".." in place.parts:
+def _require_sound(value: Mapping[str, Any], path: Path) -> None:
+    """Raises where a JSON object is not what was written, although it reads well."""
+    if is_broken(value):
         raise RecordError(
-            f"{path}: checkpoint: {str(place)[:80]!r} is not allowed; it leaves the run's folder."
+            f"{path}: is damaged, or was changed by hand: its checksum is not that of its content; restore it."
         )
-    return trial

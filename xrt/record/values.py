@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from xrt.data.integrity import digest
 from xrt.errors import RecordError
 
 V = TypeVar("V")
@@ -75,6 +76,11 @@ class TrialRecord:
     @property
     def method(self) -> str:
         return str(self.params["method"])
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What is written into its files, by which they are known to be its own."""
+        return {"trial": self.id, "sample": digest([dict(self.params), self.seed])}
 
     def score(self, metric: str) -> float:
         """The metric of its last report; NaN where there is none.
@@ -140,6 +146,8 @@ class Meta:
         seeds: the bounds of the confirmation, [fewest, most]; None: as the study says.
         seen: how often its verdicts were shown as final.
         waiting: what keeps its trials from running, while nothing runs.
+        spec: the checksum of spec.yaml.
+        encoders: a fingerprint of each that comes from a folder.
     """
 
     uid: str
@@ -167,6 +175,8 @@ class Meta:
     seeds: tuple[int, int] | None = None
     seen: int = 0
     waiting: str | None = None
+    spec: str = ""
+    encoders: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
 

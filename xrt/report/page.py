@@ -269,9 +269,9 @@ def _problems(found: Findings) -> Iterator[Block]:
         if len(failed) > 50:
             yield Paragraph(f"And {len(failed) - 50} more.")
     doubts = [line for t in found.trials for line in (weak_attack(t), constant(t)) if line]
-    if found.meta.warnings or doubts:
+    if lines := (*found.damaged, *found.meta.warnings, *doubts[:50]):
         yield Heading("Warnings")
-        yield from map(Paragraph, (*found.meta.warnings, *doubts[:50]))
+        yield from map(Paragraph, lines)
 
 
 def _again(found: Findings, study: str) -> Iterator[Block]:

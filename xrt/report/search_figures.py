@@ -5,10 +5,8 @@ Pruned trials are shown too, at the rung where they ended: what was tried and gi
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-from xrt.findings.configurations import predictions_of
 from xrt.findings.findings import Findings
 from xrt.findings.statistics import NAN, over_groups
 from xrt.record.values import TrialRecord
@@ -79,10 +77,11 @@ class Courses(NamedTuple):
         return self.spent / self.exhaustive if self.exhaustive else math.nan
 
 
-def tried(root: Path, trial: TrialRecord, metric: Metric, x: float) -> Tried:
+def tried(found: Findings, trial: TrialRecord, x: float) -> Tried:
     """A trial as a point; its interval is NaN where it has no predictions."""
     low = high = NAN
-    if trial.state == "finished" and (opened := predictions_of(root, trial, "dev")) is not None:
+    metric = found.spec.metric
+    if opened := found.predictions.get(trial.id):
         low, high = over_groups(opened, metric.cells(opened.pairs, opened.source), draws=400)
     pruned = trial.state != "finished"
     return Tried(trial.id, trial.method, x, trial.score(str(metric)), low, high, pruned)
@@ -90,7 +89,6 @@ def tried(root: Path, trial: TrialRecord, metric: Metric, x: float) -> Tried:
 
 def panels(found: Findings) -> tuple[Panel, ...] | None:
     """Score against each number that a method is tuned by, a row an encoder; None where nothing varies."""
-    metric, root = found.spec.metric, found.paths.root
     known = [t for t in found.searched if t.reports and t.state in ("finished", "pruned")]
     names = dict.fromkeys(
         (t.method, name)
@@ -102,11 +100,11 @@ def panels(found: Findings) -> tuple[Panel, ...] | None:
     for encoder in found.spec.space.encoders:
         of_encoder = [t for t in known if t.params["encoder"] == encoder]
         plain = [t for t in of_encoder if t.method == PLAIN and t.state == "finished"]
-        beside = tuple(tried(root, t, metric, NAN) for t in plain)
+        beside = tuple(tried(found, t, NAN) for t in plain)
         for method, name in names:
             if len({t.params[name] for t in known if name in t.params}) > 1:
                 those = [t for t in of_encoder if name in t.params]
-                points = sorted((tried(root, t, metric, float(t.params[name])) for t in those), key=_by_x)
+                points = sorted((tried(found, t, float(t.params[name])) for t in those), key=_by_x)
                 rows.append(Panel(method, name.partition(".")[2], encoder, tuple(points), beside))
     return tuple(rows) or None
 
@@ -118,7 +116,7 @@ def costs(found: Findings) -> Costs | None:
     known = [(trial, cost) for trial, cost in priced if cost > 0]
     if len({cost for _, cost in known}) < 2:
         return None
-    points = sorted((tried(found.paths.root, t, metric, cost) for t, cost in known), key=_by_x)
+    points = sorted((tried(found, t, cost) for t, cost in known), key=_by_x)
     return Costs(metric, tuple(points), pareto(points))
 
 

@@ -9,7 +9,6 @@ import errno
 import json
 import os
 import re
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,17 +17,21 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file, save_model
 
+from xrt.data.integrity import content, fingerprint, is_broken, sealed
 from xrt.errors import RecordError
 from xrt.robust.training import TrainingState
 
 WEIGHTS, OPTIMIZER, PROGRESS = "weights.safetensors", "optimizer.safetensors", "progress.json"
 
 
-def save(state: TrainingState, folder: Path, *, optimizer: bool = True) -> None:
-    """Write the state into `folder`; the small JSON comes last and holds length and checksum of the rest.
+def save(
+    state: TrainingState, folder: Path, *, optimizer: bool = True, about: Mapping[str, Any] | None = None
+) -> None:
+    """Write the state into `folder`; the small JSON comes last and holds length and checksum of the rest, and its own.
 
     Args:
         optimizer: leave out the optimizer of a training that has ended.
+        about: whose it is, in JSON's types: run and trial.
 
     Raises:
         OSError: the folder cannot be written; with `errno.ENOSPC` when the disk is full.
@@ -39,54 +42,80 @@ def save(state: TrainingState, folder: Path, *, optimizer: bool = True) -> None:
     if optimizer:
         files.append(OPTIMIZER)
         _write(lambda path: save_file(_flat(state.optimizer.state_dict()["state"]), path), folder / OPTIMIZER)
-    about = {
+    progress = {
+        "about": {**about, "step": state.step} if about else {},
         "step": state.step,
         "micro_batch": state.micro_batch,
         "optimizer": optimizer,
         "meter": state.meter.sums(),
-        "files": {name: _fingerprint(folder / name) for name in files},
+        "files": {name: fingerprint(folder / name) for name in files},
     }
-    (folder / PROGRESS).write_text(json.dumps(about))
+    (folder / PROGRESS).write_text(json.dumps(sealed(progress)))
 
 
-def step_in(progress: bytes, lengths: Mapping[str, int]) -> int | None:
+def step_in(progress: bytes, lengths: Mapping[str, int], trial: str | None = None) -> int | None:
     """The step of a checkpoint whose files all have the length that they should have; None of any other folder.
 
     Args:
         progress: its `PROGRESS` file.
         lengths: of the files that are there, in bytes.
+        trial: of this trial alone.
     """
     try:
-        about = json.loads(progress)
-        wanted = {name: length for name, (length, _) in about["files"].items()}
+        said = json.loads(progress)
+        wanted = {name: length for name, (length, _) in said["files"].items()}
         whole = all(lengths.get(name) == length for name, length in wanted.items())
-        return int(about["step"]) if whole and WEIGHTS in wanted else None
+        own = trial is None or said.get("about", {}).get("trial", trial) == trial
+        return int(said["step"]) if own and whole and WEIGHTS in wanted and not is_broken(said) else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def restore(state: TrainingState, folder: Path) -> None:
+def check(folder: Path, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the JSON of a checkpoint says, once all files are what was written.
+
+    Args:
+        about: whose it must be; a checkpoint that names nobody is of an earlier version.
+
+    Raises:
+        RecordError: a file is missing, damaged, or of another trial.
+    """
+    try:
+        said: dict[str, Any] = json.loads(content(folder / PROGRESS))
+        if is_broken(said):
+            raise ValueError(f"{PROGRESS} is not what was written")
+        for name, noted in said["files"].items():
+            if fingerprint(folder / name) != noted:
+                raise ValueError(f"{name} is not what was written")
+        for key, wanted in (about or {}).items():
+            if said.get("about", {}).get(key, wanted) != wanted:
+                raise ValueError(f"it is of {key} {said['about'][key]}, not of {wanted}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _not_whole(folder, error) from error
+    return said
+
+
+def restore(state: TrainingState, folder: Path, about: Mapping[str, Any] | None = None) -> None:
     """Continue from what `save` wrote, bit for bit. All of it is read and checked before the state is touched.
 
     Raises:
-        RecordError: the folder holds no whole checkpoint of this encoder.
+        RecordError: the folder holds no whole checkpoint of this encoder and trial.
     """
+    said = check(folder, about)
     try:
-        about = json.loads((folder / PROGRESS).read_text())
-        for name, fingerprint in about["files"].items():
-            if _fingerprint(folder / name) != fingerprint:
-                raise ValueError(f"{name} is not what was written")
         load_weights(state.encoder.model, folder)
-        if about["optimizer"]:
+        if said["optimizer"]:
             whole = state.optimizer.state_dict()
             whole["state"] = _nested(load_file(folder / OPTIMIZER))
             state.optimizer.load_state_dict(whole)
-        state.meter.load(about["meter"])
-        state.step, state.micro_batch = int(about["step"]), about["micro_batch"]
+        state.meter.load(said["meter"])
+        state.step, state.micro_batch = int(said["step"]), said["micro_batch"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError, RuntimeError) as error:
-        raise RecordError(
-            f"{folder}: not a whole checkpoint of this trial ({error}); delete it to start over."
-        ) from error
+        raise _not_whole(folder, error) from error
+
+
+def _not_whole(folder: Path, error: Exception) -> RecordError:
+    return RecordError(f"{folder}: not a whole checkpoint of this trial ({error}); delete it to start over.")
 
 
 def load_weights(model: Any, folder: Path) -> None:
@@ -118,12 +147,3 @@ def _write(write: Callable[[str], object], path: Path) -> None:
         number = re.search(r"os error (\d+)", str(error))
         code = int(number[1]) if number else errno.EIO
         raise OSError(code, os.strerror(code), str(path)) from error
-
-
-def _fingerprint(path: Path) -> list[int]:
-    """Length and CRC-32: a file that was cut has another length, one whose pages were lost another sum."""
-    length = check = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            length, check = length + len(block), zlib.crc32(block, check)
-    return [length, check]

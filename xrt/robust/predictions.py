@@ -6,8 +6,10 @@ Letters: P language pairs (cells), N aligned examples, G example groups.
 """
 
 import json
+import re
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,16 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import feather
 
+from xrt.data.integrity import content
 from xrt.data.pairs import PairRows
+from xrt.errors import RecordError
 from xrt.robust.bootstrap import bootstrap_means
 
 Pair = tuple[str, str]
 Ints = npt.NDArray[np.int64]
 NOT_EVALUATED = -1
+_NO_SUM = b"crc32:00000000"  # stands in the file while its checksum is computed
+_SUM = re.compile(rb"crc32:[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +39,7 @@ class Predictions:
         source: the language that the encoder was fine-tuned on.
         groups: (N,) numbers of the example groups: examples that share a sentence are not independent.
         predicted, labels: (P, N) int16; -1 where the example was not evaluated in that pair.
+        about: whose they are, as the file says.
     """
 
     source: str
@@ -41,6 +48,7 @@ class Predictions:
     groups: npt.NDArray[Any]
     predicted: npt.NDArray[np.int16]
     labels: npt.NDArray[np.int16]
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def right(self) -> npt.NDArray[np.bool_]:
@@ -114,11 +122,14 @@ class Predictions:
         same = self.ids == other.ids and self.pairs == other.pairs
         return same and np.array_equal(self.labels, other.labels)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, **about: Any) -> None:
         """Write a compressed Arrow file: ids, groups, a column `a-b` of predictions a pair, `label a` a language.
 
         An example has one label in all pairs with sentence 1 in `a`, for languages that disagree do not make a
-        pair; where it was not evaluated the prediction says so.
+        pair; where it was not evaluated the prediction says so. The file holds its own checksum.
+
+        Args:
+            about: whose they are, in JSON's types: run, trial, split, step.
         """
         columns: dict[str, Any] = {"id": pa.array(self.ids), "group": pa.array(self.groups)}
         for a in dict.fromkeys(a for a, _ in self.pairs):
@@ -126,16 +137,38 @@ class Predictions:
         for (a, b), predicted in zip(self.pairs, self.predicted, strict=True):
             columns[f"{a}-{b}"] = pa.array(predicted)
         # A language may have a "-" in its code, so the pairs are written out.
-        about = {"source": self.source, "pairs": json.dumps(self.pairs)}
-        table = pa.table(columns).replace_schema_metadata(about)
-        feather.write_feather(table, path, compression="zstd")
+        said = {"source": self.source, "pairs": json.dumps(self.pairs), "about": json.dumps(about)}
+        table = pa.table(columns).replace_schema_metadata({**said, "checksum": _NO_SUM})
+        sink = pa.BufferOutputStream()
+        feather.write_feather(table, sink, compression="zstd")
+        path.write_bytes(_with_sum(sink.getvalue().to_pybytes()))
 
     @classmethod
     def open(cls, path: Path) -> "Predictions":
-        """Read what `save` wrote."""
-        table = feather.read_table(path, memory_map=False)
-        about = table.schema.metadata
-        pairs = tuple((a, b) for a, b in json.loads(about[b"pairs"]))
+        """Read what `save` wrote. Nothing is parsed before the checksum is known to be right.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            RecordError: it is damaged, or no file of predictions.
+        """
+        try:
+            raw = content(path)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise RecordError(f"{path}: cannot be read ({error.strerror}).") from error
+        # Arrow writes the schema twice, before the columns and behind them.
+        if len(_SUM.findall(raw)) != 2 or _with_sum(_SUM.sub(_NO_SUM, raw)) != raw:
+            raise RecordError(f"{path}: is damaged: its checksum is missing or not that of its content.")
+        try:
+            return cls._parsed(feather.read_table(pa.BufferReader(raw)))
+        except (OSError, ValueError, KeyError, TypeError) as error:  # pyarrow's errors are among these
+            raise RecordError(f"{path}: holds no predictions ({error}).") from error
+
+    @classmethod
+    def _parsed(cls, table: pa.Table) -> "Predictions":
+        said = table.schema.metadata
+        pairs = tuple((a, b) for a, b in json.loads(said[b"pairs"]))
         ids = tuple(table.column("id").to_pylist())
         groups = _values(table, "group")
         predicted, labels = (
@@ -143,7 +176,13 @@ class Predictions:
             for name in ("{a}-{b}", "label {a}")
         )
         labels = np.where(predicted == NOT_EVALUATED, NOT_EVALUATED, labels).astype(np.int16)
-        return cls(about[b"source"].decode(), pairs, ids, groups, predicted, labels)
+        about = json.loads(said[b"about"])
+        return cls(said[b"source"].decode(), pairs, ids, groups, predicted, labels, about)
+
+
+def _with_sum(raw: bytes) -> bytes:
+    """A file with its checksum, computed as if that were zero, in the places that were left for it."""
+    return raw.replace(_NO_SUM, f"crc32:{zlib.crc32(raw):08x}".encode())
 
 
 def _commonest(values: npt.NDArray[np.int16]) -> float:

@@ -7,18 +7,36 @@ import pickle
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer
 
 from xrt.data.batches import PairTemplate
+from xrt.data.integrity import digest, fingerprint
 from xrt.errors import EncoderError, closest
 from xrt.mini import ENCODERS
+
+MEANT = (".json", ".txt", ".model", ".safetensors", ".bin")  # of the files in a folder, those that are loaded
 
 
 def place(name: str) -> str:
     """The folder of a shipped encoder; any other name as it is."""
     return str(ENCODERS.get(name, name))
+
+
+def digest_of(name: str) -> str | None:
+    """Changes with the weights, configuration and tokenizer of an encoder in a folder; None of one from the hub."""
+    folder = Path(place(name))
+    if not folder.is_dir():
+        return None
+    files = sorted(path for path in folder.iterdir() if path.suffix in MEANT and path.is_file())
+    try:
+        return digest([[path.name, *fingerprint(path.resolve())] for path in files])
+    except OSError as error:
+        raise EncoderError(
+            f"encoder: {name}: {error.filename}: cannot be read ({error.strerror})."
+        ) from error
 
 
 def load_config(name: str) -> Any:

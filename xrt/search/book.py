@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from xrt.record.listeners import tell
 from xrt.record.run import Listener, Report, Run, TrialRecord
@@ -27,12 +27,15 @@ Propose = Callable[[Sequence[TrialRecord]], Proposal | None]
 
 
 class Task(NamedTuple):
-    """A trial to run now: its id, what it is, how many of its rungs are known, its checkpoints, newest first."""
+    """A trial to run now: its id, what it is, how many of its rungs are known, its checkpoints, newest first, and what
+    is written into all that it leaves.
+    """
 
     id: str
     config: TrialConfig
     known: int
     resume: list[Path]
+    about: dict[str, Any]
 
 
 class Rung(NamedTuple):
@@ -71,7 +74,8 @@ class Book:
                 continue
             config = build(self.spec, record.params, record.seed, confirm=self.phase == "confirm")
             self._save(replace(record, config=config.to_dict()))
-            return Task(record.id, config, len(record.reports), checkpoints.whole(self.run.paths, record.id))
+            found = checkpoints.whole(self.run.paths, record.id)
+            return Task(record.id, config, len(record.reports), found, self.run.about(record))
         return None
 
     def started(self, id: str, node: str) -> bool:
@@ -138,7 +142,7 @@ class Book:
     def _following(self) -> TrialRecord | None:
         if self._left:
             return self.trials[self._left.pop(0)]
-        proposal = self._propose(list(self.trials.values()))
+        proposal = self._propose(self._before_a_hole())
         if proposal is None:
             return None
         # Whoever adds trials after a verdict was shown may have been led by it.
@@ -152,6 +156,13 @@ class Book:
             phase=self.phase,
             added=added,
         )
+
+    def _before_a_hole(self) -> list[TrialRecord]:
+        """All trials, by id; where the record of one of the search was lost, those before it: it is proposed again."""
+        trials = sorted(self.trials.values(), key=lambda t: (len(t.id), t.id))
+        searched = [trial for trial in trials if trial.phase == "search"]
+        whole = [trial for place, trial in enumerate(searched) if trial.id == f"{place:04d}"]
+        return whole if self.phase == "search" and len(whole) < len(searched) else trials
 
     def _came_to(self, record: TrialRecord) -> Ending | None:
         """How a trial had ended that was killed between its end and our word of it; None if it had not.

@@ -39,9 +39,11 @@ def _whole(paths: RunPaths, folders: Iterable[Path]) -> list[Path]:
 
 
 def step(paths: RunPaths, folder: Path) -> int | None:
-    """The step of a whole checkpoint, None of a torn one."""
+    """The step of a whole checkpoint, None of a torn one, and of one that another trial wrote."""
     content = paths.results.place.read(folder / PROGRESS)
-    return None if content is None else step_in(content, paths.results.place.sizes(folder))
+    if content is None:
+        return None
+    return step_in(content, paths.results.place.sizes(folder), folder.parent.name)
 
 
 def keep_newest(paths: RunPaths, trial: str, count: int) -> None:
@@ -52,12 +54,12 @@ def keep_newest(paths: RunPaths, trial: str, count: int) -> None:
 
 
 def sweep(paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
-    """Remove what a killed run left of trials that are over."""
-    ended = {t.id: t.checkpoint for t in trials if t.state in ("finished", "pruned", "failed")}
-    kept = {paths.root / name for name in ended.values() if name}
-    found = _folders(paths, "*")
-    over = [folder for folder in found if folder.parent.name in ended and folder not in kept]
-    paths.results.place.remove(*over)
+    """Remove what a killed run left of trials that are over, and what outlived the record of its trial."""
+    over = [t for t in trials if t.state in ("finished", "pruned", "failed")]
+    kept = {paths.root / t.checkpoint for t in over if t.checkpoint}
+    going = {t.id for t in trials} - {t.id for t in over}
+    found = [f for f in _folders(paths, "*") if f.parent.name not in going and f not in kept]
+    paths.results.place.remove(*found)
 
 
 def lighten(paths: RunPaths, spec: StudySpec, heavy: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -17,7 +17,9 @@ def run_here(book: Book) -> None:
 
 def _run(book: Book, task: Task) -> None:
     going = book.started(task.id, host())
-    for at in begin(task.config, task.resume, task.known, book.spec.checkpoints.seconds) if going else ():
+    seconds = book.spec.checkpoints.seconds
+    trial = begin(task.config, task.resume, task.known, seconds, about=task.about)
+    for at in trial if going else ():
         folder = book.run.paths.tune / "here" / task.id / f"checkpoint_{at.step:06d}"
         folder.mkdir(parents=True, exist_ok=True)
         at.save(folder)

@@ -1,4 +1,5 @@
-"""Optuna's journal of a search, for `optuna-dashboard`: written from the record, and never read.
+"""Optuna's journal of a search, for `optuna-dashboard`: written from the record. No value is read of it, only whether
+it knows of trials that the record has lost.
 
 It is made anew when a run starts or is resumed, and gets a trial whenever one ends. What goes wrong with it, on a full
 disk for example, ends the journal and not the study: the next start makes another.
@@ -15,6 +16,19 @@ from xrt.record.run import Listener, Run, TrialRecord
 from xrt.search.sampler import ENDED, frozen, quiet_study
 
 _log = logging.getLogger("xrt")
+
+
+def known_trials(run: Run) -> set[str]:
+    """The ended trials of the search that the journal of an earlier start holds; none where it cannot be read."""
+    if not run.paths.optuna.is_file():
+        return set()
+    try:
+        lock = JournalFileOpenLock(str(run.paths.optuna))
+        storage = JournalStorage(JournalFileBackend(str(run.paths.optuna), lock_obj=lock))
+        study = optuna.load_study(study_name=run.study, storage=storage)
+        return {str(t.user_attrs["trial"]) for t in study.get_trials() if "trial" in t.user_attrs}
+    except Exception:  # whatever half a line, or a line of somebody else, makes Optuna raise
+        return set()
 
 
 class Dashboard(Listener):

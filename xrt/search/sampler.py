@@ -158,6 +158,7 @@ def frozen(spec: StudySpec, trial: TrialRecord, values: Mapping[int, float]) -> 
         params={name: trial.params[name] for name in recorded.distributions},
         distributions=recorded.distributions,
         intermediate_values=dict(values),
+        user_attrs={"trial": trial.id},
     )
 
 

@@ -8,11 +8,12 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +77,7 @@ def begin(
     known: int = 0,
     seconds: float = math.inf,
     watch: Watch = lambda split, done, total: None,
+    about: Mapping[str, Any] | None = None,
 ) -> Iterator[RungReport | Saving]:
     """Train and evaluate as `config` says, from rung to rung.
 
@@ -86,6 +88,7 @@ def begin(
             evaluated again: it was saved, and then its report was lost.
         seconds: between checkpoints that lie between rungs.
         watch: called with the progress of an evaluation.
+        about: whose it is: run and trial, written into all that it leaves. A checkpoint of another is passed over.
 
     Raises:
         XrtError: data or encoder cannot be used, or the training diverged.
@@ -97,16 +100,17 @@ def begin(
     stops = rung_steps(config.rungs, config.passes * stream.steps_per_epoch)
     recipe = _recipe(config, stops[-1])
     state = start(encoder, recipe)
-    _restore_first(state, resume)
+    _restore_first(state, resume, about)
+    report = partial(_report, config, state, scoring, about or {})
     with _naming(config):
         if state.step in stops[known:]:
             reached = progress(state, method, recipe, stream)
-            yield _report(config, state, reached, stops.index(state.step), scoring)
+            yield report(reached, stops.index(state.step))
         for reached in train(state, method, recipe, stream, stops, _Clock(seconds).due):
             if reached.step in stops:
-                yield _report(config, state, reached, stops.index(reached.step), scoring)
+                yield report(reached, stops.index(reached.step))
             else:
-                yield Saving(reached.step, partial(checkpoint.save, state))
+                yield Saving(reached.step, partial(checkpoint.save, state, about=about))
 
 
 @contextmanager
@@ -120,11 +124,11 @@ def _naming(config: TrialConfig) -> Iterator[None]:
         raise TrainingError(f"{error} The configuration: {', '.join(told)}.") from error
 
 
-def _restore_first(state: TrainingState, folders: Sequence[Path]) -> None:
+def _restore_first(state: TrainingState, folders: Sequence[Path], about: Mapping[str, Any] | None) -> None:
     """Continue from the first of the checkpoints that is whole; from the start if none is."""
     for folder in folders:
         try:
-            checkpoint.restore(state, folder)
+            checkpoint.restore(state, folder, about)
             return
         except RecordError as error:
             _log.warning("%s", error)
@@ -206,7 +210,12 @@ def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStre
 
 
 def _report(
-    config: TrialConfig, state: TrainingState, reached: Progress, rung: int, scoring: Scoring
+    config: TrialConfig,
+    state: TrainingState,
+    scoring: Scoring,
+    about: Mapping[str, Any],
+    reached: Progress,
+    rung: int,
 ) -> RungReport:
     last = rung == len(config.rungs) - 1
     metrics = {
@@ -223,8 +232,8 @@ def _report(
 
     def save(folder: Path) -> None:
         for split, predictions in scored.predictions.items():
-            predictions.save(folder / f"predictions-{split}.arrow")
-        checkpoint.save(state, folder, optimizer=not last)
+            predictions.save(folder / f"predictions-{split}.arrow", **about, split=split, step=reached.step)
+        checkpoint.save(state, folder, optimizer=not last, about=about)
 
     return RungReport(reached.step, save, rung, config.rungs[rung], metrics | scored.metrics)
 

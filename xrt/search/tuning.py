@@ -124,6 +124,7 @@ def given(book: Book, task: Task, experiment: str) -> dict[str, Any]:
     told = {
         "trial": task.config.to_dict(),
         "known": task.known,
+        "about": task.about,
         "home": home_of(book.run, task.config),
         "seconds": book.spec.checkpoints.seconds,
         "folder": str(paths.tune.resolve() / experiment / task.id),
@@ -155,7 +156,7 @@ def trainable(config: dict[str, Any]) -> None:
         # Reports of this start have arrived before Tune knows of their checkpoints; those of an earlier one may not.
         known = len(trial.rungs) if loaded else told["known"]
         with _at_hand([loaded] if loaded else [], config["resume"]) as resume:
-            for at in begin(trial, resume, known, told["seconds"]):
+            for at in begin(trial, resume, known, told["seconds"], about=told["about"]):
                 _tell(_as_plain(at), at.save, folder)
     except Exception as error:  # said once, by name; only a process that dies is tried again
         # The secrets of this machine are not known to the driver, so they are removed here.

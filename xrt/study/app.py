@@ -1,5 +1,6 @@
 """What the commands share: the application, its options, how a run is found, and the last words of a run."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -85,3 +86,10 @@ def summary(run: "Run", results: str | None) -> None:
     found = findings(run)
     out.print(trial_table(found.searched, found.spec, top=10))
     out.print(last_words(found, option(results)), crop=False)
+    doubts(found.damaged)
+
+
+def doubts(lines: Iterable[str]) -> None:
+    """What of a record cannot be believed, below what the rest says."""
+    for line in lines:
+        err.print(line, style="red", soft_wrap=True)

@@ -31,10 +31,10 @@ class Survey(NamedTuple):
 
 
 def check_same(run: Run) -> None:
-    """Refuse to resume a run on other data than it began with.
+    """Refuse to resume a run on other data or encoders than it began with.
 
     Raises:
-        XrtError: data or encoders cannot be used, or the data have changed.
+        XrtError: data or encoders cannot be used, or have changed.
     """
     before = {data.split: data for data in run.meta.data}
     changed = [
@@ -43,8 +43,23 @@ def check_same(run: Run) -> None:
         for now in looked_at(run.spec).data
         if (then := before.get(now.split)) and then.digest != now.digest
     ]
+    now_in = digests(run.spec)
+    changed += [
+        f"{run.name}: encoder {name} is not what the run began with (fingerprint {now_in.get(name)}; it had {then}). "
+        "Restore its folder, or start a new run."
+        for name, then in run.meta.encoders.items()
+        if now_in.get(name) != then
+    ]
     if changed:
         raise RecordError(changed)
+
+
+def digests(spec: StudySpec) -> dict[str, str]:
+    """A fingerprint of each encoder that comes from a folder; the hub keeps its own."""
+    from xrt.robust.sources import digest_of
+
+    found = {name: digest_of(name) for name in spec.space.encoders}
+    return {name: digest for name, digest in found.items() if digest}
 
 
 def check_before(spec: StudySpec) -> None:

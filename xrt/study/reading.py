@@ -1,6 +1,6 @@
 """The commands that read: list, status, best, report, compare. They answer at once, whatever runs meanwhile."""
 
-from xrt.study.app import ResultsOption, RunArgument, app, opened_run, option, out, summary
+from xrt.study.app import ResultsOption, RunArgument, app, doubts, opened_run, option, out, summary
 
 
 @app.command(name="list")
@@ -19,15 +19,16 @@ def list_runs(results: ResultsOption = None) -> None:
     found, damaged = [], list[str]()
     for paths in at.runs():
         try:
-            found.append(findings(Run(paths)))
+            one = findings(Run.of(paths))
+            damaged += one.damaged
+            found.append(one)
         except RecordError as error:
             damaged += error.problems[:1]
     if found:
         out.print(runs_table(found))
     elif not damaged:
         out.print(f"No run in {at.root} yet; start one: python -m xrt.study run mini", soft_wrap=True)
-    for line in damaged:
-        out.print(line, style="red", markup=False, soft_wrap=True)
+    doubts(damaged)
 
 
 @app.command()
@@ -47,6 +48,7 @@ def status(run: RunArgument, results: ResultsOption = None) -> None:
         out.print(table)
     lines = ("", progress_line(found), found.answer.sentence, holder_line(opened, option(results)))
     out.print("\n".join(lines), markup=False, soft_wrap=True)
+    doubts(found.damaged)
 
 
 @app.command()
@@ -64,9 +66,12 @@ def report(run: RunArgument, results: ResultsOption = None) -> None:
 
     Example: `python -m xrt.study report mini`
     """
+    from xrt.findings.findings import findings
     from xrt.report.page import write_report
 
-    out.print(f"Written: {write_report(opened_run(run, results))}", soft_wrap=True)
+    found = findings(opened := opened_run(run, results))
+    out.print(f"Written: {write_report(opened, found)}", soft_wrap=True)
+    doubts(found.damaged)
 
 
 @app.command()
@@ -84,4 +89,6 @@ def compare(
     from xrt.study.tables import comparison_table
 
     one, other = opened_run(left, results), opened_run(right, results)
-    out.print(comparison_table(one, other, compared(findings(one), findings(other))))
+    both = findings(one), findings(other)
+    out.print(comparison_table(one, other, compared(*both)))
+    doubts(line for found in both for line in found.damaged)

@@ -15,15 +15,16 @@ from xrt.record.environment import redact
 from xrt.record.listeners import tell
 from xrt.record.paths import Results
 from xrt.record.run import Listener, Run
+from xrt.record.witnesses import lost
 from xrt.report.page import write_report
 from xrt.spec.overrides import read_override
 from xrt.spec.sections import checked_seeds
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import check_unchanged
-from xrt.study.before import check_same, looked_at
+from xrt.study.before import check_same, digests, looked_at
 from xrt.study.console import OVER, Screen
 from xrt.tracking.registry import deliver
-from xrt.tracking.tracker import Tracker
+from xrt.tracking.tracker import Tracker, known_trials
 from xrt.tracking.tracker import check as check_tracking
 
 LATER = "later"  # as an address of MLflow: write nothing there now; `sync` does it from the record
@@ -71,7 +72,7 @@ def start(
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for line in warnings:
         console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    notes = {"tracking": tracking, "dropped": dropped, "warnings": warnings}
+    notes = {"tracking": tracking, "dropped": dropped, "warnings": warnings, "encoders": digests(spec)}
     run = Run.create(results, spec, data, notes | ({"repeats": origin.name} if origin else {}))
     if origin:
         for name, then, now in changed(findings(origin), findings(run)):
@@ -87,15 +88,31 @@ def go_on(run: Run, console: Console, tracking: str | None) -> bool:
     Raises:
         XrtError: the data are not those that the run began with, or cannot be used.
     """
-    found = findings(run)
+    found, missing = findings(run), _lost(run, tracking)
     begun = (
         all(trial.state in OVER for trial in found.searched) and len(found.searched) >= run.spec.search.trials
     )
-    if found.meta.status == "finished" and begun and not wanted(run):
+    if found.meta.status == "finished" and begun and not missing and not wanted(run):
         return False
     check_same(run)
+    for line in missing:
+        console.print(line, style="yellow", markup=False, soft_wrap=True)
     carry_on(run, console, tracking)
     return True
+
+
+def _lost(run: Run, tracking: str | None) -> list[str]:
+    """A line for each trial whose record is gone, while its files, Optuna's journal or MLflow know of it."""
+    from xrt.search.journal import known_trials as in_journal
+
+    known, found = {trial.id for trial in run.trials()}, lost(run, remote=True)
+    in_mlflow = set() if tracking == LATER else known_trials(run, tracking)
+    for who, ids in (("Optuna's journal", in_journal(run)), ("MLflow", in_mlflow)):
+        found |= {id: f"{who} has it" for id in ids - known - found.keys()}
+    return [
+        f"{run.paths.trial(id)}: is gone, although {who}: trial {id} is trained again where it is needed."
+        for id, who in sorted(found.items())
+    ]
 
 
 def confirm_more(run: Run, overrides: Sequence[str], console: Console, tracking: str | None) -> None:

@@ -13,7 +13,7 @@ from xrt.errors import RecordError
 from xrt.findings.findings import findings
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
-from xrt.robust.checkpoint import WEIGHTS, load_weights
+from xrt.robust.checkpoint import WEIGHTS, check, load_weights
 from xrt.robust.encoder import Encoder, load_encoder
 from xrt.spec.trial import TrialConfig
 from xrt.tracking.card import card
@@ -53,16 +53,27 @@ def export(run: Run, trial_id: str | None, folder: str | Path) -> Path:
 
 
 def trained(run: Run, trial: TrialRecord) -> tuple[Encoder, TrialConfig]:
-    """The encoder of a trial with its trained weights, its tokenizer set to what the trial used."""
+    """The encoder of a trial with its trained weights, its tokenizer set to what the trial used.
+
+    Raises:
+        RecordError: the weights are gone, are not what was written, or are of another trial or step.
+    """
     if not trial.checkpoint or not (run.fetch(trial.checkpoint) / WEIGHTS).exists():
         raise RecordError(
             f"{run.name}: trial {trial.id} ({trial.state}) has no weights at "
             f"{run.paths.root / (trial.checkpoint or 'tune')}; name another with --trial, or resume the run."
         )
+    folder = run.paths.root / trial.checkpoint
+    try:
+        check(folder, run.about(trial) | ({"step": trial.last.step} if trial.last else {}))
+    except RecordError as error:
+        raise RecordError(
+            f"{run.name}: trial {trial.id} is not handed on: {folder}: {error.__cause__}; name another with --trial."
+        ) from error
     config = TrialConfig.from_dict(trial.config)
     encoder = load_encoder(config.encoder, config.task.labels, dropout=config.dropout, seed=config.seed)
     try:
-        load_weights(encoder.model, run.paths.root / trial.checkpoint)
+        load_weights(encoder.model, folder)
     except (OSError, ValueError, RuntimeError) as error:
         raise RecordError(
             f"{run.name}: the weights of trial {trial.id} cannot be loaded ({error})."

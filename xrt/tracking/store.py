@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from xrt.errors import RecordError
 from xrt.record.environment import redact
@@ -25,7 +26,7 @@ from xrt.tracking.projection import NOTE, TRIAL, UID, Point, Projected
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput
+    from mlflow.entities import DatasetInput, Experiment
     from mlflow.entities import Run as MlflowRun
 
 T = TypeVar("T")
@@ -206,7 +207,22 @@ def client(results: Results, uri: str | None) -> MlflowClient:
         logging.getLogger(name).setLevel(logging.WARNING)
     if uri is None:
         _make_store(results)
-    return mlflow.MlflowClient(uri or results.tracking_uri)
+    made = mlflow.MlflowClient(uri or results.tracking_uri)
+    if uri is None:
+        for experiment in filter(_is_ours, made.search_experiments()):
+            _require_here(results, experiment)
+    return made
+
+
+def _require_here(results: Results, experiment: Experiment) -> None:
+    """Raises where MLflow would write files of an experiment elsewhere: it notes their place as an absolute path."""
+    noted = unquote(urlsplit(experiment.artifact_location).path)
+    if os.path.realpath(noted) != os.path.realpath(results.mlartifacts / experiment.name):
+        raise RecordError(
+            f"{results.mlflow_db}: belongs to {Path(noted).parent.parent}; the results folder was moved or copied, and "
+            f"MLflow would write there. Remove {results.mlflow_db.name} and {results.mlartifacts.name} in "
+            f"{results.root}: `sync` makes them again from the record, run by run."
+        )
 
 
 def _make_store(results: Results) -> None:
@@ -254,8 +270,11 @@ def tables(results: Results) -> dict[str, str]:
             raise RecordError(cure) from error
         reason = str(error).strip().partition("\n")[0]
         raise RecordError(f"{results.mlflow_db}: MLflow cannot read its store: {reason}") from error
-    mine = [one for one in found if set(EXPERIMENT_TAGS) <= set(one.tags)]
-    return {one.name: f"#/experiments/{one.experiment_id}" for one in mine}
+    return {one.name: f"#/experiments/{one.experiment_id}" for one in found if _is_ours(one)}
+
+
+def _is_ours(experiment: Experiment) -> bool:
+    return set(EXPERIMENT_TAGS) <= set(experiment.tags)
 
 
 def _experiment(client: MlflowClient, study: str, artifacts: Path | None) -> str:
@@ -271,6 +290,14 @@ def _experiment(client: MlflowClient, study: str, artifacts: Path | None) -> str
             found = client.get_experiment_by_name(study)
             if found is None:
                 raise
+    if (
+        artifacts
+        and not (there := Path(unquote(urlsplit(found.artifact_location).path)).parent.parent).exists()
+    ):
+        raise RecordError(
+            f"MLflow notes {there} for the files of {study}, and that folder is gone; bring it back, or give another "
+            "--tracking."
+        )
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     for key in EXPERIMENT_TAGS.keys() - found.tags.keys():  # of a store that an earlier version wrote

@@ -90,6 +90,16 @@ def check(results: Results, uri: str | None = None) -> None:
         ) from error
 
 
+def known_trials(run: Run, uri: str | None = None) -> set[str]:
+    """The trials that MLflow has of a run; none where it is away or was never there."""
+    if uri is None and not run.paths.results.mlflow_db.exists():
+        return set()
+    try:
+        return set(Store(run.paths.results, run.study, uri).runs(run.meta.uid)) - {""}
+    except Exception:  # the tracker will say so
+        return set()
+
+
 class Tracker(Listener):
     """Keeps MLflow up to date while a run runs; a `Listener`.
 
