@@ -49,7 +49,9 @@ def main(name: str, folder: str, rounds: str = "5") -> None:
     encoder = load_encoder(name, ("0", "1"))
     stream = stream_of(encoder, folder)
     lengths = np.minimum(stream.pairs.lengths + encoder.template.specials, MAX_TOKENS)
-    widths = [b.input_ids.shape[1] for b in islice(stream(0), stream.steps_per_epoch)]
+    widths = [
+        b.input_ids.shape[1] for b in islice(stream(0), steps_per_epoch(stream.rows, stream.batch_size))
+    ]
     print(
         f"{len(lengths)} pairs, mean length {lengths.mean():.1f}, mean width of a batch {np.mean(widths):.1f}"
     )
