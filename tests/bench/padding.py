@@ -15,6 +15,7 @@ import torch
 
 from xrt.data.batches import Batch, FixedPairs, TrainingStream
 from xrt.data.loading import load
+from xrt.data.sampling import steps_per_epoch
 from xrt.data.sentences import Source
 from xrt.data.tasks import TASKS
 from xrt.data.tokens import tokenize

@@ -30,7 +30,7 @@ from xrt.robust.encoder import Encoder, load_encoder
 from xrt.robust.keeping import Kept
 from xrt.robust.methods import METHODS
 from xrt.robust.progress import Attacked, Progress
-from xrt.robust.training import Recipe, TrainingState, progress, start, train
+from xrt.robust.training import CHECK_EVERY, Recipe, TrainingState, progress, start, train
 from xrt.search.scoring import Scoring, Watch, neighbours_at_hand
 from xrt.spec.trial import TrialConfig
 
@@ -101,10 +101,14 @@ def begin(
     state.kept = Kept() if looks else None
     _restore_first(state, resume)
     report = partial(_report, config, state, stops, scoring)
+
+    def pause(step: int) -> bool:
+        return step in looks or (step % CHECK_EVERY == 0 and clock.due())
+
     with _naming(config):
         if state.step in stops[known:]:
             yield report(progress(state, method, recipe, stream))
-        for reached in train(state, method, recipe, stream, stops, lambda step: step in looks or clock.due()):
+        for reached in train(state, method, recipe, stream, stops, pause):
             if reached.step in looks:
                 _look(config, state, scoring)
             if reached.step == stops[-1] and state.kept:
@@ -130,6 +134,7 @@ def _end_with(state: TrainingState, kept: Kept) -> None:
     """From here on the trial has the weights that were kept; the last are given up."""
     state.encoder.model.load_state_dict(kept.weights)
     state.kept = None
+    state.meter.go_on()  # the last look was no training
 
 
 @contextmanager
