@@ -82,7 +82,7 @@ def test_the_shipped_studies_are_sound_and_open_with_command_question_and_cost()
     assert {file.stem for file in files} >= {"mini", "pawsx", "pawsx-paper", "xnli", "xnli-paper"}
     for file in files:
         spec = load_study(str(file))
-        assert spec.study == spec.task.name == file.stem
+        assert spec.study == file.stem == spec.task.name + "-paper" * file.stem.endswith("-paper")
         comments = [line for line in file.read_text().splitlines() if line.startswith("#")]
         assert comments[0] == f"# python -m xrt.study run {file.stem}"
         assert comments[1].startswith("# Question: ")
