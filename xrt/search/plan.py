@@ -112,10 +112,13 @@ def make_plan(spec: StudySpec, earlier: Findings | None = None) -> Plan:
     dev, test = evaluation(spec)
     known = _Known(encoder.layers, stream.rows, dev)
     arms = tuple(_arm(spec, place, known) for place in range(len(spec.arms)))
-    # A robust arm is confirmed with its ablation.
-    own = sum(arm.cost + arm.ablation for arm in arms)
-    count = sum(1 + (arm.arm.method != PLAIN) for arm in arms)
-    more, dearest = chosen_otherwise(spec), max(arm.cost for arm in arms)
+    # A robust arm is confirmed with its ablation; where plain fine-tuning has one configuration, that is it.
+    one = Arm(PLAIN) in spec.arms and all("." in name or name == "method" for name in spec.varying())
+    own = sum(arm.cost + (not one) * arm.ablation for arm in arms)
+    count = sum(1 + (arm.arm.method != PLAIN and not one) for arm in arms)
+    # With a trial an arm there is nothing else to choose.
+    more = chosen_otherwise(spec) * (spec.search.trials > len(arms))
+    dearest = max(arm.cost for arm in arms)
     low = own + count * (dev + test)
     return Plan(
         steps=round(mean(_plain_steps(config, stream.rows) for config in _drawn(spec, spec.arms[0]))),
