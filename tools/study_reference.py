@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from xrt.robust.methods import METHODS
 from xrt.spec.problems import LARGEST_WHOLE, allowed, section
@@ -11,7 +12,7 @@ from xrt.spec.sections import Section
 from xrt.spec.space import Space, default_of, parameters_of
 from xrt.spec.study import StudySpec
 from xrt.spec.tasks import OwnTask
-from xrt.spec.values import Kind
+from xrt.spec.values import Kind, Reader
 
 HEAD = """\
 # Study files
@@ -22,12 +23,12 @@ not named here is refused, with the nearest one that is. Only `task` and `space`
 *Made from the program by `python -m tools.study_reference`; a test sees to it that it is current.*
 """
 VALUES = """\
-A value of `encoder`, `learning_rate` or a method's parameter is one of:
+A value of `encoder`, `learning_rate`, a method's parameter or a field of [`training`](#training) is one of:
 
 | value | example | |
 |---|---|---|
 | a constant | `2.0e-5` | not searched |
-| a choice | `[1, 2, 3]` | one of these |
+| a choice | `[1, 2, 3]`, `[null, 0.1]` | one of these |
 | a range | `{uniform: [0.1, 0.5]}` | any number between, both ends included |
 | a range over magnitudes | `{log: [1.0e-5, 1.0e-3]}` | the same, uniform in the logarithm |
 | a range of whole numbers | `{int: [1, 5]}` | |
@@ -71,9 +72,15 @@ def _fields(model: type[BaseModel]) -> str:
         default = "must be given" if name in schema.get("required", ()) else f"`{_yaml(field['default'])}`"
         # A field with its own reader says itself what it takes; its schema does not know.
         spoken = field.keys().isdisjoint(("type", "anyOf", "enum", "const", "$ref"))
-        takes = allowed(model.model_fields[name]) if spoken else _allowed(field)
+        takes = _spoken(model.model_fields[name]) if spoken else _allowed(field)
         rows.append((f"`{name}`", field["description"], takes, default))
     return "\n\n".join([_table(("field", "", "allowed", "default"), rows), *_inner(model)])
+
+
+def _spoken(field: FieldInfo) -> str:
+    """Of a field that may be searched one value: the forms that hold several are the same for all."""
+    kinds = [each.kind.one for each in field.metadata if isinstance(each, Reader)]
+    return kinds[0] if kinds else allowed(field)
 
 
 def _inner(model: type[BaseModel]) -> Iterator[str]:

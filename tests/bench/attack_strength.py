@@ -62,7 +62,7 @@ def fine_tuned(name: str, overrides: list[str], rate: float) -> tuple[Encoder, l
     encoder = open_encoder(config)
     stream, ids = training_stream(config, encoder)
     norm = encoder.site_norm(ids, [])
-    recipe = _recipe(config, round(config.passes * stream.steps_per_epoch))
+    recipe = _recipe(config, config.length.steps(stream.rows))
     state = start(encoder, recipe)
     list(train(state, METHODS["plain"].build({}, 1.0), recipe, stream, (recipe.steps,)))
     return encoder, dev_batches(config, encoder), norm

@@ -1,8 +1,8 @@
-"""SIGKILL at random points, every method and objective: `python -m tests.bench.kills [KILLS] [STEPS]`.
+"""SIGKILL at random points, every method, objective and `keep`: `python -m tests.bench.kills [KILLS] [STEPS]`.
 
 A process trains a tiny encoder and saves a checkpoint every few steps; it is killed after a random time, also while it
 saves, and another goes on from the newest whole checkpoint. What the last ends with is compared bit for bit with the
-weights of a training that nobody disturbed. Float32, one CPU thread, dropout on.
+weights of a training that nobody disturbed, and so are the weights that it kept. Float32, one CPU thread, dropout on.
 """
 
 import os
@@ -23,22 +23,46 @@ from tests.robust import test_training as small
 from tests.robust.conftest import build, step_of
 from xrt.robust import checkpoint
 from xrt.robust.encoder import load_encoder
-from xrt.robust.training import Recipe, start, train
+from xrt.robust.keeping import Keep, Kept
+from xrt.robust.training import Recipe, TrainingState, start, train
 
 EVERY, SLOW = (
     3,
     0.02,
 )  # steps between checkpoints; seconds that a step takes at least, so that kills meet steps
 
+# What a training keeps, beside its method; the best is that of the smallest loss on a batch.
+KEPT = {"noise, the best": "best:loss:4", "noise, the average": "average:8:7"}
+
+
+def looked_at(state: TrainingState, keep: Keep) -> None:
+    """As a trial does."""
+    assert state.kept is not None
+    if keep.how == "average":
+        state.kept.add(state.encoder.model)
+        return
+    batch = small.batch_for(state.encoder)
+    with state.encoder.as_used(), torch.no_grad():
+        loss = float(state.encoder.loss(batch, state.encoder.embed(batch)))
+    state.kept.take_if_better(state.encoder.model, -loss)
+
 
 def train_on(model: Path, places: Path, name: str, steps: int, pause: float) -> None:
     """Go on from the newest whole checkpoint under `places`, to the end."""
     encoder = load_encoder(str(model), ("no", "yes"), dropout=0.1, seed=1)
     recipe = Recipe(learning_rate=1e-3, steps=steps, seed=5)
-    state, how = start(encoder, recipe), small.method(name)
+    state, how = start(encoder, recipe), small.method(name.partition(", the ")[0])
+    keep = Keep.read(KEPT.get(name, "last"))
+    assert keep is not None
+    looks, stops = keep.looks(steps), [*range(EVERY, steps, EVERY), steps]
+    state.kept = Kept() if looks else None
     if whole := [path for path in places.iterdir() if step_of(path) is not None]:
         checkpoint.restore(state, max(whole, key=lambda path: step_of(path) or 0))
-    for reached in train(state, how, recipe, small.stream(encoder), [*range(EVERY, steps, EVERY), steps]):
+    for reached in train(state, how, recipe, small.stream(encoder), stops, looks.__contains__):
+        if reached.step in looks:
+            looked_at(state, keep)
+        if reached.step not in stops:
+            continue
         place = places / f"{reached.step:06}"
         shutil.rmtree(place, ignore_errors=True)  # torn by a kill: it would have been gone on from
         checkpoint.save(state, place)
@@ -82,7 +106,8 @@ def same_weights(one: Path, other: Path) -> bool:
     """Whether two checkpoints hold the same weights and moments, bit for bit."""
     pairs = [
         (load_file(one / file), load_file(other / file))
-        for file in (checkpoint.WEIGHTS, checkpoint.OPTIMIZER)
+        for file in (checkpoint.WEIGHTS, checkpoint.OPTIMIZER, checkpoint.KEPT)
+        if (one / file).exists()
     ]
     return all(a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a) for a, b in pairs)
 
@@ -103,7 +128,7 @@ def compared(folder: Path, name: str, steps: int, kills: int) -> tuple[bool, lis
 def main(kills: str = "10", steps: str = "240") -> int:
     differing = 0
     with tempfile.TemporaryDirectory() as folder:
-        for name in small.PARAMETERS:
+        for name in (*small.PARAMETERS, *KEPT):
             same, where = compared(Path(folder), name, int(steps), int(kills))
             differing += not same
             print(f"{name:36} killed after {where}: {'identical' if same else 'DIFFERENT'}", flush=True)

@@ -29,6 +29,7 @@ from xrt.robust.predictions import Predictions
 from xrt.search.rungs import Sampling
 from xrt.search.trial import RungReport, begin, use_threads
 from xrt.spec import StudySpec, build, load_study
+from xrt.spec.values import ends
 
 FILE = Path(__file__).with_suffix(".arrow")
 EARLIER = "pruning.rungs=3"  # one rung more than the study has: whether it helps can be looked up
@@ -52,7 +53,7 @@ def rung_rows() -> int:
     sampling = Sampling(spec.task.languages, spec.task.source, spec.metric)
     return sampling.rows(
         rungs=len(spec.rungs),
-        epochs=spec.training.epochs,
+        epochs=ends(spec.training.epochs)[0],
         training_rows=spec.data.train_rows or 0,
         available=sys.maxsize,
     )

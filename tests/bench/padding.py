@@ -15,6 +15,7 @@ import torch
 
 from xrt.data.batches import Batch, FixedPairs, TrainingStream
 from xrt.data.loading import load
+from xrt.data.sampling import steps_per_epoch
 from xrt.data.sentences import Source
 from xrt.data.tasks import TASKS
 from xrt.data.tokens import tokenize
@@ -49,7 +50,9 @@ def main(name: str, folder: str, rounds: str = "5") -> None:
     encoder = load_encoder(name, ("0", "1"))
     stream = stream_of(encoder, folder)
     lengths = np.minimum(stream.pairs.lengths + encoder.template.specials, MAX_TOKENS)
-    widths = [b.input_ids.shape[1] for b in islice(stream(0), stream.steps_per_epoch)]
+    widths = [
+        b.input_ids.shape[1] for b in islice(stream(0), steps_per_epoch(stream.rows, stream.batch_size))
+    ]
     print(
         f"{len(lengths)} pairs, mean length {lengths.mean():.1f}, mean width of a batch {np.mean(widths):.1f}"
     )

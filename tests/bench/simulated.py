@@ -124,9 +124,10 @@ class Study:
                 proposal.id, proposal.params, config.to_dict(), proposal.seed, proposal.configuration
             )
             luck, trial = self.rng.normal(0, self.world.seed), trial.begun(clock)
-            for rung, share in enumerate(config.rungs):
+            stops = config.stops(STEPS)
+            for rung, step in enumerate(stops):
                 clock += 1
-                step = round(share * STEPS * config.passes)
+                share = step / stops[-1]
                 trial = trial.reported(self._report(trial, rung, share, step, luck, clock))
                 if is_stopped(self.spec, trial, [*trials, trial]):
                     break

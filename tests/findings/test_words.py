@@ -80,3 +80,17 @@ def test_a_trial_that_always_predicts_the_same_label_is_warned_of(share: float, 
 )
 def test_numbers_and_configurations_in_words(said: str, text: str) -> None:
     assert said == text
+
+
+def test_a_configuration_is_named_with_the_training_settings_that_were_searched() -> None:
+    shared = {"encoder": "mini-a", "learning_rate": 1e-3}
+    own = {
+        "adversarial.radius": 0.1,
+        "adversarial.site": "word",
+        "dropout": None,
+        "freeze_word_embeddings": True,
+    }
+    told = describe({**shared, "method": "adversarial", **own})
+    assert told == "adversarial (radius 0.1, dropout null, freeze_word_embeddings true)"
+    assert describe({**shared, "method": "plain", "epochs": 3.0}) == "plain (epochs 3)"
+    assert describe({**shared, "method": "plain"}) == "plain"

@@ -92,6 +92,19 @@ def test_each_parameter_of_a_method_has_a_panel_for_each_encoder_pruned_trials_i
     assert [{p.trial for p in panel.plain} for panel in (panels[0], radius)] == [{"0000", "0006"}, set()]
 
 
+def test_a_number_of_the_training_that_was_searched_has_a_panel_for_each_method(found: Findings) -> None:
+    dropped = [
+        replace(trial, params={**trial.params, "dropout": (None, 0.1, 0.2)[place % 3]})
+        for place, trial in enumerate(found.trials)
+    ]
+    panels = search_figures.panels(replace(found, trials=dropped))
+    assert panels is not None
+    own = [panel for panel in panels if panel.parameter == "dropout"]
+    assert {panel.method for panel in own} == {trial.method for trial in found.searched if trial.reports}
+    assert all({point.method for point in panel.points} <= {panel.method} for panel in own)
+    assert {point.x for panel in own for point in panel.points} == {0.1, 0.2}, "null is no number"
+
+
 def test_a_pruned_trial_is_drawn_as_a_cross_and_every_encoder_has_its_row(found: Findings) -> None:
     panels = search_figures.panels(found)
     assert panels is not None

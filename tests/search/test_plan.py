@@ -43,3 +43,14 @@ def test_of_few_trials_more_are_kept_for_the_first_always_goes_on() -> None:
     going_on = (1 + 1 / 2 + 1 / 3 + 2 / 4) / 4
     assert kept(spec, (1 / 3, 1.0), 4) == pytest.approx(1 / 3 + (2 / 3) * going_on)
     assert kept(spec, (1 / 3, 1.0), 3000) == pytest.approx(1 / 3 + (2 / 3) / 3, rel=0.01)
+
+
+def test_of_one_configuration_an_arm_plain_is_the_ablation_of_all_and_no_rule_chooses_another() -> None:
+    only = "space={encoder: mini-a, learning_rate: 1e-3, method: {plain: {}, synonyms: {copies: 2}}}"
+    fixed = [only, "search.trials=2", "pruning=null", "confirm.seeds=3"]
+    spec = load_study("mini", fixed)
+    plan, whole = make_plan(spec), sum(evaluation(spec))
+    assert plan.configurations == (2, 2) and plan.confirmed == (6, 6)
+    assert plan.confirmation == pytest.approx([3 * (3 * plan.steps + 2 * whole)] * 2)
+    varied = make_plan(load_study("mini", [*fixed, "training.dropout=[0.1, 0.2]"]))
+    assert varied.configurations == (3, 3), "the ablation has the dropout of what it belongs to"

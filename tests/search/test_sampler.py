@@ -129,3 +129,39 @@ def test_optuna_is_told_how_a_trial_ended(spec: StudySpec, state: str, of_optuna
     told = frozen(spec, record, values)
     assert told.state.name == of_optuna and told.intermediate_values == values
     assert told.value == (0.4 if state == "finished" else None)
+
+
+SETTINGS = ("training.dropout=[null, 0.1, 0.2]", "training.epochs.log=[1, 9]", "training.batch_size=[16, 32]")
+
+
+def test_training_settings_that_vary_are_spread_and_then_learned_like_the_space(tmp_path: Path) -> None:
+    def value(params: dict) -> float:
+        return params["dropout"] == 0.2
+
+    spec = toy(tmp_path, *SETTINGS)
+    trials = searched(spec, 60, value)
+    assert all({"dropout", "epochs", "batch_size"} < set(trial.params) for trial in trials)
+    first = [t for t in trials if t.method == "plain"][:FILLING]
+    assert {t.params["dropout"] for t in first} == {None, 0.1, 0.2}
+    assert {t.params["batch_size"] for t in first} == {16, 32}
+    assert {int(math.log(t.params["epochs"], 9) * 3) for t in first} == {0, 1, 2}, "of the range's thirds"
+    late = trials[3 * FILLING :]
+    assert sum(t.params["dropout"] == 0.2 for t in late) > 0.5 * len(late)
+    again = propose(spec, trials[:31])
+    assert again is not None and again.params == trials[31].params
+
+
+def test_optuna_is_told_of_training_settings_null_included(tmp_path: Path) -> None:
+    spec = toy(tmp_path, *SETTINGS)
+    trials = [ended(proposal, 0.4) for n in range(9) if (proposal := propose(spec, searched(spec, n)))]
+    told = [frozen(spec, trial, {2: 0.4}).params for trial in trials]
+    assert None in {params["dropout"] for params in told}
+    assert all(params["epochs"] == trial.params["epochs"] for params, trial in zip(told, trials, strict=True))
+
+
+def test_the_same_points_are_proposed_where_no_training_setting_varies(tmp_path: Path) -> None:
+    spec, with_settings = toy(tmp_path), toy(tmp_path, *SETTINGS)
+    ours, theirs = searched(spec, 6), searched(with_settings, 6)
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.params["learning_rate"] == other.params["learning_rate"]
+        assert not {"dropout", "epochs", "batch_size"} & set(one.params)

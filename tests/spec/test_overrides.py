@@ -18,7 +18,7 @@ def load(*overrides: str, text: str = MINIMAL) -> Any:
 
 def test_a_field_is_replaced_whether_or_not_the_file_gives_it() -> None:
     spec = load("search.trials=8", "training.epochs=0.5", "space.encoder=[build/e5, x]")
-    assert (spec.search.trials, spec.training.epochs) == (8, 0.5)
+    assert (spec.search.trials, spec.training.epochs) == (8, Choice((0.5,)))
     assert spec.space.encoder == Choice(("build/e5", "x"))
 
 

@@ -12,6 +12,10 @@ from xrt.spec import StudySpec, load_study
 PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
 
 
+RANGE = "a list of such, {log: [low, high]} or {uniform: [low, high]}"
+KEEP = "last, {best: METRIC, every: STEPS} or {average: COUNT, every: STEPS} or a list of such"
+
+
 @pytest.mark.parametrize(
     ("section", "problem"),
     [
@@ -34,14 +38,31 @@ PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
         ("search:", "search: null is not allowed; a mapping of trials, metric, seed, concurrent. "
          "Leave it out for the default."),
         ("training: 3", "training: 3 is not allowed; a mapping of epochs, batch_size, max_tokens, warmup, "
-         "weight_decay, clip, freeze_word_embeddings, dropout, micro_batch, gradient_checkpointing."),
-        ("training: {epochs: 0}", "training.epochs: 0 is not allowed; a number above 0."),
-        ("training: {epochs: .nan}", "training.epochs: NaN is not allowed; a number above 0."),
-        ("training: {warmup: 1}", "training.warmup: 1 is not allowed; a number of at least 0 and below 1."),
+         "weight_decay, clip, freeze_word_embeddings, dropout, micro_batch, gradient_checkpointing, keep."),
+        ("training: {epochs: 0}", f"training.epochs: 0 is not allowed; a number above 0, {RANGE}."),
+        ("training: {epochs: .nan}", f"training.epochs: NaN is not allowed; a number above 0, {RANGE}."),
+        ("training: {epochs: {log: [3, 1]}}", "training.epochs.log: the range [3, 1] is inverted; low comes first. "
+         "Did you mean [1, 3]?"),
+        ("training: {batch_size: {uniform: [8, 32]}}", 'training.batch_size: {"uniform": [8, 32]} is not allowed; a '
+         "whole number of at least 1, a list of such or {int: [low, high]}."),
+        ("training: {warmup: 1}", "training.warmup: 1 is not allowed; a number of at least 0 and below 1, "
+         f"{RANGE}."),
+        ("training: {warmup: {uniform: [0, 1]}}", "training.warmup.uniform[1]: 1 is not allowed; a number of at "
+         "least 0 and below 1."),
         ("training: {dropout: 1.5}", "training.dropout: 1.5 is not allowed; a number of at least 0 and below 1, "
-         "or null."),
+         f"null, {RANGE}."),
+        ("training: {dropout: [null, 0.1, null]}", "training.dropout[2]: null is in the list twice; keep one."),
         ("training: {freeze_word_embeddings: yes}", 'training.freeze_word_embeddings: "yes" is not allowed; '
-         "true or false."),
+         "true or false or a list of such."),
+        ("training: {keep: bets}", f'training.keep: "bets" is not allowed; {KEEP}.'),
+        ("training: {keep: {best: dev/acc/en}}", f'training.keep: {{"best": "dev/acc/en"}} is not allowed; {KEEP}.'),
+        ("training: {keep: {average: 1, every: 9}}", 'training.keep: {"average": 1, "every": 9} is not allowed; '
+         f"{KEEP}."),
+        ("training: {keep: {best: dev/acc/no, every: 9}}", 'training.keep: "dev/acc/no" is not measured; '
+         "dev/mean/languages, dev/mean/targets, dev/mean/mixed, dev/mean/all, dev/acc/LANGUAGE, dev/pair/A-B with the "
+         'languages en, de, es, fr, ja, ko, zh. Did you mean "dev/acc/ko"?'),
+        ("training: {batch_size: [16, 32], micro_batch: 20}", "training.micro_batch: 20 is not allowed; at most "
+         "training.batch_size, 16."),
         ("training: {micro_batch: 64}", "training.micro_batch: 64 is not allowed; at most training.batch_size, 32."),
         ("pruning: {reduction: 1}", "pruning.reduction: 1 is not allowed; a whole number from 2 to 100."),
         ("pruning: {reduction: 10, rungs: 5}", "pruning.rungs: with pruning.reduction 10, 5 rungs put the first "

@@ -15,7 +15,7 @@ from xrt.data import Source, Task
 from xrt.errors import SpecError
 from xrt.robust.methods import METHODS
 from xrt.spec import Scalar, StudySpec, TrialConfig, build, load_study
-from xrt.spec.trial import check_unchanged, earlier
+from xrt.spec.trial import Length, check_unchanged, earlier
 
 ADVERSARIAL: dict[str, Scalar] = {
     "encoder": "mini-a",
@@ -44,7 +44,7 @@ def test_a_trial_is_the_study_and_the_sample_with_nothing_left_open(spec: StudyS
 
 def test_a_confirmation_has_no_rungs_and_meets_the_test_split(spec: StudySpec) -> None:
     search, confirm = build(spec, PLAIN, seed=0), build(spec, PLAIN, seed=0, confirm=True)
-    assert (search.test, confirm.test, confirm.rungs) == (False, True, (1.0,))
+    assert (search.test, confirm.test, confirm.rungs) == (False, True, ())
     assert dataclasses.replace(confirm, test=False, rungs=search.rungs) == search
 
 
@@ -64,7 +64,7 @@ def test_the_sample_of_a_space_builds_a_trial(spec: StudySpec) -> None:
         def integer(self, name: str, low: int, high: int) -> int:
             return low
 
-    assert build(spec, spec.space.sample(First()), seed=0).parameters == {
+    assert build(spec, spec.sample(First()), seed=0).parameters == {
         "copies": 1, "match": "exact", "draw": "fresh"
     }  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_the_digest_tells_every_field_apart(spec: StudySpec) -> None:
     trial = build(spec, ADVERSARIAL, seed=3)
     others: dict[str, Any] = {
         "task": Task("mine", ("en", "de"), ("a", "b")), "source": Source("hub"), "params": (("radius", 0.2),),
-        "rungs": (1.0,), "neighbours": "n",
+        "rungs": (1.0,), "neighbours": "n", "shortest": Length(1.0, 1, 8),
     }  # fmt: skip
     digests = {trial.digest}
     for field in dataclasses.fields(trial):

@@ -31,6 +31,15 @@ def test_parameters_are_what_was_sampled_and_how_it_was_trained(run: Run) -> Non
     }
 
 
+def test_a_training_setting_that_was_searched_is_a_parameter_even_where_it_is_null(run: Run) -> None:
+    trial = searched(1, "plain", dropout=None, weight_decay=0.01)
+    trial = replace(trial, config={**trial.config, "dropout": None, "weight_decay": 0.01, "keep": "last"})
+    params = projection.child(run.meta, trial, "p").params
+    assert (params["dropout"], params["weight_decay"], params["keep"]) == ("null", "0.01", "last")
+    fixed = replace(searched(1, "plain"), config={"dropout": None})
+    assert "dropout" not in projection.child(run.meta, fixed, "p").params
+
+
 def test_points_have_the_steps_and_times_of_the_record(run: Run) -> None:
     child = projection.child(run.meta, reported(searched(1), 0.5, 0.6), "p")
     scores = [(p.value, p.step, p.time) for p in child.points if p.key == METRIC]

@@ -12,6 +12,7 @@ from xrt.robust.encoder import Encoder, load_encoder
 from xrt.robust.evaluation import predict
 from xrt.robust.predictions import Predictions
 from xrt.robust.training import Recipe, start
+from xrt.spec.training import Training
 from xrt.spec.trial import TrialConfig, build
 
 TASK = TASKS["mini"]
@@ -20,10 +21,9 @@ MAX_TOKENS = 24  # so short that most pairs are cut
 
 
 def config_for(encoder: Path) -> TrialConfig:
-    training = worked.SPEC.training.model_copy(
-        update={"max_tokens": MAX_TOKENS, "batch_size": 8, "epochs": 1.0}
+    spec = worked.SPEC.model_copy(
+        update={"training": Training(max_tokens=MAX_TOKENS, batch_size=8, epochs=1.0)}
     )
-    spec = worked.SPEC.model_copy(update={"training": training})
     own = {"method": "adversarial", "adversarial.radius": 0.1, "adversarial.steps": 1}
     return build(spec, {"encoder": str(encoder), "learning_rate": 1e-3, **own}, 5, confirm=True)
 

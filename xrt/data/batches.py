@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from xrt.data.sampling import steps_per_epoch
 from xrt.data.synonyms import Match, Neighbours, substitute
 from xrt.data.tokens import Ints, Tokens, tokenize
 
@@ -181,11 +182,6 @@ def batches_from(lengths: Ints, batch_size: int, seed: int, step: int) -> Iterat
         epoch, skip = epoch + 1, 0
 
 
-def steps_per_epoch(examples: int, batch_size: int) -> int:
-    """Batches in one pass over the data, the last one perhaps smaller."""
-    return -(-examples // batch_size)
-
-
 class TrainingPairs(Protocol):
     """The training data of one trial: how long each pair is, and the tokens of some rows in some epoch."""
 
@@ -273,5 +269,6 @@ class TrainingStream:
             )
 
     @property
-    def steps_per_epoch(self) -> int:
-        return steps_per_epoch(len(self.pairs.labels), self.batch_size)
+    def rows(self) -> int:
+        """Training examples."""
+        return len(self.pairs.labels)

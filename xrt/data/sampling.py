@@ -19,6 +19,11 @@ class Cell:
     count: int
 
 
+def steps_per_epoch(examples: int, batch_size: int) -> int:
+    """Batches in one pass over the data, the last one perhaps smaller."""
+    return -(-examples // batch_size)
+
+
 def stratified(pool: Ints, strata: Ints, count: int, rng: np.random.Generator) -> Ints:
     """`count` of the rows in `pool`, sorted; each stratum in proportion, by largest remainders."""
     values, sizes = np.unique(strata, return_counts=True)

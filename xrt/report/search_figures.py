@@ -88,13 +88,16 @@ def tried(found: Findings, trial: TrialRecord, x: float) -> Tried:
 
 
 def panels(found: Findings) -> tuple[Panel, ...] | None:
-    """Score against each number that a method is tuned by, a row an encoder; None where nothing varies."""
+    """Score against each number that a method is tuned by, a row an encoder; None where nothing varies.
+
+    A training setting that is searched is a number of every method.
+    """
     known = [t for t in found.searched if t.reports and t.state in ("finished", "pruned")]
     names = dict.fromkeys(
         (t.method, name)
         for t in known
         for name, value in t.params.items()
-        if name.startswith(f"{t.method}.") and isinstance(value, int | float)
+        if name != "learning_rate" and isinstance(value, int | float)
     )
     rows = []
     for encoder in found.spec.space.encoders:
@@ -102,10 +105,10 @@ def panels(found: Findings) -> tuple[Panel, ...] | None:
         plain = [t for t in of_encoder if t.method == PLAIN and t.state == "finished"]
         beside = tuple(tried(found, t, NAN) for t in plain)
         for method, name in names:
-            if len({t.params[name] for t in known if name in t.params}) > 1:
-                those = [t for t in of_encoder if name in t.params]
+            if len({t.params[name] for t in known if t.params.get(name) is not None}) > 1:
+                those = [t for t in of_encoder if t.method == method and t.params.get(name) is not None]
                 points = sorted((tried(found, t, float(t.params[name])) for t in those), key=_by_x)
-                rows.append(Panel(method, name.partition(".")[2], encoder, tuple(points), beside))
+                rows.append(Panel(method, name.rpartition(".")[2], encoder, tuple(points), beside))
     return tuple(rows) or None
 
 

@@ -1,8 +1,9 @@
 """A training state in a folder: safetensors, and a JSON that says what they must be. Whole, or known not to be.
 
 Together with the trial's configuration this is all that an exact resumption needs, since every random number is a
-function of (seed, step). Size: 4 bytes a parameter for the weights, and 8 a trained one for AdamW's two moments,
-which the checkpoint of an ended training leaves out. An XLM-R base of 278 million parameters: 3.3 GB, at its end 1.1.
+function of (seed, step). Size: 4 bytes a parameter for the weights, 8 a trained one for AdamW's two moments, and 4
+more where the training may end with other weights than its last (`kept`); the checkpoint of an ended training has the
+weights that it ended with, and no more. An XLM-R base of 278 million parameters: 3.3 GB (4.4), at its end 1.1.
 """
 
 import errno
@@ -19,9 +20,11 @@ from safetensors.torch import load_file, load_model, save_file, save_model
 
 from xrt.data.integrity import content, fingerprint, is_broken, sealed
 from xrt.errors import RecordError
+from xrt.robust.keeping import Kept
 from xrt.robust.training import TrainingState
 
 WEIGHTS, OPTIMIZER, PROGRESS = "weights.safetensors", "optimizer.safetensors", "progress.json"
+KEPT = "kept.safetensors"
 
 
 def save(
@@ -42,11 +45,16 @@ def save(
     if optimizer:
         files.append(OPTIMIZER)
         _write(lambda path: save_file(_flat(state.optimizer.state_dict()["state"]), path), folder / OPTIMIZER)
+    if kept := state.kept:
+        files.append(KEPT)
+        _write(lambda path: save_file(kept.weights, path), folder / KEPT)
     progress = {
         "about": {**about, "step": state.step} if about else {},
         "step": state.step,
         "micro_batch": state.micro_batch,
         "optimizer": optimizer,
+        # The score as text: minus infinity, before the first look, is no JSON.
+        "kept": {"score": repr(kept.score), "count": kept.count} if kept else None,
         "meter": state.meter.sums(),
         "files": {name: fingerprint(folder / name) for name in files},
     }
@@ -108,6 +116,9 @@ def restore(state: TrainingState, folder: Path, about: Mapping[str, Any] | None 
             whole = state.optimizer.state_dict()
             whole["state"] = _nested(load_file(folder / OPTIMIZER))
             state.optimizer.load_state_dict(whole)
+        state.kept = None
+        if (kept := said.get("kept")) is not None:
+            state.kept = Kept(load_file(folder / KEPT), float(kept["score"]), int(kept["count"]))
         state.meter.load(said["meter"])
         state.step, state.micro_batch = int(said["step"]), said["micro_batch"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError, RuntimeError) as error:

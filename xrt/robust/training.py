@@ -15,6 +15,7 @@ import torch
 from xrt.data.batches import Batch
 from xrt.errors import TrainingError
 from xrt.robust.encoder import Encoder
+from xrt.robust.keeping import Kept
 from xrt.robust.memory import out_of_memory
 from xrt.robust.objective import Method
 from xrt.robust.progress import Meter, Progress, measure, peak_memory
@@ -41,7 +42,8 @@ class Recipe:
 class TrainingState:
     """All that a checkpoint must hold: weights, optimizer, how many steps are done, what was measured on the way.
 
-    `micro_batch` is the recipe's, or half of it since a step found too little memory.
+    `micro_batch` is the recipe's, or half of it since a step found too little memory. `kept` are the weights that it
+    may end with; None: the last, or it has ended.
     """
 
     encoder: Encoder
@@ -49,6 +51,7 @@ class TrainingState:
     micro_batch: int | None = None
     step: int = 0
     meter: Meter = field(default_factory=Meter)
+    kept: Kept | None = None
 
 
 def start(encoder: Encoder, recipe: Recipe) -> TrainingState:
@@ -70,14 +73,14 @@ def train(
     recipe: Recipe,
     batches: Callable[[int], Iterator[Batch]],
     stops: Sequence[int],
-    pause: Callable[[], bool] = lambda: False,
+    pause: Callable[[int], bool] = lambda step: False,
 ) -> Iterator[Progress]:
     """Do the steps from `state.step` to the last of `stops`, yielding at each stop.
 
     Args:
         batches: from a step number, the batches from that step on.
-        pause: asked every few steps; when it says so the loop yields between stops too, so that the caller can
-            save. Neither the training nor what is measured at the next stop depends on it.
+        pause: asked after each step between stops; when it says so the loop yields there too, so that the caller can
+            evaluate or save. Neither the training nor what is measured at the next stop depends on it.
 
     Raises:
         TrainingError: the loss or the gradient became NaN or infinite, or a GPU's memory does not suffice.
@@ -95,9 +98,10 @@ def train(
             meter.add(state.step, batch, loss, norm)
             if state.step % CHECK_EVERY == 0 and state.step < stop:
                 meter.check()
-                if pause():
-                    yield _reading(state, method)
-                    meter.go_on()
+            if state.step < stop and pause(state.step):
+                yield _reading(state, method)
+                state.encoder.model.train()
+                meter.go_on()
         yield progress(state, method, recipe, batches)
         meter.clear()
 

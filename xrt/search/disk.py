@@ -1,6 +1,7 @@
 """How much disk a study can take at most, and whether that is there, before it starts. Knows no Ray.
 
-each trial at once    its two newest checkpoints and the one being written: weights and AdamW's two moments
+each trial at once    its two newest checkpoints and the one being written: weights and AdamW's two moments, and with
+                      `training.keep` the weights that are kept
 kept to the end       weights of the best, of the best under English dev, of each confirmed configuration
 every finished trial  its answers to the whole dev split; in a confirmation to test too
 """
@@ -16,6 +17,7 @@ from xrt.search.checkpoints import RUNNING
 from xrt.search.confirm import most_configurations
 from xrt.search.packing import here, trial_resources
 from xrt.spec.study import StudySpec
+from xrt.spec.values import Choice
 
 SPARE = 64 * 2**20  # bytes for records, Optuna, MLflow's store and the report
 ANSWER = 2  # bytes of a prediction and its label
@@ -42,11 +44,16 @@ def most(spec: StudySpec, weights: int, rows: Mapping[str, int], at_once: int) -
     """The bound, in bytes, for encoders of so many bytes of `weights`, and `rows` of each split."""
     confirmed = most_configurations(spec)
     trainings = confirmed * (spec.confirm.seeds[1] if spec.confirm else 0)
-    running = at_once * (RUNNING + 1) * 3 * weights
+    running = at_once * (RUNNING + 1) * parts(spec) * weights
     kept = (min(spec.checkpoints.keep, spec.search.trials) + 1 + confirmed + 1) * weights
     cells = len(spec.task.pairs()) * ANSWER
     answers = cells * (spec.search.trials * rows["dev"] + trainings * (rows["dev"] + rows.get("test", 0)))
     return running + kept + answers + SPARE
+
+
+def parts(spec: StudySpec) -> int:
+    """How many times its weights the checkpoint of a running trial is."""
+    return 3 + (spec.training.keep != Choice(("last",)))
 
 
 def check_disk(spec: StudySpec, root: Path, weights: int, rows: Mapping[str, int]) -> str:
@@ -56,7 +63,7 @@ def check_disk(spec: StudySpec, root: Path, weights: int, rows: Mapping[str, int
         RecordError: less is free than the bound.
     """
     bound, free = most(spec, weights, rows, slots(spec)), shutil.disk_usage(_existing(root)).free
-    scratch, place = slots(spec) * 3 * weights, Path(tempfile.gettempdir())
+    scratch, place = slots(spec) * parts(spec) * weights, Path(tempfile.gettempdir())
     told = f"Disk: at most {_gib(bound)} in {root}, {_gib(free)} free"
     if bound > free:
         raise RecordError(

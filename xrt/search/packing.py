@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from xrt.errors import SpecError
 from xrt.robust.memory import shape_of, step_gib
 from xrt.spec.study import StudySpec
-from xrt.spec.values import Choice
+from xrt.spec.values import Choice, ends
 
 WORKERS, SHOWN = "XRT_WORKERS", "CUDA_VISIBLE_DEVICES"
 EXAMPLE = f"{WORKERS}=count=8,cpus=8,gpus=1,gpu_gib=24"
@@ -135,9 +135,9 @@ def _share(spec: StudySpec, workers: Workers, encoder: str, waiting: int) -> flo
     training = spec.training
     need = step_gib(
         shape_of(encoder),
-        (training.micro_batch or training.batch_size) * _outer_passes(spec),
-        training.max_tokens,
-        frozen_embeddings=training.freeze_word_embeddings,
+        training.pairs_at_once * _outer_passes(spec),
+        int(ends(training.max_tokens)[1]),
+        frozen_embeddings=bool(ends(training.freeze_word_embeddings)[0]),
     )
     at_once = max(1, min(waiting, spec.search.concurrent or waiting))
     crowd = math.ceil(at_once / workers.all_gpus)

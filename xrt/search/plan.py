@@ -6,24 +6,26 @@ first encoder turn them into hours. Expected, not promised: random configuration
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from statistics import mean
-from typing import Any
+from typing import Any, NamedTuple
 
+from xrt.data import Split
 from xrt.findings.findings import Findings
 from xrt.findings.power import Sight, sight
 from xrt.robust.methods import METHODS
 from xrt.search.confirm import chosen_otherwise
 from xrt.search.pruning import passing
-from xrt.search.rungs import SHARE, STEP
+from xrt.search.rungs import SHARE, forward_cost
 from xrt.search.sampler import OfArm, Unit
 from xrt.search.scoring import evaluation_data
 from xrt.search.trial import open_encoder, training_stream
 from xrt.spec.arms import PLAIN, Arm
-from xrt.spec.metric import PROXIES
+from xrt.spec.metric import PROXIES, Metric
 from xrt.spec.study import StudySpec
-from xrt.spec.trial import TrialConfig, build, rung_steps
+from xrt.spec.trial import Length, TrialConfig, build
+from xrt.spec.values import ends
 
 DRAWS = 200  # random configurations of each arm that its mean cost is taken over
 TIMED = 3  # steps, after one to warm up
@@ -35,7 +37,8 @@ class ArmPlan:
 
     Attributes:
         rungs: optimizer steps at which its shortest trials are evaluated; longer ones go on from there.
-        cost: of one whole training, on average.
+        cost: of one whole training, on average, with what `training.keep` evaluates on the way.
+        ablation: the same of plain training at its training settings; of a plain arm none.
         search: of all its trials, as far as ASHA lets them go, with their evaluation.
     """
 
@@ -43,15 +46,16 @@ class ArmPlan:
     trials: int
     rungs: tuple[int, ...]
     cost: float
+    ablation: float
     search: float
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Costs are in plain steps; `seconds_per_step` is measured on this machine with one trial's threads.
+    """Costs are in plain steps of the largest batch; `seconds_per_step` is measured here with one trial's threads.
 
     Attributes:
-        steps: of one plain training.
+        steps: of one plain training, on average.
         confirming: cost of one training of each configuration, with its evaluation: if the other rules choose the
             best of an arm too, and if each chooses one of its own.
         configurations: their numbers in both cases.
@@ -105,16 +109,19 @@ def make_plan(spec: StudySpec, earlier: Findings | None = None) -> Plan:
     first = build(spec, _plain(spec), spec.search.seed)
     encoder = open_encoder(first)
     stream, _ = training_stream(first, encoder)
-    steps = round(first.epochs * stream.steps_per_epoch)
     dev, test = evaluation(spec)
-    arms = tuple(_arm(spec, place, (encoder.layers, steps, dev)) for place in range(len(spec.arms)))
-    # A robust arm is confirmed with its ablation.
-    own = sum(arm.cost + steps * (arm.arm.method != PLAIN) for arm in arms)
-    count = sum(1 + (arm.arm.method != PLAIN) for arm in arms)
-    more, dearest = chosen_otherwise(spec), max(arm.cost for arm in arms)
+    known = _Known(encoder.layers, stream.rows, dev)
+    arms = tuple(_arm(spec, place, known) for place in range(len(spec.arms)))
+    # A robust arm is confirmed with its ablation; where plain fine-tuning has one configuration, that is it.
+    one = Arm(PLAIN) in spec.arms and all("." in name or name == "method" for name in spec.varying())
+    own = sum(arm.cost + (not one) * arm.ablation for arm in arms)
+    count = sum(1 + (arm.arm.method != PLAIN and not one) for arm in arms)
+    # With a trial an arm there is nothing else to choose.
+    more = chosen_otherwise(spec) * (spec.search.trials > len(arms))
+    dearest = max(arm.cost for arm in arms)
     low = own + count * (dev + test)
     return Plan(
-        steps=steps,
+        steps=round(mean(_plain_steps(config, stream.rows) for config in _drawn(spec, spec.arms[0]))),
         arms=arms,
         confirming=(low, low + more * (dearest + dev + test)),
         configurations=(count, count + more),
@@ -126,11 +133,15 @@ def make_plan(spec: StudySpec, earlier: Findings | None = None) -> Plan:
 
 def evaluation(spec: StudySpec) -> tuple[float, float]:
     """What it costs to evaluate the whole dev split, and the test split of a confirmation, in plain steps."""
-    cells, inputs_a_step = len(spec.task.pairs()), STEP * spec.training.batch_size
-    origin = spec.data.origin
-    dev = len(evaluation_data(spec.task, origin, "dev", spec.data.dev_rows)) * (cells + len(PROXIES))
-    test = len(evaluation_data(spec.task, origin, "test", spec.data.test_rows)) * cells if spec.confirm else 0
-    return dev / inputs_a_step, test / inputs_a_step
+    cells, batch = len(spec.task.pairs()), int(ends(spec.training.batch_size)[1])
+    dev = _examples(spec, "dev") * (cells + len(PROXIES))
+    test = _examples(spec, "test") * cells if spec.confirm else 0
+    return forward_cost(dev, batch), forward_cost(test, batch)
+
+
+def _examples(spec: StudySpec, split: Split) -> int:
+    rows = spec.data.dev_rows if split == "dev" else spec.data.test_rows
+    return len(evaluation_data(spec.task, spec.data.origin, split, rows))
 
 
 def test_groups(spec: StudySpec) -> int:
@@ -141,24 +152,56 @@ def test_groups(spec: StudySpec) -> int:
     return len(set(test.groups.tolist()))
 
 
-def _arm(spec: StudySpec, place: int, known: tuple[int, int, float]) -> ArmPlan:
-    layers, steps, dev = known
-    arm, count = spec.arms[place], len(spec.arms)
-    trials = spec.search.trials // count + (place < spec.search.trials % count)
+class _Known(NamedTuple):
+    """What costs depend on beside the study: layers of the encoder, training examples, evaluation of the dev split."""
+
+    layers: int
+    rows: int
+    dev: float
+
+
+def _drawn(spec: StudySpec, arm: Arm) -> list[TrialConfig]:
+    """Random configurations of an arm."""
     random = Random(spec.search.seed)
     anything = Unit(lambda name: random.random())
-    drawn = [spec.space.sample(OfArm(arm, anything, anything)) for _ in range(DRAWS)]
-    configs = [build(spec, sample, spec.search.seed) for sample in drawn]
-    costs = [_cost(config, layers, steps) for config in configs]
-    search = mean(
-        cost * kept(spec, config.rungs, trials)
-        + SHARE * steps * (len(config.rungs) > 1)
-        + dev * finishing(spec, config.rungs, trials)
-        for config, cost in zip(configs, costs, strict=True)
+    samples = [spec.sample(OfArm(arm, anything, anything)) for _ in range(DRAWS)]
+    return [build(spec, sample, spec.search.seed) for sample in samples]
+
+
+def _arm(spec: StudySpec, place: int, known: _Known) -> ArmPlan:
+    arm, count = spec.arms[place], len(spec.arms)
+    trials = spec.search.trials // count + (place < spec.search.trials % count)
+    configs, looks = _drawn(spec, arm), _Looks(spec)
+    costs = [_cost(config, known) + looks(config, config.length, known.rows) for config in configs]
+    plain = [replace(config.length, copies=1) for config in configs]
+    ablation = mean(
+        _plain_steps(config, known.rows) + looks(config, length, known.rows)
+        for config, length in zip(configs, plain, strict=True)
     )
-    shortest = min(configs, key=lambda config: config.passes)
-    rungs = rung_steps(shortest.rungs, steps * shortest.passes / shortest.epochs)
-    return ArmPlan(arm, trials, tuple(rungs), mean(costs), trials * search)
+    search = 0.0
+    for config, cost in zip(configs, costs, strict=True):
+        stops = config.stops(known.rows)
+        shares, rung_share = [step / stops[-1] for step in stops], SHARE * (len(stops) > 1)
+        search += cost * kept(spec, shares, trials) + known.dev * finishing(spec, shares, trials)
+        search += rung_share * _plain_steps(config, known.rows)
+    shortest = min((config.stops(known.rows) for config in configs), key=lambda stops: stops[-1])
+    own = ablation if arm.method != PLAIN else 0.0
+    return ArmPlan(arm, trials, tuple(shortest), mean(costs), own, trials * search / DRAWS)
+
+
+class _Looks:
+    """What the evaluations of `training.keep: best` cost in a training of some length, in plain steps."""
+
+    def __init__(self, spec: StudySpec) -> None:
+        self._spec, self._batch = spec, int(ends(spec.training.batch_size)[1])
+
+    def __call__(self, config: TrialConfig, length: Length, rows: int) -> float:
+        keep = config.kept
+        if keep.how != "best":
+            return 0.0
+        cells = Metric.parse(keep.metric).cells(self._spec.task.pairs(), self._spec.task.source)
+        inputs = len(cells) * _examples(self._spec, "dev")
+        return len(keep.looks(length.steps(rows))) * forward_cost(inputs, self._batch)
 
 
 def kept_share(spec: StudySpec) -> float:
@@ -192,13 +235,18 @@ def _reaching(spec: StudySpec, rungs: Sequence[float], trials: int) -> list[floa
 
 
 def _plain(spec: StudySpec) -> dict[str, Any]:
-    middle = spec.space.sample(OfArm(spec.arms[0], Unit(lambda name: 0.0), Unit(lambda name: 0.5)))
-    return {"encoder": middle["encoder"], "learning_rate": middle["learning_rate"], "method": PLAIN}
+    middle = spec.sample(OfArm(spec.arms[0], Unit(lambda name: 0.0), Unit(lambda name: 0.5)))
+    return {name: value for name, value in middle.items() if "." not in name} | {"method": PLAIN}
 
 
-def _cost(trial: TrialConfig, layers: int, steps: int) -> float:
+def _cost(trial: TrialConfig, known: _Known) -> float:
     method = METHODS[trial.method].build(trial.parameters, 1.0)
-    return method.cost(layers, trial.layer) * steps * trial.passes / trial.epochs
+    return method.cost(known.layers, trial.layer) * trial.length.steps(known.rows) * trial.plain_step
+
+
+def _plain_steps(trial: TrialConfig, rows: int) -> float:
+    """Of plain training with the same settings, in the unit of costs."""
+    return replace(trial.length, copies=1).steps(rows) * trial.plain_step
 
 
 def _timed(config: TrialConfig, encoder: Any, stream: Any) -> float:

@@ -19,6 +19,7 @@ from xrt.search.packing import trial_resources
 from xrt.search.scoring import evaluation_data
 from xrt.search.trial import device, use_gpu, use_threads
 from xrt.spec.study import StudySpec
+from xrt.spec.values import ends
 
 
 @dataclass(frozen=True)
@@ -60,4 +61,4 @@ def _probe(spec: StudySpec, name: str, threads: int, gpu: float) -> dict[str, An
     aligned = evaluation_data(spec.task, spec.data.origin, "dev", spec.data.dev_rows)
     encoder = load_encoder(name, spec.task.labels)
     encoder.model.to(device())
-    return as_plain(misalignment(encoder, aligned, spec.training.max_tokens))
+    return as_plain(misalignment(encoder, aligned, int(ends(spec.training.max_tokens)[1])))

@@ -10,6 +10,11 @@ STEP = 3  # forward passes that a training step costs: one, and a backward pass 
 LEAST_ROWS = 8  # even of a training so short that this costs more than its share
 
 
+def forward_cost(inputs: float, batch_size: int) -> float:
+    """What it costs to evaluate so many inputs, in plain steps of such a batch."""
+    return inputs / (STEP * batch_size)
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How a rung samples the dev split, given the study's metric.

@@ -2,8 +2,8 @@
 
 A proposal is a function of the search's seed, the number of the trial, and the trials so far: how often the run was
 killed and resumed does not matter. Trials take turns by arm, so every arm is tuned with the same number of them. An
-arm begins with points that fill its space evenly; then Optuna's TPE learns from the trials of all arms which encoders
-and learning rates are good, and from those of the arm which values of its own parameters are.
+arm begins with points that fill its space evenly; then Optuna's TPE learns from the trials of all arms which encoders,
+learning rates and training settings are good, and from those of the arm which values of its own parameters are.
 """
 
 import random
@@ -79,17 +79,17 @@ def _draws(spec: StudySpec, arm: Arm, known: Sequence[TrialRecord]) -> Iterator[
         study.sampler = _tpe(_mixed(spec.search.seed, number, attempt))
         learned = _Asked(study.ask())
         encoder, rest = (even if place < count else learned for count in (ENCODER, FILLING))
-        yield spec.space.sample(OfArm(arm, encoder, rest))
+        yield spec.sample(OfArm(arm, encoder, rest))
     chance = random.Random(_mixed(spec.search.seed, number))
     anything = Unit(lambda name: chance.random())
     for _ in range(CHANCES):
-        yield spec.space.sample(OfArm(arm, anything, anything))
+        yield spec.sample(OfArm(arm, anything, anything))
 
 
 def filling(spec: StudySpec, arm: Arm, place: int) -> dict[str, float]:
     """A point of the arm's unit cube by parameter: of a Halton sequence, scrambled (Owen 2017)."""
     own = (f"{arm.method}.{name}" for name in spec.space.method[arm.method])
-    names = ["encoder", "learning_rate", *own]
+    names = ["encoder", "learning_rate", *own, *(name for name, _ in spec.training.searched())]
     sequence = qmc.Halton(len(names), rng=_mixed(spec.search.seed, arm.name))
     sequence.fast_forward(place)
     return dict(zip(names, sequence.random(1)[0].tolist(), strict=True))
@@ -150,7 +150,7 @@ def frozen(spec: StudySpec, trial: TrialRecord, values: Mapping[int, float]) -> 
         values: by rung.
     """
     recorded = _Recorded(trial.params)
-    spec.space.sample(recorded)
+    spec.sample(recorded)
     state = ENDED.get(trial.state, TrialState.RUNNING)
     return create_trial(
         state=state,

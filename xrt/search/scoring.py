@@ -22,7 +22,7 @@ from xrt.robust.encoder import Encoder
 from xrt.robust.evaluation import predict
 from xrt.robust.predictions import Pair, Predictions
 from xrt.robust.proxies import Proxies
-from xrt.search.rungs import Sampling
+from xrt.search.rungs import Sampling, forward_cost
 from xrt.spec.metric import Metric, means_of
 from xrt.spec.trial import TrialConfig
 
@@ -62,6 +62,23 @@ class Scoring:
         word_norm = Encoder(encoder.model, encoder.tokenizer).site_norm(ids, [])
         proxies = Proxies(word_norm, neighbours_at_hand(config), config.max_tokens)
         return cls(config, proxies, norm, len(stream.pairs.labels), watch)
+
+    def look(self, encoder: Encoder) -> float:
+        """The metric by which `training.keep` chooses, on the whole dev split."""
+        found = self._predict(encoder, self._dev, self._looked_at)
+        return found.mean(range(len(found.pairs)))
+
+    @property
+    def cost_of_look(self) -> float:
+        """In plain steps of the study's largest batch; averages cost none."""
+        rows = sum(len(self._dev.pair(*pair).rows) for pair in self._looked_at)
+        return forward_cost(rows, (self.config.shortest or self.config.length).batch_size)
+
+    @property
+    def _looked_at(self) -> list[Pair]:
+        keep, pairs = self.config.kept, self._dev.pairs
+        cells = Metric.parse(keep.metric).cells(pairs, self.config.task.source) if keep.how == "best" else []
+        return [pairs[cell] for cell in cells]
 
     def sampled(self, encoder: Encoder) -> Scores:
         """`dev/...` on the sample."""
@@ -114,7 +131,7 @@ class Scoring:
         config = self.config
         rows = config.rung_rows or self._sampling.rows(
             rungs=len(config.rungs),
-            epochs=config.epochs,
+            epochs=(config.shortest or config.length).epochs,
             training_rows=self.training_rows,
             available=len(self._dev),
         )

@@ -28,11 +28,12 @@ from xrt.data.tokens import tokenize_cached, tokenizer_digest
 from xrt.errors import RecordError, TrainingError
 from xrt.robust import checkpoint
 from xrt.robust.encoder import Encoder, load_encoder
+from xrt.robust.keeping import Kept
 from xrt.robust.methods import METHODS
 from xrt.robust.progress import Attacked, Progress
-from xrt.robust.training import Recipe, TrainingState, progress, start, train
+from xrt.robust.training import CHECK_EVERY, Recipe, TrainingState, progress, start, train
 from xrt.search.scoring import Scoring, Watch, neighbours_at_hand
-from xrt.spec.trial import TrialConfig, rung_steps
+from xrt.spec.trial import TrialConfig
 
 _log = logging.getLogger("xrt")
 
@@ -97,20 +98,46 @@ def begin(
     stream, used = training_stream(config, encoder)
     scoring = Scoring.of(config, encoder, stream, used, watch)
     method = METHODS[config.method].build(config.parameters, scoring.site_norm)
-    stops = rung_steps(config.rungs, config.passes * stream.steps_per_epoch)
-    recipe = _recipe(config, stops[-1])
+    stops = config.stops(stream.rows)
+    recipe, looks, clock = _recipe(config, stops[-1]), config.kept.looks(stops[-1]), _Clock(seconds)
     state = start(encoder, recipe)
+    state.kept = Kept() if looks else None
     _restore_first(state, resume, about)
-    report = partial(_report, config, state, scoring, about or {})
+    report = partial(_report, config, state, stops, scoring, about or {})
+
+    def pause(step: int) -> bool:
+        return step in looks or (step % CHECK_EVERY == 0 and clock.due())
+
     with _naming(config):
         if state.step in stops[known:]:
-            reached = progress(state, method, recipe, stream)
-            yield report(reached, stops.index(state.step))
-        for reached in train(state, method, recipe, stream, stops, _Clock(seconds).due):
+            yield report(progress(state, method, recipe, stream))
+        for reached in train(state, method, recipe, stream, stops, pause):
+            if reached.step in looks:
+                _look(config, state, scoring)
+            if reached.step == stops[-1] and state.kept:
+                _end_with(state, state.kept)
+                # What the attack does to the weights that it ends with: so it would be after a resumption, too.
+                reached = progress(state, method, recipe, stream)
             if reached.step in stops:
-                yield report(reached, stops.index(reached.step))
-            else:
+                yield report(reached)
+            elif reached.step not in looks:
                 yield Saving(reached.step, partial(checkpoint.save, state, about=about))
+
+
+def _look(config: TrialConfig, state: TrainingState, scoring: Scoring) -> None:
+    """Consider the present weights as those to end with."""
+    assert state.kept is not None
+    if config.kept.how == "best":
+        state.kept.take_if_better(state.encoder.model, scoring.look(state.encoder))
+    else:
+        state.kept.add(state.encoder.model)
+
+
+def _end_with(state: TrainingState, kept: Kept) -> None:
+    """From here on the trial has the weights that were kept; the last are given up."""
+    state.encoder.model.load_state_dict(kept.weights)
+    state.kept = None
+    state.meter.go_on()  # the last look was no training
 
 
 @contextmanager
@@ -212,17 +239,18 @@ def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStre
 def _report(
     config: TrialConfig,
     state: TrainingState,
+    stops: Sequence[int],
     scoring: Scoring,
     about: Mapping[str, Any],
     reached: Progress,
-    rung: int,
 ) -> RungReport:
-    last = rung == len(config.rungs) - 1
+    rung, last = stops.index(reached.step), reached.step == stops[-1]
+    looks = sum(step <= reached.step for step in config.kept.looks(stops[-1]))
     metrics = {
         "train/loss": reached.loss,
         "train/examples_per_second": reached.examples_per_second,
         "train/tokens_per_second": reached.tokens_per_second,
-        "train/cost": reached.cost,
+        "train/cost": reached.cost * config.plain_step + looks * scoring.cost_of_look,
         "train/micro_batch": float(reached.micro_batch or config.batch_size),
         "train/peak_gib": reached.peak_memory / 2**30,  # of a GPU: beside the share that `packing` gave it
         "train/site_norm": scoring.site_norm,
@@ -235,7 +263,7 @@ def _report(
             predictions.save(folder / f"predictions-{split}.arrow", **about, split=split, step=reached.step)
         checkpoint.save(state, folder, optimizer=not last, about=about)
 
-    return RungReport(reached.step, save, rung, config.rungs[rung], metrics | scored.metrics)
+    return RungReport(reached.step, save, rung, reached.step / stops[-1], metrics | scored.metrics)
 
 
 def _attack_metrics(attack: Attacked | None) -> dict[str, float]:

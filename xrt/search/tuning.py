@@ -154,7 +154,7 @@ def trainable(config: dict[str, Any]) -> None:
     try:
         enter(told["home"])
         # Reports of this start have arrived before Tune knows of their checkpoints; those of an earlier one may not.
-        known = len(trial.rungs) if loaded else told["known"]
+        known = len(trial.rungs) + 1 if loaded else told["known"]
         with _at_hand([loaded] if loaded else [], config["resume"]) as resume:
             for at in begin(trial, resume, known, told["seconds"], about=told["about"]):
                 _tell(_as_plain(at), at.save, folder)

@@ -1,7 +1,7 @@
 """What is asked: a study file, its search space, and the trial that follows from a sample of it.
 
     spec = load_study("mini", ["search.trials=8"])
-    trial = build(spec, spec.space.sample(suggest), seed=spec.search.seed)
+    trial = build(spec, spec.sample(suggest), seed=spec.search.seed)
 
 Knows nothing of how trials are run, and loads neither torch, Ray, Optuna nor MLflow.
 """

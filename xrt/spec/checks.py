@@ -13,10 +13,13 @@ from pydantic import BaseModel
 
 from xrt.data import Task
 from xrt.errors import closest
+from xrt.robust.keeping import Keep
 from xrt.spec.arms import arms_of
 from xrt.spec.metric import Metric, means_of, metrics_of
 from xrt.spec.problems import Field, Problem, Refused, section, show
 from xrt.spec.tasks import read_task
+from xrt.spec.training import Training
+from xrt.spec.values import Choice, Reader, Value, ends, read_value
 
 LEAST_SHARE = 1000  # the first rung comes after at least 1/1000 of the training
 Get = Callable[[str], Any]
@@ -126,10 +129,31 @@ def _trials(get: Get) -> Iterator[tuple[str, str]]:
         yield "search.trials", f"{trials} is not allowed; at least {len(arms)}, one for each arm ({names})."
 
 
+def _setting(get: Get, name: str) -> Value:
+    """A field of `training`, which a file's mapping holds as it was written."""
+    (reader,) = (each for each in Training.model_fields[name].metadata if isinstance(each, Reader))
+    return read_value(reader.kind, get(f"training.{name}"))
+
+
 def _micro_batch(get: Get) -> Iterator[tuple[str, str]]:
-    batch, micro = get("training.batch_size"), get("training.micro_batch")
-    if micro is not None and micro > batch:
-        yield "training.micro_batch", f"{micro} is not allowed; at most training.batch_size, {batch}."
+    batch, micro = _setting(get, "batch_size"), _setting(get, "micro_batch")
+    if micro == Choice((None,)):
+        return
+    least, most = int(ends(batch)[0]), int(ends(micro)[1])
+    if most > least:
+        yield "training.micro_batch", f"{most} is not allowed; at most training.batch_size, {least}."
+
+
+def _keep(get: Get) -> Iterator[tuple[str, str]]:
+    task, kept = _task(get), _setting(get, "keep")
+    known = [str(metric) for metric in metrics_of(task) if metric.kind != "proxy"]
+    for text in kept.options if isinstance(kept, Choice) else ():
+        keep = Keep.read(text)
+        if keep and keep.how == "best" and keep.metric not in known:
+            listed = f"{', '.join(map(str, means_of(task)))}, dev/acc/LANGUAGE, dev/pair/A-B"
+            languages = ", ".join(task.languages)
+            told = f"{show(keep.metric)} is not measured; {listed} with the languages {languages}"
+            yield "training.keep", f"{told}.{closest(keep.metric, known)}"
 
 
 def _first_rung(get: Get) -> Iterator[tuple[str, str]]:
@@ -142,7 +166,8 @@ def _first_rung(get: Get) -> Iterator[tuple[str, str]]:
         )
         yield "pruning.rungs", f"{text}; at least 1/{LEAST_SHARE}: {advice}."
         return
-    rows, epochs, batch = get("data.train_rows"), get("training.epochs"), get("training.batch_size")
+    rows = get("data.train_rows")
+    epochs, batch = ends(_setting(get, "epochs"))[0], ends(_setting(get, "batch_size"))[1]
     if rows is not None and rows * epochs / batch / parts < 1:
         steps = f"{rows * epochs / batch:.3g} steps of training"
         yield "pruning.rungs", f"{rungs} rungs put the first before the first of {steps}; {advice}."
@@ -157,4 +182,4 @@ def _gpu(get: Get) -> Iterator[tuple[str, str]]:
         )
 
 
-CHECKS = (_source, _path, _labels, _embedded, _micro_batch, _metric, _trials, _first_rung, _gpu)
+CHECKS = (_source, _path, _labels, _embedded, _micro_batch, _keep, _metric, _trials, _first_rung, _gpu)

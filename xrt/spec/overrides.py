@@ -10,15 +10,16 @@ from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from xrt.errors import SpecError, closest
 from xrt.robust.methods import METHODS
 from xrt.spec.document import parse
 from xrt.spec.problems import section, show
-from xrt.spec.space import ENCODER, LEARNING_RATE, parameters_of
+from xrt.spec.space import Space, parameters_of
 from xrt.spec.study import StudySpec
 from xrt.spec.tasks import OwnTask
-from xrt.spec.values import RANGES, Kind
+from xrt.spec.values import RANGES, Reader
 
 WHERE = "--set"
 
@@ -48,7 +49,7 @@ def read_override(text: str) -> Override:
     field = tuple(name.split("."))
     read = parse(value, f"{WHERE}: {name}")
     if (
-        field[0] == "space" and field[-1] in RANGES
+        field[0] in ("space", "training") and field[-1] in RANGES
     ):  # a range is one value: {log: [...]} replaces what was there
         return Override(field[:-1], {field[-1]: read})
     return Override(field, read)
@@ -92,14 +93,20 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[str]:
             yield from _fields(OwnTask, "task.")
         elif prefix == "space.":
             yield from _space_fields(prefix + name)
+        elif prefix == "training.":
+            yield from (f"{prefix}{name}.{scale}" for scale in _ranges(declared))
         elif (inner := section(declared.annotation)) is not None:
             yield from _fields(inner, f"{prefix}{name}.")
 
 
+def _ranges(declared: FieldInfo) -> tuple[str, ...]:
+    return next(reader.kind.ranges for reader in declared.metadata if isinstance(reader, Reader))
+
+
 def _space_fields(name: str) -> Iterator[str]:
-    kinds: dict[str, Kind] = {"space.encoder": ENCODER, "space.learning_rate": LEARNING_RATE}
-    if name in kinds:
-        yield from (f"{name}.{scale}" for scale in kinds[name].ranges)
+    declared = Space.model_fields[name.removeprefix("space.")]
+    if any(isinstance(reader, Reader) for reader in declared.metadata):
+        yield from (f"{name}.{scale}" for scale in _ranges(declared))
         return
     for method, kind in METHODS.items():
         yield f"{name}.{method}"

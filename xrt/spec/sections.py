@@ -134,31 +134,6 @@ def _paths(path: str | Paths | None) -> str | tuple[tuple[Split, str], ...] | No
     return tuple((split, one) for split in SPLITS if (one := getattr(path, split)))
 
 
-class Training(Section):
-    """Fine-tuning of every trial."""
-
-    epochs: float = Field(
-        default=3.0, gt=0, le=LARGEST_WHOLE, description="Passes over the training data, in full or in part."
-    )
-    batch_size: Count = Field(default=32, description="Sentence pairs an optimizer step.")
-    max_tokens: int = Field(default=128, ge=8, le=LARGEST_WHOLE, description="Longer pairs are cut.")
-    warmup: float = Field(
-        default=0.1, ge=0, lt=1, description="Share of the steps with a rising learning rate."
-    )
-    weight_decay: float = Field(default=0.0, ge=0, description="Of AdamW.")
-    clip: float = Field(default=1.0, gt=0, description="Largest L2 norm of the gradient.")
-    freeze_word_embeddings: bool = Field(default=False, description="Train all but the word embeddings.")
-    dropout: Annotated[float, Field(ge=0, lt=1)] | None = Field(
-        default=None, description="Overrides every dropout of the encoder; null: as it was pretrained."
-    )
-    micro_batch: Count | None = Field(
-        default=None, description="Pairs that pass through the encoder at once; null: the batch."
-    )
-    gradient_checkpointing: bool = Field(
-        default=False, description="Less memory for more time: states inside a layer are computed twice."
-    )
-
-
 class Search(Section):
     """How the space is searched."""
 

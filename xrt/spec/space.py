@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidat
 from xrt.errors import closest
 from xrt.robust.methods import METHODS, MethodKind
 from xrt.spec.problems import Problem, Refused, refuse, unknown
-from xrt.spec.values import Choice, Kind, Range, Scalar, Value, read_value
+from xrt.spec.values import Choice, Kind, Range, Reader, Scalar, Value, read_value
 
 ENCODER = Kind("encoder")
 LEARNING_RATE = Kind("number", above=True)
@@ -51,20 +51,6 @@ def default_of(method: MethodKind, parameter: str) -> Scalar | None:
     return None if default is None else method.parameters[parameter].kind(default)
 
 
-class _Reader:
-    """Joins a `Kind` to pydantic: reads the value, and speaks for it in messages."""
-
-    def __init__(self, kind: Kind) -> None:
-        self.allowed = kind.allowed
-        self.kind = kind
-
-    def __call__(self, given: Any) -> Value:
-        try:
-            return read_value(self.kind, given)
-        except Refused as refused:
-            raise refused.for_pydantic() from None
-
-
 class _MethodsReader:
     allowed = f"a mapping of methods ({', '.join(METHODS)}) to their parameters"
 
@@ -75,14 +61,11 @@ class _MethodsReader:
             raise refused.for_pydantic() from None
 
 
-_read_encoder, _read_rate, _read_methods = _Reader(ENCODER), _Reader(LEARNING_RATE), _MethodsReader()
+_read_methods = _MethodsReader()
 
 
 def _plain_methods(methods: Methods) -> dict[str, dict[str, Any]]:
     return {name: {p: value.plain() for p, value in opened.items()} for name, opened in methods.items()}
-
-
-_plain_value = PlainSerializer(lambda value: value.plain())
 
 
 class Space(BaseModel):
@@ -90,12 +73,10 @@ class Space(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    encoder: Annotated[Value, PlainValidator(_read_encoder), _plain_value, _read_encoder] = Field(
+    encoder: Annotated[Value, Reader(ENCODER)] = Field(
         description="Hub names, folders, or the encoders that come with the package (mini-a, mini-b)."
     )
-    learning_rate: Annotated[Value, PlainValidator(_read_rate), _plain_value, _read_rate] = Field(
-        description="Peak learning rate of AdamW."
-    )
+    learning_rate: Annotated[Value, Reader(LEARNING_RATE)] = Field(description="Peak learning rate of AdamW.")
     method: Annotated[
         Methods, PlainValidator(_read_methods), PlainSerializer(_plain_methods), _read_methods
     ] = Field(description="Methods of robust training; each opens its own parameters, and only those.")
@@ -118,20 +99,19 @@ class Space(BaseModel):
         """
         methods = Choice(tuple(self.method))
         sample = {
-            "encoder": _ask(suggest, "encoder", self.encoder),
-            "learning_rate": _ask(suggest, "learning_rate", self.learning_rate),
-            "method": _ask(suggest, "method", methods),
+            "encoder": ask(suggest, "encoder", self.encoder),
+            "learning_rate": ask(suggest, "learning_rate", self.learning_rate),
+            "method": ask(suggest, "method", methods),
         }
         chosen = str(sample["method"])
         for parameter, value in self.method[chosen].items():
             name = f"{chosen}.{parameter}"
-            sample[name] = _ask(suggest, name, value)
+            sample[name] = ask(suggest, name, value)
         return sample
 
     def varying(self) -> tuple[str, ...]:
         """The names among `names` that have more than one value: what a sampler is asked for."""
-        fixed = [n for n, value in self.values() if isinstance(value, Choice) and len(value.options) == 1]
-        return tuple(name for name in self.names() if name not in fixed)
+        return tuple(name for name, value in self.values() if value.varies)
 
     def values(self) -> Iterator[tuple[str, Value]]:
         """Every flat name with what it may be, in the order of `names`."""
@@ -142,12 +122,13 @@ class Space(BaseModel):
             yield from ((f"{method}.{parameter}", value) for parameter, value in opened.items())
 
 
-def _ask(suggest: Suggest, name: str, value: Value) -> Scalar:
+def ask(suggest: Suggest, name: str, value: Value) -> Scalar:
+    """One of what a value may be."""
     if isinstance(value, Range):
         if value.scale == "int":
             return suggest.integer(name, int(value.low), int(value.high))
         return suggest.floating(name, value.low, value.high, value.scale == "log")
-    return value.options[0] if len(value.options) == 1 else suggest.categorical(name, value.options)
+    return suggest.categorical(name, value.options) if value.varies else value.options[0]
 
 
 def read_methods(given: Any) -> Methods:

@@ -5,7 +5,7 @@ which words every problem.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
@@ -16,9 +16,11 @@ from xrt.spec.checks import together
 from xrt.spec.document import dump
 from xrt.spec.metric import Metric
 from xrt.spec.problems import Problem, Refused, refuse
-from xrt.spec.sections import Checkpoints, Confirm, Data, Pruning, Resources, Search, Section, Training
-from xrt.spec.space import Space
+from xrt.spec.sections import Checkpoints, Confirm, Data, Pruning, Resources, Search, Section
+from xrt.spec.space import Space, Suggest, ask
 from xrt.spec.tasks import TaskField
+from xrt.spec.training import Training
+from xrt.spec.values import Scalar, Value
 
 NAME_RULE = 'a name of at most 64 letters, digits, ".", "_" and "-", beginning with a letter or digit'
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # part of paths: can never leave a folder
@@ -97,6 +99,20 @@ class StudySpec(Section):
         """The arm that a trial with these parameters belongs to."""
         encoder = str(params["encoder"]) if "encoder" in self.compare else None
         return Arm(str(params["method"]), encoder)
+
+    def values(self) -> Iterator[tuple[str, Value]]:
+        """The flat name of every parameter that trials have, with what it may be; those of `training` last."""
+        yield from self.space.values()
+        yield from self.training.searched()
+
+    def varying(self) -> tuple[str, ...]:
+        """The names that have more than one value: what a sampler is asked for."""
+        return tuple(name for name, value in self.values() if value.varies)
+
+    def sample(self, suggest: Suggest) -> dict[str, Scalar]:
+        """The parameters of one trial: a point of the space, and of the fields of `training` that are searched."""
+        settings = {name: ask(suggest, name, value) for name, value in self.training.searched()}
+        return self.space.sample(suggest) | settings
 
     @property
     def metric(self) -> Metric:

@@ -14,13 +14,28 @@ from typing import Any, Self
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from xrt.data import Source
+from xrt.data.sampling import steps_per_epoch
 from xrt.errors import SpecError
+from xrt.robust.keeping import Keep
 from xrt.robust.methods import METHODS
 from xrt.spec.problems import show
 from xrt.spec.space import default_of, parameters_of
 from xrt.spec.study import StudySpec
 from xrt.spec.tasks import TaskField
-from xrt.spec.values import Scalar, least
+from xrt.spec.values import Scalar, ends
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a training is: passes over the data, `copies` times, and sentence pairs a step."""
+
+    epochs: float
+    copies: int
+    batch_size: int
+
+    def steps(self, rows: int) -> int:
+        """Optimizer steps with so many training examples."""
+        return max(1, round(self.epochs * self.copies * steps_per_epoch(rows, self.batch_size)))
 
 
 @dataclass(frozen=True)
@@ -32,8 +47,10 @@ class TrialConfig:
         params: parameters of the method, without its site.
         site: where δ is added: `word`, or `layer:k`.
         metric: what the study maximises, by which a rung chooses what to ask.
-        rungs: shares of the training at which it is evaluated; the last is 1. Trials of an arm that train for
-            longer have them at the same optimizer steps as the shortest, and a last one more.
+        rungs: shares of the shortest training of its arm at which it is evaluated, beside its own end. In optimizer
+            steps they are the same for all trials of the arm.
+        keep: which weights it ends with (`Keep`).
+        shortest: the shortest training of its arm, at the study's largest batch; None: this one.
         test: whether it is evaluated on the test split at its end, as only a confirmation is.
         rung_rows: examples that a rung asks of each pair of languages; None: by the cost rule.
     """
@@ -68,6 +85,8 @@ class TrialConfig:
     rungs: tuple[float, ...]
     rung_rows: int | None
     test: bool
+    keep: str = "last"
+    shortest: Length | None = None
 
     @property
     def parameters(self) -> dict[str, Scalar]:
@@ -75,9 +94,31 @@ class TrialConfig:
         return dict(self.params)
 
     @property
-    def passes(self) -> float:
-        """Over the training data: the epochs, times the copies of a method that has them."""
-        return self.epochs * float(self.parameters.get("copies", 1))
+    def length(self) -> Length:
+        """Its own: the passes are the epochs, times the copies of a method that has them."""
+        return Length(self.epochs, int(self.parameters.get("copies") or 1), self.batch_size)
+
+    @property
+    def kept(self) -> Keep:
+        """`keep` as a value."""
+        keep = Keep.read(self.keep)
+        assert keep is not None, f"not from a study: {self.keep}"
+        return keep
+
+    @property
+    def plain_step(self) -> float:
+        """Its steps in the unit of costs: a plain step of the study's largest batch."""
+        return self.batch_size / (self.shortest or self.length).batch_size
+
+    def stops(self, rows: int) -> list[int]:
+        """The optimizer steps at which it is evaluated, with so many training examples; the last is its end.
+
+        Raises:
+            SpecError: the shortest training of the arm has too few steps for its rungs.
+        """
+        own = self.length.steps(rows)
+        found = rung_steps(self.rungs, min(own, (self.shortest or self.length).steps(rows)))
+        return found if found[-1:] == [own] else [*found, own]
 
     @property
     def layer(self) -> int:
@@ -107,11 +148,12 @@ class TrialConfig:
             raise SpecError([_damage(detail) for detail in error.errors()]) from error
 
 
-def build(spec: StudySpec, sample: Mapping[str, Scalar], seed: int, *, confirm: bool = False) -> TrialConfig:
+def build(spec: StudySpec, sample: Mapping[str, Any], seed: int, *, confirm: bool = False) -> TrialConfig:
     """The trial of `spec` at one point of its space (or, for a baseline, of any space).
 
     Args:
-        sample: flat, as `Space.sample` gives it: encoder, learning_rate, method, and `method.parameter`s.
+        sample: flat, as `StudySpec.sample` gives it: encoder, learning_rate, method, `method.parameter`s, and the
+            fields of `training` that are searched.
         confirm: trained without rungs, and evaluated on the test split too.
     """
     method, opened = str(sample["method"]), parameters_of(METHODS[str(sample["method"])])
@@ -135,20 +177,19 @@ def build(spec: StudySpec, sample: Mapping[str, Scalar], seed: int, *, confirm: 
         site=str(site),
         seed=seed,
         metric=spec.search.metric,
-        rungs=(1.0,) if confirm else _rungs(spec, method, own),
+        rungs=() if confirm else spec.rungs,
+        shortest=_shortest(spec, method),
         test=confirm,
         rung_rows=spec.pruning.rung_rows if spec.pruning else None,
-        **spec.training.model_dump(),
+        **spec.training.at(sample),
         **spec.data.model_dump(include={"train_rows", "dev_rows", "test_rows", "neighbours"}),
     )
 
 
-def _rungs(spec: StudySpec, method: str, own: Mapping[str, Scalar]) -> tuple[float, ...]:
-    """The rungs of the arm's shortest training as shares of this one, then its own end."""
+def _shortest(spec: StudySpec, method: str) -> Length:
     copies = spec.space.method.get(method, {}).get("copies")
-    longer = float(own.get("copies", 1)) / least(copies) if copies else 1.0
-    shared = tuple(share / longer for share in spec.rungs)
-    return shared if longer == 1 else (*shared, 1.0)
+    least, largest = ends(spec.training.epochs)[0], ends(spec.training.batch_size)[1]
+    return Length(least, int(ends(copies)[0]) if copies else 1, int(largest))
 
 
 def earlier(plain: Mapping[str, Any]) -> str | None:
@@ -177,17 +218,16 @@ def check_unchanged(plain: Mapping[str, Any]) -> None:
         )
 
 
-def rung_steps(rungs: Sequence[float], steps: float) -> list[int]:
-    """The optimizer steps after which a trial of `steps` steps is evaluated, one a rung.
+def rung_steps(rungs: Sequence[float], steps: int) -> list[int]:
+    """The optimizer steps at which a training of `steps` steps is evaluated, one a rung.
 
     Raises:
         SpecError: there are too few steps for so many rungs.
     """
-    total = max(1, round(steps))
-    stops = [round(share * total) for share in rungs]
-    if stops[0] < 1 or len(set(stops)) < len(stops):
+    stops = [round(share * steps) for share in rungs]
+    if 0 in stops or len(set(stops)) < len(stops):
         raise SpecError(
-            f"pruning.rungs: {len(stops)} rungs do not fit into the {total} steps of this training; fewer rungs, "
+            f"pruning.rungs: {len(stops)} rungs do not fit into the {steps} steps of this training; fewer rungs, "
             "a smaller pruning.reduction, or more training.epochs."
         )
     return stops

@@ -4,13 +4,18 @@ A constant is a choice of one. What a parameter accepts stands in its `Kind`; ev
 is the same for all parameters.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
 from xrt.errors import closest
+from xrt.robust.keeping import Keep
 from xrt.spec.problems import LARGEST_WHOLE, Problem, Refused, refuse, show
 
-Scalar = str | int | float
+Scalar = str | int | float | None
 RANGES = ("log", "uniform", "int")
 
 
@@ -20,9 +25,14 @@ class Choice:
 
     options: tuple[Scalar, ...]
 
+    @property
+    def varies(self) -> bool:
+        """Whether a sampler has anything to choose."""
+        return len(self.options) > 1
+
     def plain(self) -> Any:
         """As it stands in a study file."""
-        return self.options[0] if len(self.options) == 1 else list(self.options)
+        return list(self.options) if self.varies else self.options[0]
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class Range:
     scale: Literal["log", "uniform", "int"]
     low: float
     high: float
+    varies = True
 
     def plain(self) -> Any:
         """As it stands in a study file."""
@@ -41,19 +52,27 @@ class Range:
 Value = Choice | Range
 
 
-def least(value: Value) -> float:
-    """The smallest number that a value may take."""
-    return float(value.low if isinstance(value, Range) else min(map(float, value.options)))
+def ends(value: Value) -> tuple[float, float]:
+    """The smallest and the largest number that a value may take; null is none."""
+    if isinstance(value, Range):
+        return value.low, value.high
+    numbers = [float(option) for option in value.options if option is not None]
+    return min(numbers), max(numbers)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a parameter accepts: an encoder, a site, one of `words`, or a number of at least (`above`: above) `low`."""
+    """What a parameter accepts: an encoder, a site, one of `words`, a flag, which weights to keep, or a number.
 
-    type: Literal["encoder", "site", "word", "number", "whole"]
+    A number is at least (`above`: above) `low`, and below `below`. `null`: null is accepted too.
+    """
+
+    type: Literal["encoder", "site", "word", "flag", "keep", "number", "whole"]
     low: float = 0
     above: bool = False
     words: tuple[str, ...] = ()
+    below: float = math.inf
+    null: bool = False
 
     @property
     def ranges(self) -> tuple[str, ...]:
@@ -63,14 +82,22 @@ class Kind:
     @property
     def one(self) -> str:
         """One accepted value, in words."""
-        if self.type == "encoder":
-            return "the name or the folder of an encoder"
-        if self.type == "site":
-            return "word or {layer: k} with k of at least 1"
-        if self.type == "word":
-            return " or ".join(self.words)
+        return self._one + (", null" if self.null else "")
+
+    @property
+    def _one(self) -> str:
+        spoken = {
+            "encoder": "the name or the folder of an encoder",
+            "site": "word or {layer: k} with k of at least 1",
+            "word": " or ".join(self.words),
+            "flag": "true or false",
+            "keep": Keep.ALLOWED,
+        }
+        if self.type in spoken:
+            return spoken[self.type]
         name = "a whole number" if self.type == "whole" else "a number"
-        return f"{name} {'above' if self.above else 'of at least'} {self.low:g}"
+        below = "" if self.below == math.inf else f" and below {self.below:g}"
+        return f"{name} {'above' if self.above else 'of at least'} {self.low:g}{below}"
 
     @property
     def allowed(self) -> str:
@@ -78,7 +105,7 @@ class Kind:
         forms = [self.one, "a list of such", *(f"{{{r}: [low, high]}}" for r in self.ranges)]
         return ", ".join(forms[:-1]) + f" or {forms[-1]}"
 
-    def accept(self, given: Any) -> Scalar | None:
+    def accept(self, given: Any) -> Scalar:
         """`given` in its final type, or None. No text for numbers, no true for 1, no NaN, no infinity."""
         if self.type == "encoder":
             return given if isinstance(given, str) and given.strip() == given != "" else None
@@ -86,15 +113,44 @@ class Kind:
             return _site(given)
         if self.type == "word":
             return given if given in self.words else None
+        if self.type == "flag":
+            return given if isinstance(given, bool) else None
+        if self.type == "keep":
+            return None if (keep := Keep.read(given)) is None else str(keep)
         if isinstance(given, bool) or not isinstance(given, int if self.type == "whole" else int | float):
             return None
-        if (
-            not -LARGEST_WHOLE <= given <= LARGEST_WHOLE
-            or given < self.low
-            or (self.above and given == self.low)
-        ):
+        if not self._within(given):
             return None
         return given if self.type == "whole" else float(given)
+
+    def refuses(self, given: Any) -> bool:
+        """Whether `given` is no accepted value."""
+        return self.accept(given) is None and not (self.null and given is None)
+
+    def _within(self, given: float) -> bool:
+        least = given > self.low if self.above else given >= self.low
+        return least and given < self.below and -LARGEST_WHOLE <= given <= LARGEST_WHOLE
+
+
+class Reader:
+    """Joins a `Kind` to pydantic: reads and writes the value of a field, and speaks for it in messages."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.allowed = kind.allowed
+        self.kind = kind
+
+    def __call__(self, given: Any) -> Value:
+        try:
+            return read_value(self.kind, given)
+        except Refused as refused:
+            raise refused.for_pydantic() from None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(lambda value: value.plain())
+        return core_schema.no_info_plain_validator_function(self, serialization=written)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        return {}  # `allowed` says it
 
 
 def read_value(kind: Kind, given: Any) -> Value:
@@ -107,12 +163,11 @@ def read_value(kind: Kind, given: Any) -> Value:
         given = given.plain()
     if isinstance(given, list):
         return _choice(kind, given)
-    if isinstance(given, dict) and not (kind.type == "site" and "layer" in given):
+    if isinstance(given, dict) and kind.refuses(given):
         return _range(kind, given)
-    accepted = kind.accept(given)
-    if accepted is None:
+    if kind.refuses(given):
         raise Refused([Problem((), refuse(given, kind.allowed, closest(given, kind.words)))])
-    return Choice((accepted,))
+    return Choice((kind.accept(given),))
 
 
 def _choice(kind: Kind, given: list[Any]) -> Choice:
@@ -121,7 +176,7 @@ def _choice(kind: Kind, given: list[Any]) -> Choice:
     problems, options = [], dict[Scalar, None]()
     for index, item in enumerate(given):
         accepted = kind.accept(item)
-        if accepted is None:
+        if kind.refuses(item):
             problems.append(Problem((index,), refuse(item, kind.one, closest(item, kind.words))))
         elif accepted in options:
             problems.append(Problem((index,), f"{show(item)} is in the list twice; keep one."))
@@ -141,7 +196,7 @@ def _range(kind: Kind, given: dict[str, Any]) -> Range:
     if not isinstance(bounds, list) or len(bounds) != 2:
         raise Refused([Problem((scale,), refuse(bounds, "two numbers, [low, high]"))])
     above = kind.above or (scale == "log" and kind.low <= 0)
-    end = Kind(kind.type, kind.low, above)
+    end = Kind(kind.type, kind.low, above, below=kind.below)
     reason = " (a log range cannot begin at 0)" if above and not kind.above else ""
     accepted = [end.accept(bound) for bound in bounds]
     problems = [

@@ -3,7 +3,6 @@
 All problems come in one answer. A run that is resumed is looked at in the same way, against what it began with.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,8 +14,10 @@ from xrt.data.problems import joined
 from xrt.data.tokens import unknown_share
 from xrt.errors import DataError, RecordError, XrtError
 from xrt.record.run import Data, Run
+from xrt.robust.keeping import Keep
 from xrt.spec.study import StudySpec
-from xrt.spec.trial import rung_steps
+from xrt.spec.trial import Length, rung_steps
+from xrt.spec.values import Choice, ends
 
 WORDS = "word"  # the site that has no number
 MOST_UNKNOWN, SENTENCES_LOOKED_AT = 0.05, 500
@@ -146,11 +147,21 @@ def _require_enough(spec: StudySpec, aligned: Aligned) -> None:
     """Raises where a split has too few examples for the rungs, or for the rows that the study takes of it."""
     if aligned.split == "train":
         rows = min(len(aligned), spec.data.train_rows or len(aligned))
-        rung_steps(spec.rungs, spec.training.epochs * math.ceil(rows / spec.training.batch_size))
+        _require_steps(spec, rows)
         return
     count = spec.data.dev_rows if aligned.split == "dev" else spec.data.test_rows
     if count is not None:
         aligned.sample(count, seed=0)
+
+
+def _require_steps(spec: StudySpec, rows: int) -> None:
+    """Raises where the shortest training has too few steps for the rungs, or for the weights that are to be kept."""
+    epochs, batch, keep = spec.training.epochs, spec.training.batch_size, spec.training.keep
+    shortest = Length(ends(epochs)[0], 1, int(ends(batch)[1])).steps(rows)
+    rung_steps(spec.rungs, shortest)
+    for option in keep.options if isinstance(keep, Choice) else ():
+        if kept := Keep.read(option):
+            kept.looks(shortest)
 
 
 def _unknown(encoder: str, aligned: Aligned) -> Iterator[str]:
@@ -190,10 +201,10 @@ def checks(spec: StudySpec) -> Iterator[Callable[[], object]]:
         yield partial(
             check_encoder,
             name,
-            max_tokens=training.max_tokens,
-            dropout=training.dropout is not None,
+            max_tokens=int(ends(training.max_tokens)[1]),
+            dropout=training.dropout != Choice((None,)),
             layers=layers(spec),
-            gradient_checkpointing=training.gradient_checkpointing,
+            gradient_checkpointing=bool(ends(training.gradient_checkpointing)[1]),
         )
     yield check_cache
     if spec.data.neighbours is not None or ("synonyms" in spec.space.method and not spec.task.embedded):

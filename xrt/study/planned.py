@@ -25,7 +25,7 @@ def _rows(spec: StudySpec, plan: "Plan") -> list[tuple[str, str]]:
     languages, pairs = len(spec.task.languages), len(spec.task.pairs())
     rows = [
         ("task", f"{spec.task.name}: {languages} languages, {pairs} pairs"),
-        ("varied", ", ".join(spec.space.varying())),
+        ("varied", ", ".join(spec.varying())),
         ("a plain training", f"{plan.steps:,} steps"),
         ("search", f"{plan.trials} trials in {len(plan.arms)} arms, about {plan.search:,.0f} plain steps"),
         *((f"  {arm.arm.name}", _arm(arm)) for arm in plan.arms),

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from xrt.findings.findings import Findings
 from xrt.findings.ranking import leaderboard
-from xrt.findings.words import count, percent, show, spread
+from xrt.findings.words import count, own, percent, show, spread
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
 from xrt.report.figures import Matrix, matrices
@@ -129,10 +129,9 @@ def runs_table(found: Sequence[Findings]) -> Table:
 
 def parameters(params: dict[str, object]) -> str:
     """`adversarial radius=0.1 steps=3 lr=2e-05 mini-a`: method first, numbers short."""
-    method = str(params["method"])
-    own = [f"{k.split('.', 1)[1]}={show(v)}" for k, v in params.items() if k.startswith(f"{method}.")]
-    own = [text for text in own if text != "site=word"]
-    return " ".join([method, *own, f"lr={show(params.get('learning_rate'))}", str(params.get("encoder"))])
+    settings = (f"{name}={show(value)}" for name, value in own(params).items())
+    rate, encoder = f"lr={show(params.get('learning_rate'))}", str(params.get("encoder"))
+    return " ".join([str(params["method"]), *settings, rate, encoder])
 
 
 def clock(seconds: float) -> str:

@@ -26,7 +26,15 @@ _FORBIDDEN = re.compile(r"[^\w .:-]")  # in the name of a metric, where a slash 
 LONGEST = 5000  # characters of a tag or parameter; MLflow cuts at 8,000 and 6,000
 SETTINGS = (
     *("encoder", "learning_rate", "method", "seed", "epochs", "batch_size", "max_tokens", "warmup"),
-    *("weight_decay", "clip", "freeze_word_embeddings", "dropout", "micro_batch", "gradient_checkpointing"),
+    *(
+        "weight_decay",
+        "clip",
+        "freeze_word_embeddings",
+        "dropout",
+        "micro_batch",
+        "gradient_checkpointing",
+        "keep",
+    ),
 )
 _TRIAL_STATUS = {
     **{"pending": "SCHEDULED", "running": "RUNNING", "finished": "FINISHED"},
@@ -61,7 +69,8 @@ class Projected:
 
 def child(meta: Meta, trial: TrialRecord, parent: str) -> Projected:
     """The MLflow run of a trial that has begun; `parent` is its parent's MLflow run id."""
-    params = {**{key: trial.config.get(key) for key in SETTINGS}, "seed": trial.seed, **trial.params}
+    sampled = {name: "null" if value is None else value for name, value in trial.params.items()}
+    params = {**{key: trial.config.get(key) for key in SETTINGS}, "seed": trial.seed, **sampled}
     tags = {
         **_common(meta),
         PARENT: parent,
