@@ -224,7 +224,10 @@ def _parquet(file: Path) -> Table:
         if content.metadata.num_rows > MOST_ROWS:
             raise DataError(f"{file}: {content.metadata.num_rows:,} rows; at most {MOST_ROWS:,}.")
         table = content.read()
-    except pyarrow.ArrowException as error:
+        # Damaged text is found here, and not when a cell is asked for.
+        table.validate(full=True)
+        table.schema.names  # noqa: B018  # raises where a name is no UTF-8
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise DataError(
             f"{file}: not a Parquet file ({str(error).splitlines()[0]}); copy it again."
         ) from error
