@@ -218,7 +218,7 @@ def test_a_users_own_task_is_a_task(problems: Problems) -> None:
     )
     assert problems(text, "data={source: folder, path: x}", "search.metric=dev/pair/no-de") == []
     spec = load_study("s.yaml", ["data={source: folder, path: x}"])
-    assert spec.task == Task("mine", ("no", "de"), ("same", "other"), "no")
+    assert spec.task == Task("mine", ("no", "de"), ("same", "other"), ("no",))
 
 
 def test_a_metric_without_cells_is_never_reported(problems: Problems) -> None:

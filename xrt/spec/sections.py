@@ -138,7 +138,11 @@ class Search(Section):
     """How the space is searched."""
 
     trials: Count = Field(default=32, description="Configurations to try.")
-    metric: str = Field(default="dev/mean/mixed", description="What is maximised: a metric of the dev split.")
+    metric: str = Field(
+        default="dev/mean/mixed",
+        description="What is maximised: a metric of the dev split. Where a task has no mixed pairs, the default is "
+        "dev/mean/targets.",
+    )
     seed: int = Field(default=7, ge=0, le=2**32 - 1, description="Of the sampler and of the trials.")
     concurrent: Count | None = Field(default=None, description="Trials at once; null: as many as fit.")
 
