@@ -76,7 +76,7 @@ def made(predicted, labels, pairs=PAIRS, groups=None) -> Predictions:
     predicted, labels = np.array(predicted, np.int16), np.array(labels, np.int16)
     count = labels.shape[1]
     groups = np.arange(count) if groups is None else np.array(groups)
-    return Predictions("en", pairs, tuple(map(str, range(count))), groups, predicted, labels)
+    return Predictions(("en",), pairs, tuple(map(str, range(count))), groups, predicted, labels)
 
 
 def test_a_mean_weighs_its_cells_equally_however_many_examples_they_have():
@@ -103,7 +103,7 @@ def test_predictions_survive_their_file(load, tmp_path, sampled):
     predictions = predict(load("bert"), aligned(), wanted, 32)
     predictions.save(tmp_path / "p.arrow")
     again = Predictions.open(tmp_path / "p.arrow")
-    assert (again.source, again.pairs, again.ids) == ("en", TASK.pairs(), predictions.ids)
+    assert (again.sources, again.pairs, again.ids) == (("en",), TASK.pairs(), predictions.ids)
     assert np.array_equal(again.predicted, predictions.predicted)
     assert np.array_equal(again.labels, predictions.labels)
     assert np.array_equal(again.groups, predictions.groups) and again.comparable(predictions)

@@ -30,7 +30,18 @@ PAIRS = (
     ("question1", "question2"),
 )
 # Of a task of single sentences.
-SINGLES = ("text", "sentence", "utterance", "utt", "reviewbody", "review", "query", "content", "document", "tweet")
+SINGLES = (
+    "text",
+    "sentence",
+    "utterance",
+    "utt",
+    "reviewbody",
+    "review",
+    "query",
+    "content",
+    "document",
+    "tweet",
+)
 USUAL: dict[str, tuple[str, ...]] = {
     "label": (
         "goldlabel",
@@ -186,7 +197,8 @@ def _header_problem(first: Sequence[str], wanted: Wanted, numbered: bool) -> str
     numbers = ", ".join(f"{role}: {number}" for number, role in enumerate(roles, 1))
     return (
         f"looks like a header ({quoted(names)}), but names no {_known_texts(wanted)}. "
-        f"Say which {_they_are(wanted)}, {by_name}; or, if it is an example, data.columns: {{{numbers}}}.{_single_hint(names, wanted)}"
+        f"Say which {_they_are(wanted)}, {by_name}; or, if it is an example, data.columns: {{{numbers}}}."
+        f"{_single_hint(names, wanted)}"
     )
 
 

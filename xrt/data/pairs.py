@@ -103,6 +103,22 @@ class Aligned:
         rows = np.flatnonzero(self._complete(i, j) & (self.labels[:, i] == self.labels[:, j]))
         return PairRows(rows, self.labels[rows, i])
 
+    def labelled(self, languages: Sequence[str], count: int | None) -> list[tuple[str, int, int]]:
+        """(language, row, label) of the complete examples of languages that are trained on; at most `count`, the first.
+
+        The languages take turns, so that each has its share of them.
+        """
+        own = [self.pair(language, language) for language in languages]
+        turns = [
+            (turn, language, row, label)
+            for language, one in zip(languages, own, strict=True)
+            for turn, (row, label) in enumerate(zip(one.rows.tolist(), one.labels.tolist(), strict=True))
+        ]
+        # A stable sort: within a turn the languages stay in their order.
+        return [(language, row, label) for _, language, row, label in sorted(turns, key=lambda one: one[0])][
+            :count
+        ]
+
     @property
     def unlabelled(self) -> tuple[str, ...]:
         """The languages without labels: only a test split can have such."""

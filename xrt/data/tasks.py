@@ -96,7 +96,7 @@ class Task:
         return tuple(language for language in self.languages if language not in self.sources)
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """All ordered pairs (language of sentence 1, of sentence 2), the diagonal included; of single sentences it alone."""
+        """All ordered pairs (language of sentence 1, of sentence 2); of single sentences the diagonal alone."""
         return tuple((a, b) for a in self.languages for b in self.languages if a == b or self.sentences == 2)
 
 

@@ -124,7 +124,10 @@ def _metric(get: Get) -> Iterator[tuple[str, str]]:
     listed = f"{', '.join(kinds)}{differ} with the languages {', '.join(task.languages)}"
     same = [str(Metric.of((a, a))) for a in task.languages if metric == f"dev/pair/{a}-{a}"]
     single = ", for examples of a single sentence make no mixed pairs" if task.sentences == 1 else ""
-    yield "search.metric", f"{show(metric)} is never reported{single}; {listed}.{closest(metric, same or names)}"
+    yield (
+        "search.metric",
+        f"{show(metric)} is never reported{single}; {listed}.{closest(metric, same or names)}",
+    )
 
 
 def _trials(get: Get) -> Iterator[tuple[str, str]]:

@@ -81,7 +81,9 @@ class StudySpec(Section):
     study: Annotated[str, AfterValidator(_named)] = Field(
         description="Its name, and that of its results; the file's name unless given."
     )
-    task: TaskField = Field(description="pawsx, xnli, mini, or your own: {name, languages, labels, source, sentences}.")
+    task: TaskField = Field(
+        description="pawsx, xnli, mini, or your own: {name, languages, labels, source, sentences}."
+    )
     data: Data = Field(default_factory=Data, description=Data.__doc__)
     compare: Compared = Field(
         default=("method",),
