@@ -79,7 +79,7 @@ def test_the_strategy_of_specs_covers_every_method() -> None:
 
 def test_the_shipped_studies_are_sound_and_open_with_command_question_and_cost() -> None:
     files = sorted(SHIPPED.rglob("*.yaml"))
-    assert {file.stem for file in files} >= {"mini", "pawsx", "pawsx-paper", "xnli", "xnli-paper"}
+    assert {file.stem for file in files} >= {"mini", "mini-topics", "pawsx", "pawsx-paper", "sick", "xnli", "xnli-paper"}
     for file in files:
         spec = load_study(str(file))
         assert spec.study == file.stem == spec.task.name + "-paper" * file.stem.endswith("-paper")
@@ -96,7 +96,7 @@ def test_a_study_is_found_by_path_then_here_then_among_the_shipped() -> None:
     assert load_study("mini").task.name == "pawsx"
     Path("mini").write_text(MINIMAL.replace("pawsx", "xnli"))
     assert load_study("mini").task.name == "xnli"
-    assert list(known_studies()) == ["mini", "pawsx", "pawsx-paper", "xnli", "xnli-paper"]
+    assert list(known_studies()) == ["mini", "mini-topics", "pawsx", "pawsx-paper", "sick", "xnli", "xnli-paper"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,8 @@ def test_an_unknown_study_lists_the_known_ones(name: str, hint: str) -> None:
     (problem,) = caught.value.problems
     assert problem.isprintable()
     assert problem.endswith(
-        f"there is no such study; known are mini, pawsx, pawsx-paper, xnli, xnli-paper, and files: PATH.yaml.{hint}"
+        "there is no such study; known are mini, mini-topics, pawsx, pawsx-paper, sick, xnli, xnli-paper, and files: PATH.yaml."
+        f"{hint}"
     )
 
 

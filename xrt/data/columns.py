@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xrt.data.formats import LONGEST_CELL, Table, TextTable, titled
+from xrt.data.cells import picked, texts, word, words
+from xrt.data.formats import Table, TextTable, titled
 from xrt.data.problems import FileError, Found, by_text
 from xrt.data.sentences import Columns
 from xrt.data.tasks import Split, quoted
@@ -110,23 +111,22 @@ def columns_of(found: Table | TextTable, wanted: Wanted) -> Columns:
     rows = _rows(table, roles, wanted)
 
     def read(role: str) -> list[Any]:
-        values = table.read(roles[role])
-        picked = _picked(values, wanted.language)
-        return picked if rows is None else [picked[row] for row in rows]
+        values = picked(table.read(roles[role]), wanted.language)
+        return values if rows is None else [values[row] for row in rows]
 
     def place(row: int) -> str:
         return table.place(row if rows is None else rows[row])
 
     _require_one_language(table, roles, rows, wanted)
-    first, *others = (_texts(read(role), place) for role in wanted.texts)
+    first, *others = (texts(read(role), place) for role in wanted.texts)
     used = set(roles.values())
     return Columns(
         origin=table.origin,
         place=place,
         first=first,
         second=others[0] if others else [None] * len(first),
-        labels=_words(read("label"), table.words(roles["label"]), wanted) if "label" in roles else None,
-        ids=[None if key is None else _word(key) for key in read("id")] if "id" in roles else None,
+        labels=words(read("label"), table.words(roles["label"]), wanted.labels) if "label" in roles else None,
+        ids=[None if key is None else word(key) for key in read("id")] if "id" in roles else None,
         form=table.form,
         elsewhere=0 if rows is None else table.rows - len(rows),
         unread=tuple(name for i, name in enumerate(table.names) if i not in used),
@@ -323,7 +323,7 @@ def _rows(table: Table, roles: Mapping[str, int], wanted: Wanted) -> list[int] |
     for role, names in (("language", (wanted.language,)), ("split", wanted.splits)):
         if role not in roles:
             continue
-        values = [_word(value) for value in table.read(roles[role])]
+        values = [word(value) for value in table.read(roles[role])]
         blank = [
             (table.place(row), f"no {role} in this row.") for row, value in enumerate(values) if not value
         ]
@@ -371,61 +371,3 @@ def _head(values: Any) -> list[Any]:
 
 def _is_translations(value: Any) -> bool:
     return isinstance(value, dict)
-
-
-def _picked(values: Any, language: str) -> list[Any]:
-    """A column as plain values: of columns of translations those in one language."""
-    if hasattr(values, "to_pylist"):
-        from xrt.data.arrow import in_language
-
-        return in_language(values, language)
-    return [_translation(value, language) if isinstance(value, dict) else value for value in values]
-
-
-def _translation(value: dict[str, Any], language: str) -> Any:
-    """One cell of a column of translations, in either of the two ways of `datasets`."""
-    codes, texts = value.get("language"), value.get("translation")
-    if isinstance(codes, list) and isinstance(texts, list):
-        return dict(zip(codes, texts, strict=False)).get(language)
-    return value.get(language)
-
-
-def _texts(values: list[Any], place: Any) -> list[str | None]:
-    """Sentences; a number is written out, anything else is refused."""
-    wrong = [
-        (place(row), f"a sentence is expected, not {type(value).__name__}.")
-        for row, value in enumerate(values)
-        if not isinstance(value, str | int | float | None)
-    ]
-    wrong += [
-        (
-            place(row),
-            f"a sentence of {len(value):,} characters; at most {LONGEST_CELL:,}: is a quote missing?",
-        )
-        for row, value in enumerate(values)
-        if isinstance(value, str) and len(value) > LONGEST_CELL
-    ]
-    if wrong:
-        raise FileError(by_text(wrong))
-    return [value if value is None or isinstance(value, str) else _word(value) for value in values]
-
-
-def _word(value: Any) -> str:
-    """A cell as text: 1.0 is "1", for so pandas writes whole numbers beside missing ones."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip()
-
-
-def _words(values: list[Any], names: Sequence[str] | None, wanted: Wanted) -> list[str]:
-    """Labels as words; "" where there is none: null, or the number -1 unless that is a label of the task."""
-    none = {None} if "-1" in wanted.labels else {None, -1}
-    if names is None:
-        return ["" if value in none else _word(value) for value in values]
-    return [
-        "" if value in none else names[value] if 0 <= value < len(names) else str(value) for value in values
-    ]

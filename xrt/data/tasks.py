@@ -12,6 +12,7 @@ from typing import Literal
 
 from xrt.errors import SpecError, closest
 from xrt.mini import LANGUAGES as MINI_LANGUAGES
+from xrt.mini import TOPICS
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
@@ -51,7 +52,7 @@ class Task:
         sources: the languages trained on; all others are targets. One that is not among the languages has training
             data alone: no dev, no test.
         sentences: of an example. Single sentences make no mixed pairs.
-        embedded: whether the examples come with the package (`mini`).
+        embedded: whether the examples come with the package (`mini`, `mini-topics`).
 
     Raises:
         SpecError: for a name, languages, labels or source that cannot be a task, every problem at once.
@@ -172,4 +173,6 @@ XNLI = Task(
 )
 MINI = Task(name="mini", languages=tuple(MINI_LANGUAGES), labels=("0", "1"), embedded=True)
 
-TASKS: dict[str, Task] = {task.name: task for task in (PAWSX, XNLI, MINI)}
+MINI_TOPICS = Task("mini-topics", tuple(MINI_LANGUAGES), TOPICS, embedded=True, sentences=1)
+
+TASKS: dict[str, Task] = {task.name: task for task in (PAWSX, XNLI, MINI, MINI_TOPICS)}
