@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -107,6 +109,22 @@ def test_predictions_survive_their_file(load, tmp_path, sampled):
     assert np.array_equal(again.predicted, predictions.predicted)
     assert np.array_equal(again.labels, predictions.labels)
     assert np.array_equal(again.groups, predictions.groups) and again.comparable(predictions)
+
+
+def test_a_thousand_labels_are_counted_right_and_come_back_from_their_file(tmp_path):
+    labels = np.arange(1000)[None, :].repeat(2, 0)
+    wrong = labels.copy()
+    wrong[1, ::4] = (wrong[1, ::4] + 256) % 1000  # what is alike in eight bits is another label
+    made(wrong, labels).save(tmp_path / "p.arrow")
+    found = Predictions.open(tmp_path / "p.arrow")
+    assert found.counts == {("en", "de"): (1000, 1000), ("de", "en"): (750, 1000)}
+    assert found.by_group([0])[0].sum() == 1000 and found.labels.max() == 999
+
+
+def test_predictions_of_several_sources_say_which(tmp_path):
+    two = replace(made([[0], [1]], [[0], [0]]), sources=("en", "zh-Hant"))
+    two.save(tmp_path / "p.arrow")
+    assert Predictions.open(tmp_path / "p.arrow").sources == ("en", "zh-Hant")
 
 
 def test_languages_whose_codes_have_a_hyphen_survive_the_file_too(tmp_path):

@@ -20,13 +20,13 @@ SPACE = "space: {encoder: mini-a, learning_rate: 1.0e-3, method: {plain: {}}}\n"
 TOPICS = (
     "task: mini-topics\ndata: {source: embedded, train_rows: 24, dev_rows: 8, test_rows: 8}\n"
     + SPACE
-    + "training: {epochs: 1, batch_size: 8, max_tokens: 32}\n"
+    + "training: {epochs: 1, batch_size: 8, max_tokens: 32}\npruning: null\n"
 )
 TWO = (
     'task: {{name: two, languages: [en, de, fr], labels: ["0", "1"], source: [en, de]}}\n'
     "data: {{source: folder, path: {data}, dev_rows: 8}}\n"
     + SPACE.replace("{", "{{").replace("}", "}}")
-    + "training: {{epochs: 1, batch_size: 8, max_tokens: 32}}\n"
+    + "training: {{epochs: 1, batch_size: 8, max_tokens: 32}}\npruning: null\n"
 )
 POINT = {"encoder": "mini-a", "learning_rate": 1e-3}
 OWN = {

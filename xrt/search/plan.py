@@ -133,15 +133,17 @@ def make_plan(spec: StudySpec, earlier: Findings | None = None) -> Plan:
 
 def evaluation(spec: StudySpec) -> tuple[float, float]:
     """What it costs to evaluate the whole dev split, and the test split of a confirmation, in plain steps."""
-    cells, batch = len(spec.task.pairs()), int(ends(spec.training.batch_size)[1])
-    dev = _examples(spec, "dev") * (cells + len(PROXIES))
-    test = _examples(spec, "test") * cells if spec.confirm else 0
-    return forward_cost(dev, batch), forward_cost(test, batch)
+    batch, dev = int(ends(spec.training.batch_size)[1]), _usable(spec, "dev")
+    own = sum(dev.get((a, a), 0) for a in spec.task.sources)
+    test = sum(_usable(spec, "test").values()) if spec.confirm else 0
+    return forward_cost(sum(dev.values()) + len(PROXIES) * own, batch), forward_cost(test, batch)
 
 
-def _examples(spec: StudySpec, split: Split) -> int:
+def _usable(spec: StudySpec, split: Split) -> dict[Pair, int]:
+    """How many examples each pair of languages has."""
     rows = spec.data.dev_rows if split == "dev" else spec.data.test_rows
-    return len(evaluation_data(spec.task, spec.data.origin, split, rows))
+    common = evaluation_data(spec.task, spec.data.origin, split, rows).common()
+    return {pair: one.usable for pair, one in common.items()}
 
 
 def test_groups(spec: StudySpec) -> int:
