@@ -85,7 +85,9 @@ def test_the_shipped_studies_are_sound_and_open_with_command_question_and_cost()
         assert spec.study == file.stem == spec.task.name + "-paper" * file.stem.endswith("-paper")
         comments = [line for line in file.read_text().splitlines() if line.startswith("#")]
         assert comments[0] == f"# python -m xrt.study run {file.stem}"
-        assert comments[1].startswith("# Question: ")
+        # Whose data the user must bring opens with where to get them.
+        assert comments[1].startswith("# Data: " if file.stem == "sick" else "# Question: ")
+        assert any(line.startswith("# Question: ") for line in comments)
         assert any(line.startswith("# Cost") for line in comments)
 
 
