@@ -22,7 +22,7 @@ from xrt.search.sampler import OfArm, Unit
 from xrt.search.scoring import evaluation_data
 from xrt.search.trial import open_encoder, training_stream
 from xrt.spec.arms import PLAIN, Arm
-from xrt.spec.metric import PROXIES, Metric
+from xrt.spec.metric import PROXIES, Metric, Pair
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import Length, TrialConfig, build
 from xrt.spec.values import ends
@@ -201,8 +201,8 @@ class _Looks:
         keep = config.kept
         if keep.how != "best":
             return 0.0
-        cells = Metric.parse(keep.metric).cells(self._spec.task.pairs(), self._spec.task.source)
-        inputs = len(cells) * _examples(self._spec, "dev")
+        usable, metric = _usable(self._spec, "dev"), Metric.parse(keep.metric)
+        inputs = sum(n for pair, n in usable.items() if metric.covers(pair, self._spec.task.sources))
         return len(keep.looks(length.steps(rows))) * forward_cost(inputs, self._batch)
 
 

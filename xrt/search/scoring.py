@@ -77,7 +77,7 @@ class Scoring:
     @property
     def _looked_at(self) -> list[Pair]:
         keep, pairs = self.config.kept, self._dev.pairs
-        cells = Metric.parse(keep.metric).cells(pairs, self.config.task.source) if keep.how == "best" else []
+        cells = Metric.parse(keep.metric).cells(pairs, self.config.task.sources) if keep.how == "best" else []
         return [pairs[cell] for cell in cells]
 
     def sampled(self, encoder: Encoder) -> Scores:
