@@ -102,7 +102,7 @@ def test_two_sources_are_one_training_set_and_one_vocabulary(tmp_path: Path) -> 
     config = two(tmp_path)
     encoder = open_encoder(config)
     stream, used = training_stream(config, encoder)
-    assert len(stream.pairs.labels) == 32 and stream.steps_per_epoch == 4
+    assert len(stream.pairs.labels) == 32
     sentences = training_data(config.task, config.source, None)
     pieces = np.unique(tokenize(encoder.tokenizer, [*sentences.first, *sentences.second]).values)
     assert used.tolist() == pieces.tolist()
