@@ -21,7 +21,7 @@ from xrt.spec.metric import MEANS, Mean
 from xrt.tracking import projection
 
 WORDS = "pairs without the source"
-FAR = Mean(WORDS, lambda pair, source: source not in pair and pair[0] != pair[1])
+FAR = Mean(WORDS, lambda pair, sources: pair[0] != pair[1] and not set(pair) & set(sources))
 LOUD = MethodKind(
     {"level": Parameter(float, 0.0)}, lambda given, norm: Perturbed(Noise(2 * given["level"] * norm))
 )

@@ -56,7 +56,7 @@ def predict(sample: dict[str, Any], seed: int) -> Predictions:
 def values(predictions: list[Predictions], metric: str) -> Any:
     """(S, G): what each example group contributes to the metric, by seed."""
     found = Metric.parse(f"test/{metric}")
-    return np.stack([contributions(one, found.cells(one.pairs, one.source)) for one in predictions])
+    return np.stack([contributions(one, found.cells(one.pairs, one.sources)) for one in predictions])
 
 
 def shown(estimate: Estimate) -> str:

@@ -50,7 +50,7 @@ METHODS: list[dict[str, Any]] = [
 def rung_rows() -> int:
     """How many examples of a pair of languages a rung of the study evaluates."""
     spec = load_study("mini", [])
-    sampling = Sampling(spec.task.languages, spec.task.source, spec.metric)
+    sampling = Sampling(spec.task.pairs(), spec.task.sources, spec.metric)
     return sampling.rows(
         rungs=len(spec.rungs),
         epochs=ends(spec.training.epochs)[0],

@@ -31,6 +31,15 @@ def real_pawsx() -> Path:
 
 
 @pytest.fixture
+def real_sick() -> Path:
+    """SICK in four languages, whose licence keeps it out of the repository."""
+    folder = REAL / "sick"
+    if not folder.is_dir():
+        pytest.skip(f"the real SICK files are not at {folder}")
+    return folder
+
+
+@pytest.fixture
 def real_neighbours() -> Path:
     file = REAL / "counterfitted_neighbors.json"
     if not file.is_file():

@@ -105,7 +105,7 @@ def test_americasnli_has_a_column_of_languages_and_no_english_which_mnli_trains(
     mnli = "index|promptID|pairID|genre|sentence1_parse|sentence2_parse|sentence1|sentence2|label1|gold_label"
     rows = ["0|1|1n|g|(x)|(y)|one|two|neutral|neutral", "1|2|2e|g|(x)|(y)|three|four|neutral|-"]
     write("mnli/train.txt", table(mnli, *rows))
-    task = Task("americas", ("aym", "quy", "nah"), NLI, source="en")
+    task = Task("americas", ("aym", "quy", "nah"), NLI, sources=("en",))
     paths = (("train", f"{folder}/mnli/train.txt"), ("dev", f"{folder}/anli/dev.tsv"))
     source = Source("folder", paths, labels=(("-", None),), align="own")  # type: ignore[arg-type]
     check(task, source)
@@ -303,7 +303,7 @@ def test_a_label_column_of_an_unknown_name_is_asked_for(folder: Path, write: Wri
 def aligned_codes(codes: tuple[str, ...], folder: Path, write: Write) -> Aligned:
     for code in codes:
         write(f"{code}/validation.tsv", table("id|text|text_pair|label", f"1|{code} a|{code} b|0"))
-    task = Task("codes", codes, ("0", "1"), source=codes[0])
+    task = Task("codes", codes, ("0", "1"), sources=(codes[0],))
     return load(task, Source("folder", f"{folder}/{{language}}/{{split}}.tsv"), "dev")
 
 

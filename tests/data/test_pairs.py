@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from xrt.data import TASKS, Drops, Sentences, Source, Task, align, check, load
+from xrt.data import TASKS, Drops, Sentences, Source, Task, align, check, load, read
 from xrt.errors import DataError
 
 PAWSX = TASKS["pawsx"]
@@ -197,6 +197,31 @@ def test_drops_on_the_real_files_equal_an_independent_count(real_pawsx: Path, sp
         assert counted.stdout.split() == [str(drops[a, b].missing), str(drops[a, b].conflict)], (a, b)
     assert sum(drop.missing for drop in drops.values()) > 0
     assert sum(drop.conflict for drop in drops.values()) > 0
+
+
+BY_ID = r"""
+FNR == 1 { next }
+NR == FNR { label[$1] = $4; next }
+label[$1] != $4 { conflict++ }
+END { print conflict + 0 }
+"""
+
+
+def test_japanese_sick_was_annotated_anew_and_its_conflicts_are_dropped_and_counted(real_sick: Path) -> None:
+    task = Task("sick", ("en", "nl", "pt", "ja"), ("entailment", "neutral", "contradiction"))
+    found = {"train": 4439, "dev": 495, "test": 4906}
+    for split, rows in found.items():
+        columns = [read(task, Source("folder", str(real_sick)), split, a) for a in task.languages]  # type: ignore[arg-type]
+        aligned = align(task, columns, "dev")
+        files = [str(real_sick / f"{split}-{a}.tsv") for a in ("en", "ja")]
+        counted = subprocess.run(["awk", "-F\t", BY_ID, *files], capture_output=True, text=True, check=True)
+        conflicts = int(counted.stdout)
+        assert 0.1 < conflicts / rows < 0.2
+        assert {aligned.drops[a, "ja"].conflict for a in ("en", "nl", "pt")} == {conflicts}
+        assert len(aligned.pair("ja", "en").rows) == rows - conflicts
+        assert len(aligned.pair("ja", "ja").rows) == len(aligned.pair("en", "pt").rows) == rows
+    warned = load(task, Source("folder", str(real_sick)), "dev").warnings
+    assert len(warned) == 1 and "labels differ from those of en in ja (1" in warned[0]
 
 
 def test_the_real_training_data_have_1400_rows_and_cells_that_begin_with_a_quote(real_pawsx: Path) -> None:

@@ -48,22 +48,22 @@ def test_a_task_that_cannot_be_is_refused(
     languages: tuple[str, ...], labels: tuple[str, ...], source: str, problem: str
 ) -> None:
     with pytest.raises(SpecError) as refused:
-        Task("own", languages, labels, source)
+        Task("own", languages, labels, (source,))
     assert any(line.startswith(problem) for line in refused.value.problems), refused.value.problems
 
 
 def test_all_problems_of_a_task_are_told_at_once() -> None:
     with pytest.raises(SpecError) as refused:
-        Task("my task", ("e/n",), ("a",), source="e n")
+        Task("my task", ("e/n",), ("a",), sources=("e n",))
     assert len(refused.value.problems) == 4
 
 
 def test_a_source_that_is_not_evaluated_is_trained_on_only() -> None:
-    task = Task("own", ("aym", "quy"), ("a", "b"), source="en")
+    task = Task("own", ("aym", "quy"), ("a", "b"), sources=("en",))
     assert task.targets == task.languages
     assert len(task.pairs()) == 4
 
 
 @pytest.mark.parametrize("codes", [("zh-CN", "pt_BR", "zh_Hans", "no"), tuple(f"l{i}" for i in range(40))])
 def test_codes_with_regions_and_forty_languages_are_possible(codes: tuple[str, ...]) -> None:
-    assert len(Task("own", codes, ("a", "b"), source=codes[0]).pairs()) == len(codes) ** 2
+    assert len(Task("own", codes, ("a", "b"), sources=(codes[0],)).pairs()) == len(codes) ** 2

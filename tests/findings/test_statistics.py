@@ -23,11 +23,11 @@ def predictions(seed: int = 0, examples: int = 50, missing: float = 0.0, group: 
     labels = np.where(rng.random((9, examples)) < missing, -1, rng.integers(0, 2, examples)).astype(np.int16)
     predicted = np.where(rng.random((9, examples)) < 0.7, labels, 1 - labels).astype(np.int16)
     ids = tuple(map(str, range(examples)))
-    return Predictions("en", PAIRS, ids, np.arange(examples) // group, predicted, labels)
+    return Predictions(("en",), PAIRS, ids, np.arange(examples) // group, predicted, labels)
 
 
 def cells(metric: str, found: Predictions) -> list[int]:
-    return Metric.parse(f"dev/{metric}").cells(found.pairs, "en")
+    return Metric.parse(f"dev/{metric}").cells(found.pairs, ("en",))
 
 
 @pytest.mark.parametrize("group", [1, 3])

@@ -72,7 +72,7 @@ def predict(params: dict[str, Any], seed: int, examples: int = 200, share: float
     truth = np.where(evaluated, labels, -1).astype(np.int16)
     predicted = np.where(evaluated, np.where(right, labels, 1 - labels), -1).astype(np.int16)
     ids = tuple(str(i) for i in range(examples))
-    return Predictions(TASK.source, pairs, ids, np.arange(examples) // 2, predicted, truth)
+    return Predictions(TASK.sources, pairs, ids, np.arange(examples) // 2, predicted, truth)
 
 
 def metrics_of(predictions: Predictions, split: str) -> dict[str, float]:

@@ -40,14 +40,14 @@ def test_a_matrix_is_the_mean_of_its_trials_and_the_gain_is_in_points(run: Run) 
     trials = {t.id: t for t in run.trials()}
     ours = [trials[f"0004-s{seed}"] for seed in (8, 9)]
     languages = worked.TASK.languages
-    matrix = figures.matrix("x", ours, languages, "test")
+    matrix = figures.matrix("x", ours, worked.TASK, "test")
     assert matrix is not None
     place = languages.index("de"), languages.index("zh")
     assert matrix.values[place] == pytest.approx(np.mean([t.metrics["test/pair/de-zh"] for t in ours]))
     assert matrix.values[0, 0] == pytest.approx(np.mean([t.metrics["test/acc/en"] for t in ours]))
     gain = figures.minus("gain", matrix, matrix)
     assert gain is not None and gain.signed and not gain.values.any()
-    assert figures.matrix("x", [trials["0001"]], languages, "test") is None, "a search sees no test"
+    assert figures.matrix("x", [trials["0001"]], worked.TASK, "test") is None, "a search sees no test"
 
 
 def test_the_matrices_are_the_winners_and_its_gain_over_what_decides(found: Findings) -> None:

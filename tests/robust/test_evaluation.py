@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -76,7 +78,7 @@ def made(predicted, labels, pairs=PAIRS, groups=None) -> Predictions:
     predicted, labels = np.array(predicted, np.int16), np.array(labels, np.int16)
     count = labels.shape[1]
     groups = np.arange(count) if groups is None else np.array(groups)
-    return Predictions("en", pairs, tuple(map(str, range(count))), groups, predicted, labels)
+    return Predictions(("en",), pairs, tuple(map(str, range(count))), groups, predicted, labels)
 
 
 def test_a_mean_weighs_its_cells_equally_however_many_examples_they_have():
@@ -103,10 +105,26 @@ def test_predictions_survive_their_file(load, tmp_path, sampled):
     predictions = predict(load("bert"), aligned(), wanted, 32)
     predictions.save(tmp_path / "p.arrow")
     again = Predictions.open(tmp_path / "p.arrow")
-    assert (again.source, again.pairs, again.ids) == ("en", TASK.pairs(), predictions.ids)
+    assert (again.sources, again.pairs, again.ids) == (("en",), TASK.pairs(), predictions.ids)
     assert np.array_equal(again.predicted, predictions.predicted)
     assert np.array_equal(again.labels, predictions.labels)
     assert np.array_equal(again.groups, predictions.groups) and again.comparable(predictions)
+
+
+def test_a_thousand_labels_are_counted_right_and_come_back_from_their_file(tmp_path):
+    labels = np.arange(1000)[None, :].repeat(2, 0)
+    wrong = labels.copy()
+    wrong[1, ::4] = (wrong[1, ::4] + 256) % 1000  # what is alike in eight bits is another label
+    made(wrong, labels).save(tmp_path / "p.arrow")
+    found = Predictions.open(tmp_path / "p.arrow")
+    assert found.counts == {("en", "de"): (1000, 1000), ("de", "en"): (750, 1000)}
+    assert found.by_group([0])[0].sum() == 1000 and found.labels.max() == 999
+
+
+def test_predictions_of_several_sources_say_which(tmp_path):
+    two = replace(made([[0], [1]], [[0], [0]]), sources=("en", "zh-Hant"))
+    two.save(tmp_path / "p.arrow")
+    assert Predictions.open(tmp_path / "p.arrow").sources == ("en", "zh-Hant")
 
 
 def test_languages_whose_codes_have_a_hyphen_survive_the_file_too(tmp_path):

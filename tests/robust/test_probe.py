@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,3 +73,13 @@ def test_sentences_that_are_missing_are_left_out_and_the_record_is_json(load):
     assert all(math.isfinite(found.distance["de"]) for found in holes.values())
     assert holes["words"].distance["de"] != whole["words"].distance["de"]
     assert json.loads(json.dumps(as_plain(holes)))["words"]["distance"] == holes["words"].distance
+
+
+def test_a_language_with_other_examples_has_no_distance_and_the_record_is_still_json(load):
+    english = split(en=["Anna saw the house", "the storm"]).columns
+    german = split(de=["Peter met the judge", "the doctor"]).columns
+    apart = align(replace(TASK, sentences=1), [*english, *german], how="own")
+    assert apart.apart == ("en", "de")
+    found = misalignment(load("bert"), apart, 32)
+    assert found["words"].distance == {} and found["words"].unrelated > 0
+    json.dumps(as_plain(found), allow_nan=False)

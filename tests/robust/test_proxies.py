@@ -12,7 +12,7 @@ SYNONYMS = Neighbours.of({"small": ["red"], "doctor": ["judge"], "saw": ["met"]}
 
 
 def own(split):
-    return split.pair("en", "en")
+    return {("en", "en"): split.pair("en", "en")}
 
 
 def test_without_noise_and_synonyms_the_proxies_are_plain_accuracy(load):
@@ -49,6 +49,6 @@ def test_noise_is_at_the_words_whatever_the_site_of_the_trial(load):
 
 def test_only_the_rows_that_are_wanted_are_predicted(load):
     split = aligned(40)
-    sample = split.spread({("en", "en"): 15}, 0)["en", "en"]
+    sample = split.spread({("en", "en"): 15}, 0)
     found = Proxies(1.0, SYNONYMS, 32).predictions(load("xlmr"), split, sample)
     assert [one.counts["en", "en"][1] for one in found.values()] == [15, 15]

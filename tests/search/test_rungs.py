@@ -6,8 +6,12 @@ from xrt.spec.metric import Metric
 MIXED, SOURCE, PROXY, TARGET = "dev/mean/mixed", "dev/acc/l0", "dev/proxy/noise", "dev/acc/l2"
 
 
+def pairs(count: int) -> list[tuple[str, str]]:
+    return [(f"l{i}", f"l{j}") for i in range(count) for j in range(count)]
+
+
 def sampling(count: int, metric: str) -> Sampling:
-    return Sampling([f"l{i}" for i in range(count)], "l0", Metric.parse(metric))
+    return Sampling(pairs(count), ("l0",), Metric.parse(metric))
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,19 @@ def test_mixed_pairs_come_first_and_the_few_that_decide_get_more_examples(metric
     counts = sampling(3, metric).counts(10)
     assert {a == b for a, b in list(counts)[:6]} == {False} and len(counts) == 9
     assert all(counts[pair] == 10 * (times if pair in deciding else 1) for pair in counts)
+
+
+def test_single_sentences_are_evaluated_in_their_own_language_the_targets_most():
+    single = Sampling([(a, b) for a, b in pairs(3) if a == b], ("l0",), Metric.parse("dev/mean/targets"))
+    assert single.counts(10) == {("l0", "l0"): 10, ("l1", "l1"): 30, ("l2", "l2"): 30}
+
+
+def test_of_several_sources_each_is_evaluated_under_the_proxies():
+    two = Sampling(pairs(3), ("l0", "l1"), Metric.parse(PROXY))
+    assert [pair for pair, n in two.counts(10).items() if n == 30] == [("l0", "l0"), ("l1", "l1")]
+    rows = two.rows(rungs=2, epochs=1, training_rows=100_000, available=10**6)
+    inputs = sum(two.counts(rows).values()) + 2 * 2 * 3 * rows  # two proxies of two sources
+    assert 0.0999 < inputs / 300_000 <= 0.1
 
 
 def test_one_language_is_evaluated_once():

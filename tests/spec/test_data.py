@@ -35,7 +35,7 @@ def test_a_study_says_how_its_files_are_read_and_a_trial_holds_it(problems: Prob
     assert problems(OWN + READING) == []
     spec = load_study("s.yaml")
     hub = Hub("a/{language}", None, (("first", "q"), ("id", "key")), (("dev", "matched"),))
-    assert spec.task == Task("mine", ("no", "zh-CN"), ("entailment", "0", "neutral"), "no", hub)
+    assert spec.task == Task("mine", ("no", "zh-CN"), ("entailment", "0", "neutral"), ("no",), hub)
     assert spec.data.origin == SOURCE
     trial = build(spec, {"encoder": "x", "learning_rate": 1e-5, "method": "plain"}, 1)
     assert (trial.source, trial.test_rows) == (SOURCE, 9)

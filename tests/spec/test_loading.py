@@ -79,13 +79,23 @@ def test_the_strategy_of_specs_covers_every_method() -> None:
 
 def test_the_shipped_studies_are_sound_and_open_with_command_question_and_cost() -> None:
     files = sorted(SHIPPED.rglob("*.yaml"))
-    assert {file.stem for file in files} >= {"mini", "pawsx", "pawsx-paper", "xnli", "xnli-paper"}
+    assert {file.stem for file in files} >= {
+        "mini",
+        "mini-topics",
+        "pawsx",
+        "pawsx-paper",
+        "sick",
+        "xnli",
+        "xnli-paper",
+    }
     for file in files:
         spec = load_study(str(file))
         assert spec.study == file.stem == spec.task.name + "-paper" * file.stem.endswith("-paper")
         comments = [line for line in file.read_text().splitlines() if line.startswith("#")]
         assert comments[0] == f"# python -m xrt.study run {file.stem}"
-        assert comments[1].startswith("# Question: ")
+        # Whose data the user must bring opens with where to get them.
+        assert comments[1].startswith("# Data: " if file.stem == "sick" else "# Question: ")
+        assert any(line.startswith("# Question: ") for line in comments)
         assert any(line.startswith("# Cost") for line in comments)
 
 
@@ -96,7 +106,15 @@ def test_a_study_is_found_by_path_then_here_then_among_the_shipped() -> None:
     assert load_study("mini").task.name == "pawsx"
     Path("mini").write_text(MINIMAL.replace("pawsx", "xnli"))
     assert load_study("mini").task.name == "xnli"
-    assert list(known_studies()) == ["mini", "pawsx", "pawsx-paper", "xnli", "xnli-paper"]
+    assert list(known_studies()) == [
+        "mini",
+        "mini-topics",
+        "pawsx",
+        "pawsx-paper",
+        "sick",
+        "xnli",
+        "xnli-paper",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +134,8 @@ def test_an_unknown_study_lists_the_known_ones(name: str, hint: str) -> None:
     (problem,) = caught.value.problems
     assert problem.isprintable()
     assert problem.endswith(
-        f"there is no such study; known are mini, pawsx, pawsx-paper, xnli, xnli-paper, and files: PATH.yaml.{hint}"
+        "there is no such study; known are mini, mini-topics, pawsx, pawsx-paper, sick, xnli, xnli-paper, "
+        f"and files: PATH.yaml.{hint}"
     )
 
 

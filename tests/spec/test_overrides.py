@@ -73,8 +73,8 @@ def test_a_value_may_hold_an_equals_sign() -> None:
          "keep one."),
         ("task.name=x", '--set: task.name: task is "pawsx" in the file, which has no fields; set it as a whole: '
          '--set "task={...}".'),
-        ("task=xnly", '--set: task: "xnly" is not allowed; pawsx, xnli, mini, or your own, {name: ..., languages: '
-         '..., labels: ..., source: ..., hub: ...}. Did you mean "xnli"?'),
+        ("task=xnly", '--set: task: "xnly" is not allowed; pawsx, xnli, mini, mini-topics, or your own, {name: ..., '
+         'languages: ..., labels: ..., source: ..., sentences: ..., hub: ...}. Did you mean "xnli"?'),
         ("space.method.plain.radius=1", "--set: space.method.plain.radius: unknown field; space.method.plain has no "
          "fields."),
     ],

@@ -187,10 +187,14 @@ def test_thousands_of_mistakes_are_not_thousands_of_lines(problems: Problems) ->
 @pytest.mark.parametrize(
     ("task", "problem"),
     [
-        ("pawx", 'task: "pawx" is not allowed; pawsx, xnli, mini, or your own, {name: ..., languages: ..., '
-         'labels: ..., source: ..., hub: ...}. Did you mean "pawsx"?'),
-        ("3", "task: 3 is not allowed; pawsx, xnli, mini, or your own, {name: ..., languages: ..., labels: ..., "
-         "source: ..., hub: ...}."),
+        ("pawx", 'task: "pawx" is not allowed; pawsx, xnli, mini, mini-topics, or your own, {name: ..., '
+         'languages: ..., labels: ..., source: ..., sentences: ..., hub: ...}. Did you mean "pawsx"?'),
+        ("3", "task: 3 is not allowed; pawsx, xnli, mini, mini-topics, or your own, {name: ..., languages: ..., "
+         "labels: ..., source: ..., sentences: ..., hub: ...}."),
+        ("{name: n, languages: [en, de], labels: [a, b], sentences: 3}", "task.sentences: 3 is not allowed; 1 or 2."),
+        ("{name: n, languages: [en, de], labels: [a, b], source: [en, en]}", 'task.source: "en" given more than once; '
+         "name each once."),
+        ("{name: n, languages: [en, de], labels: [a, b], source: []}", "task.source: 0 given; at least 1."),
         ("{name: n, languages: [en, de], labels: [0.5, a]}", "task.labels[0]: 0.5 is not allowed; text. "
          'Put it in quotes: "0.5".'),
         ("{name: n, languages: [en, de], labels: [a]}", "task.labels: 1 given; at least 2."),
@@ -199,7 +203,7 @@ def test_thousands_of_mistakes_are_not_thousands_of_lines(problems: Problems) ->
         ("{name: pawsx, languages: [en, de], labels: [a, b]}", 'task.name: "pawsx" comes with xrt; take another '
          "name, or write task: pawsx."),
         ("{name: n, languages: [en, de], labels: [a, b], sorce: de}", "task.sorce: unknown field; allowed are "
-         'name, languages, labels, source, hub. Did you mean "source"?'),
+         'name, languages, labels, source, sentences, hub. Did you mean "source"?'),
         ("{languages: [en, de], labels: [a, b]}", "task.name: missing; text."),
     ],
 )  # fmt: skip
@@ -218,15 +222,43 @@ def test_a_users_own_task_is_a_task(problems: Problems) -> None:
     )
     assert problems(text, "data={source: folder, path: x}", "search.metric=dev/pair/no-de") == []
     spec = load_study("s.yaml", ["data={source: folder, path: x}"])
-    assert spec.task == Task("mine", ("no", "de"), ("same", "other"), "no")
+    assert spec.task == Task("mine", ("no", "de"), ("same", "other"), ("no",))
 
 
 def test_a_metric_without_cells_is_never_reported(problems: Problems) -> None:
     own = "task: {name: mine, languages: [en], labels: [a, b]}\ndata: {source: folder, path: x}"
-    (problem,) = problems(MINIMAL.replace("task: pawsx", own))
+    text = MINIMAL.replace("task: pawsx", own)
+    (problem,) = problems(text, "search.metric=dev/mean/mixed")
     assert problem.startswith(
-        's.yaml: search.metric: "dev/mean/mixed" is never reported; dev/mean/languages, '
+        '--set: search.metric: "dev/mean/mixed" is never reported; dev/mean/languages, '
     )
+    assert problems(text) == []
+    assert load_study("s.yaml").search.metric == "dev/mean/languages"
+
+
+def test_single_sentences_have_no_mixed_pairs_to_select_by_and_no_second_column(problems: Problems) -> None:
+    own = "task: {name: mine, languages: [en, de], labels: [a, b], sentences: 1}\ndata: {source: folder, path: x}"
+    text = MINIMAL.replace("task: pawsx", own)
+    told = problems(text, "search.metric=dev/mean/mixed", "data.columns={first: utt, second: other}")
+    assert told == [
+        "--set: data.columns.second: not allowed with task.sentences: 1; first is the sentence.",
+        '--set: search.metric: "dev/mean/mixed" is never reported, for examples of a single sentence make no mixed '
+        "pairs; dev/mean/languages, dev/mean/targets, dev/acc/LANGUAGE, dev/proxy/noise with the languages en, de. "
+        'Did you mean "dev/mean/targets"?',
+    ]
+    assert problems(text) == []
+    spec = load_study("s.yaml")
+    assert spec.search.metric == "dev/mean/targets" and spec.task.sentences == 1
+    assert StudySpec.model_validate(spec.to_plain()) == spec
+
+
+def test_a_task_may_have_several_sources_and_comes_back_as_it_was(problems: Problems) -> None:
+    own = "task: {name: mine, languages: [en, de, fr], labels: [a, b], source: [en, de]}"
+    assert problems(MINIMAL.replace("task: pawsx", f"{own}\ndata: {{source: folder, path: x}}")) == []
+    spec = load_study("s.yaml")
+    assert (spec.task.sources, spec.task.targets) == (("en", "de"), ("fr",))
+    assert spec.to_plain()["task"]["source"] == ["en", "de"]
+    assert StudySpec.model_validate(spec.to_plain()) == spec
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_a_users_own_task_travels_with_its_trial() -> None:
     )
     Path("s.yaml").write_text(MINIMAL.replace("task: pawsx", own))
     trial = build(load_study("s.yaml"), PLAIN, seed=0)
-    assert TrialConfig.from_dict(trial.to_dict()).task == Task("mine", ("no", "de"), ("a", "b"), "no")
+    assert TrialConfig.from_dict(trial.to_dict()).task == Task("mine", ("no", "de"), ("a", "b"), ("no",))
 
 
 def test_a_trial_cannot_be_changed(spec: StudySpec) -> None:

@@ -42,16 +42,21 @@ def champion(run: Run) -> TrialRecord:
 
 @pytest.fixture(scope="module")
 def asked(finished, run) -> tuple[Predictions, list[dict[str, str]]]:
+    return inputs(run, finished.folder / "data")
+
+
+def inputs(run: Run, data: Path) -> tuple[Predictions, list[dict[str, str]]]:
     """The winner's predictions for the test split, and the same inputs: all pairs, one after the other."""
     trial = champion(run)
     answered = Predictions.open(run.paths.root / str(trial.checkpoint) / "predictions-test.arrow")
     task = TrialConfig.from_dict(trial.config).task
-    test = load(task, Source("folder", str(finished.folder / "data")), "test")
+    test = load(task, Source("folder", str(data)), "test")
     assert test.ids == answered.ids and (answered.labels >= 0).all()
+    names = ("text", "text_pair")[: task.sentences]
     return answered, [
-        {"text": first, "text_pair": second}
+        dict(zip(names, sides, strict=False))
         for a, b in answered.pairs
-        for first, second in zip(test.sentences(a).first, test.sentences(b).second, strict=True)
+        for sides in zip(test.sentences(a).first, test.sentences(b).second, strict=True)
     ]
 
 
@@ -70,12 +75,18 @@ def assert_the_matrix(labels: list[str], answered: Predictions, run: Run) -> Non
 def test_a_pipeline_in_a_new_process_reproduces_the_matrix(run, asked, tmp_path: Path, monkeypatch) -> None:
     answered, questions = asked
     monkeypatch.chdir(run.paths.results.root.parent)  # the study names its encoder relative to it
-    folder = export(run, None, tmp_path / "winner")
+    assert_the_matrix(piped(run, questions, tmp_path), answered, run)
+
+
+def piped(run: Run, questions: list[dict[str, str]], place: Path) -> list[str]:
+    """What a pipeline of the exported winner says to them in a new process."""
+    folder = export(run, None, place / "winner")
     done = subprocess.run(
         [sys.executable, "-c", ASK, str(folder)],
-        input=json.dumps(questions), capture_output=True, text=True, check=True, cwd=tmp_path,
+        input=json.dumps(questions), capture_output=True, text=True, check=True, cwd=place,
     )  # fmt: skip
-    assert_the_matrix(json.loads(done.stdout.splitlines()[-1]), answered, run)
+    labels: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return labels
 
 
 @pytest.mark.slow

@@ -25,7 +25,10 @@ BUCKET = 50  # batches whose examples are sorted by length together
 
 @dataclass(frozen=True)
 class PairTemplate:
-    """What a tokenizer puts before, between and after two sentences, and their token types (None: it has none)."""
+    """What a tokenizer puts before, between and after two sentences, and their token types (None: it has none).
+
+    Of a single sentence the second is empty, and nothing stands between.
+    """
 
     before: tuple[int, ...]
     between: tuple[int, ...]
@@ -38,15 +41,16 @@ class PairTemplate:
         return len(self.before) + len(self.between) + len(self.after)
 
     @classmethod
-    def of(cls, tokenizer: Any) -> "PairTemplate":
-        """Read the template off one encoded pair of two plain words.
+    def of(cls, tokenizer: Any, sentences: int = 2) -> "PairTemplate":
+        """Read the template off one encoded pair of two plain words, or off a single one.
 
         Raises:
             ValueError: the tokenizer does not keep the two sentences in order.
         """
-        first, second = (tokenizer(w, add_special_tokens=False)["input_ids"] for w in ("one", "two"))
-        encoded = tokenizer("one", "two")
-        ids = tuple(encoded["input_ids"])
+        words = ("one", "two")[:sentences]
+        first, *others = (tokenizer(word, add_special_tokens=False)["input_ids"] for word in words)
+        encoded = tokenizer(*words)
+        ids, second = tuple(encoded["input_ids"]), others[0] if others else []
         i = _find(ids, first, 0)
         j = _find(ids, second, i + len(first))
         ends = (0, i, i + len(first), j, j + len(second), len(ids))

@@ -1,4 +1,4 @@
-"""Which column of a table is which: the two sentences, the label, the id; and the rows of one language and split.
+"""Which column of a table is which: the sentences, the label, the id; and the rows of one language and split.
 
 Knows the usual names of the field, what a study says of its own, and three shapes of many languages in one table:
 a column of languages, columns for each language (`sentence1_de`), and columns of translations (`{de: …, fr: …}`).
@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from xrt.data.formats import LONGEST_CELL, Table, TextTable, titled
+from xrt.data.cells import picked, texts, word, words
+from xrt.data.formats import Table, TextTable, titled
 from xrt.data.problems import FileError, Found, by_text
 from xrt.data.sentences import Columns
 from xrt.data.tasks import Split, quoted
@@ -29,6 +30,19 @@ PAIRS = (
     ("sent1", "sent2"),
     ("question1", "question2"),
 )
+# Of a task of single sentences.
+SINGLES = (
+    "text",
+    "sentence",
+    "utterance",
+    "utt",
+    "reviewbody",
+    "review",
+    "query",
+    "content",
+    "document",
+    "tweet",
+)
 USUAL: dict[str, tuple[str, ...]] = {
     "label": (
         "goldlabel",
@@ -39,15 +53,18 @@ USUAL: dict[str, tuple[str, ...]] = {
         "judgment",
         "class",
         "gold",
+        "intent",
+        "category",
+        "topic",
+        "sentiment",
+        "stars",
     ),
-    "id": ("pairid", "id", "exampleid", "guid", "uid", "idx", "index"),
+    "id": ("pairid", "id", "exampleid", "guid", "uid", "idx", "index", "indexid", "reviewid"),
     "language": ("language", "lang", "languagecode", "langcode", "locale"),
-    "split": ("split", "semevalset"),
+    "split": ("split", "semevalset", "partition"),
 }
-KNOWN = frozenset(
-    [*(name for pair in PAIRS for name in pair), *(name for usual in USUAL.values() for name in usual)]
-)
-_SENTENCES = frozenset(name for pair in PAIRS for name in pair)
+_SENTENCES = frozenset([*(name for pair in PAIRS for name in pair), *SINGLES])
+KNOWN = frozenset([*_SENTENCES, *(name for usual in USUAL.values() for name in usual)])
 SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
     "dev": ("dev", "validation", "valid", "val", "trial"),
@@ -65,6 +82,7 @@ class Wanted:
         shared: whether the table holds other languages too, so that it must say which is which.
         split_shared: whether it holds other splits too.
         splits: the split's names in a column of splits.
+        sentences: of an example, 1 or 2.
     """
 
     language: str
@@ -74,6 +92,12 @@ class Wanted:
     shared: bool = False
     split_shared: bool = False
     splits: tuple[str, ...] = ()
+    sentences: int = 2
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The roles of the sentences."""
+        return ("first", "second")[: self.sentences]
 
 
 def columns_of(found: Table | TextTable, wanted: Wanted) -> Columns:
@@ -87,23 +111,22 @@ def columns_of(found: Table | TextTable, wanted: Wanted) -> Columns:
     rows = _rows(table, roles, wanted)
 
     def read(role: str) -> list[Any]:
-        values = table.read(roles[role])
-        picked = _picked(values, wanted.language)
-        return picked if rows is None else [picked[row] for row in rows]
+        values = picked(table.read(roles[role]), wanted.language)
+        return values if rows is None else [values[row] for row in rows]
 
     def place(row: int) -> str:
         return table.place(row if rows is None else rows[row])
 
     _require_one_language(table, roles, rows, wanted)
-    first, second = (_texts(read(role), place) for role in ("first", "second"))
+    first, *others = (texts(read(role), place) for role in wanted.texts)
     used = set(roles.values())
     return Columns(
         origin=table.origin,
         place=place,
         first=first,
-        second=second,
-        labels=_words(read("label"), table.words(roles["label"]), wanted) if "label" in roles else None,
-        ids=[None if key is None else _word(key) for key in read("id")] if "id" in roles else None,
+        second=others[0] if others else [None] * len(first),
+        labels=words(read("label"), table.words(roles["label"]), wanted.labels) if "label" in roles else None,
+        ids=[None if key is None else word(key) for key in read("id")] if "id" in roles else None,
         form=table.form,
         elsewhere=0 if rows is None else table.rows - len(rows),
         unread=tuple(name for i, name in enumerate(table.names) if i not in used),
@@ -117,15 +140,15 @@ def _with_names(table: TextTable, wanted: Wanted) -> Table:
     told = wanted.told.values()
     if any(isinstance(name, str) for name in told):
         return titled(table, first, header=True)
-    if not told and _pair(first, wanted.language):
+    if not told and _usual_texts(first, wanted):
         return titled(table, first, header=True)
     if _looks_like_header(cells, wanted.labels, insisted=bool(told)):
-        raise FileError([Found(table.place(0), _header_problem(first, numbered=bool(told)))])
+        raise FileError([Found(table.place(0), _header_problem(first, wanted, numbered=bool(told)))])
     if told:
         return titled(table, [f"column {i}" for i in range(1, _usual_width(cells) + 1)], header=False)
     # What most rows say; the others are wrong.
-    labelled = sum(len(row) == 2 for row in cells) * 2 <= len(cells)
-    return titled(table, ["first", "second", "label"] if labelled else ["first", "second"], header=False)
+    labelled = sum(len(row) == wanted.sentences for row in cells) * 2 <= len(cells)
+    return titled(table, [*wanted.texts, "label"] if labelled else [*wanted.texts], header=False)
 
 
 def _usual_width(cells: Sequence[Sequence[str]]) -> int:
@@ -163,31 +186,44 @@ def _name_like(cell: str) -> bool:
     return bool(re.fullmatch(r"\w[\w.:/#()-]{0,39}", cell)) or _key(cell) in KNOWN
 
 
-def _header_problem(first: Sequence[str], numbered: bool) -> str:
+def _header_problem(first: Sequence[str], wanted: Wanted, numbered: bool) -> str:
     names = [name if len(name) <= 40 else name[:39] + "…" for name in first]
-    by_name = f"data.columns: {{{_yaml(_guess(names))}}}"
+    by_name = f"data.columns: {{{_yaml(_guess(names, wanted))}}}"
     if numbered:
         return (
             f"is a header ({quoted(names)}), and data.columns has numbers, for files without one; {by_name}."
         )
-    roles = ("first", "second", "label")[: len(first)]
+    roles = (*wanted.texts, "label")[: len(first)]
     numbers = ", ".join(f"{role}: {number}" for number, role in enumerate(roles, 1))
     return (
-        f"looks like a header ({quoted(names)}), but names no two sentences that are known ({_known_pairs()}). "
-        f"Say which they are, {by_name}; or, if it is an example, data.columns: {{{numbers}}}."
+        f"looks like a header ({quoted(names)}), but names no {_known_texts(wanted)}. "
+        f"Say which {_they_are(wanted)}, {by_name}; or, if it is an example, data.columns: {{{numbers}}}."
+        f"{_single_hint(names, wanted)}"
     )
 
 
-def _guess(names: Sequence[str]) -> dict[str, str]:
+def _they_are(wanted: Wanted) -> str:
+    return "it is" if wanted.sentences == 1 else "they are"
+
+
+def _single_hint(names: Sequence[str], wanted: Wanted) -> str:
+    """What to say of a table that has one sentence where two are wanted."""
+    single = wanted.sentences == 2 and any(_key(name) in SINGLES for name in names)
+    return " An example of a single sentence is task.sentences: 1." if single else ""
+
+
+def _guess(names: Sequence[str], wanted: Wanted) -> dict[str, str]:
     """What the study might say of these columns: labels and ids by their usual names, the others in order."""
     guess = {role: name for role in ("id", "label") for name in reversed(names) if _key(name) in USUAL[role]}
     left = [name for name in names if name not in guess.values() and _key(name) not in KNOWN - _SENTENCES]
-    roles = [role for role in ("first", "second", "label") if role not in guess]
+    roles = [role for role in (*wanted.texts, "label") if role not in guess]
     return dict(zip(roles, left, strict=False)) | guess
 
 
-def _known_pairs() -> str:
-    return ", ".join(f"{a}/{b}" for a, b in PAIRS)
+def _known_texts(wanted: Wanted) -> str:
+    if wanted.sentences == 1:
+        return f"sentence that is known ({', '.join(SINGLES)})"
+    return f"two sentences that are known ({', '.join(f'{a}/{b}' for a, b in PAIRS)})"
 
 
 def _yaml(values: Mapping[str, str]) -> str:
@@ -207,23 +243,24 @@ def _bare(name: str, language: str) -> str | None:
     return _key(match[1] or match[2]) if match else None
 
 
-def _pair(names: Sequence[str], language: str) -> tuple[int, int] | None:
-    """The columns of the two sentences by their usual names, those of the language's own first."""
-    for keys in ([_bare(name, language) for name in names], [_key(name) for name in names]):
-        for first, second in PAIRS:
-            if first in keys and second in keys:
-                return keys.index(first), keys.index(second)
+def _usual_texts(names: Sequence[str], wanted: Wanted) -> tuple[int, ...] | None:
+    """The columns of the sentences by their usual names, those of the language's own first."""
+    usual: Sequence[tuple[str, ...]] = PAIRS if wanted.sentences == 2 else [(name,) for name in SINGLES]
+    for keys in ([_bare(name, wanted.language) for name in names], [_key(name) for name in names]):
+        for together in usual:
+            if all(name in keys for name in together):
+                return tuple(map(keys.index, together))
     return None
 
 
 def _roles(table: Table, wanted: Wanted) -> dict[str, int]:
     """The number of the column for each role that the table has."""
     roles = {role: _told(table, role, name, wanted) for role, name in wanted.told.items()}
-    if not {"first", "second"} <= roles.keys():
-        usual = _usual_pair(table, wanted)
-        roles = dict(zip(("first", "second"), usual, strict=True)) | roles
+    if not roles.keys() >= set(wanted.texts):
+        roles = dict(zip(wanted.texts, _places_of_texts(table, wanted), strict=True)) | roles
     if not table.named:
-        return roles | ({"label": 2} if not wanted.told and len(table.names) > 2 else {})
+        labelled = not wanted.told and len(table.names) > wanted.sentences
+        return roles | ({"label": wanted.sentences} if labelled else {})
     for role, usual_names in USUAL.items():
         if role not in roles and _is_needed(role, wanted):
             found = _usual(table, usual_names, wanted, set(roles.values()))
@@ -236,14 +273,15 @@ def _is_needed(role: str, wanted: Wanted) -> bool:
     return {"language": wanted.shared, "split": wanted.split_shared}.get(role, True)
 
 
-def _usual_pair(table: Table, wanted: Wanted) -> tuple[int, int]:
+def _places_of_texts(table: Table, wanted: Wanted) -> tuple[int, ...]:
     if not table.named and not wanted.told:
-        return 0, 1
-    found = _pair(table.names, wanted.language)
+        return tuple(range(wanted.sentences))
+    found = _usual_texts(table.names, wanted)
     if found is None:
+        roles = ", ".join(f"{role}: …" for role in wanted.texts)
         text = (
-            f"no two columns with sentences are known ({_known_pairs()}) among {quoted(table.names[:20])}. "
-            "Say which they are, data.columns: {first: …, second: …}."
+            f"no {_known_texts(wanted)} among {quoted(table.names[:20])}. Say which {_they_are(wanted)}, "
+            f"data.columns: {{{roles}}}.{_single_hint(table.names, wanted)}"
         )
         raise FileError([Found(table.origin, text)])
     return found
@@ -285,7 +323,7 @@ def _rows(table: Table, roles: Mapping[str, int], wanted: Wanted) -> list[int] |
     for role, names in (("language", (wanted.language,)), ("split", wanted.splits)):
         if role not in roles:
             continue
-        values = [_word(value) for value in table.read(roles[role])]
+        values = [word(value) for value in table.read(roles[role])]
         blank = [
             (table.place(row), f"no {role} in this row.") for row, value in enumerate(values) if not value
         ]
@@ -314,7 +352,7 @@ def _require_one_language(
         raise FileError([Found(table.origin, text)])
     if not wanted.shared or "language" in roles:
         return
-    for role in ("first", "second"):
+    for role in wanted.texts:
         name, values = table.names[roles[role]], table.read(roles[role])
         own = _bare(name, wanted.language) is not None or "{language}" in str(wanted.told.get(role))
         if not own and not any(_is_translations(value) for value in _head(values)):
@@ -333,61 +371,3 @@ def _head(values: Any) -> list[Any]:
 
 def _is_translations(value: Any) -> bool:
     return isinstance(value, dict)
-
-
-def _picked(values: Any, language: str) -> list[Any]:
-    """A column as plain values: of columns of translations those in one language."""
-    if hasattr(values, "to_pylist"):
-        from xrt.data.arrow import in_language
-
-        return in_language(values, language)
-    return [_translation(value, language) if isinstance(value, dict) else value for value in values]
-
-
-def _translation(value: dict[str, Any], language: str) -> Any:
-    """One cell of a column of translations, in either of the two ways of `datasets`."""
-    codes, texts = value.get("language"), value.get("translation")
-    if isinstance(codes, list) and isinstance(texts, list):
-        return dict(zip(codes, texts, strict=False)).get(language)
-    return value.get(language)
-
-
-def _texts(values: list[Any], place: Any) -> list[str | None]:
-    """Sentences; a number is written out, anything else is refused."""
-    wrong = [
-        (place(row), f"a sentence is expected, not {type(value).__name__}.")
-        for row, value in enumerate(values)
-        if not isinstance(value, str | int | float | None)
-    ]
-    wrong += [
-        (
-            place(row),
-            f"a sentence of {len(value):,} characters; at most {LONGEST_CELL:,}: is a quote missing?",
-        )
-        for row, value in enumerate(values)
-        if isinstance(value, str) and len(value) > LONGEST_CELL
-    ]
-    if wrong:
-        raise FileError(by_text(wrong))
-    return [value if value is None or isinstance(value, str) else _word(value) for value in values]
-
-
-def _word(value: Any) -> str:
-    """A cell as text: 1.0 is "1", for so pandas writes whole numbers beside missing ones."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value).strip()
-
-
-def _words(values: list[Any], names: Sequence[str] | None, wanted: Wanted) -> list[str]:
-    """Labels as words; "" where there is none: null, or the number -1 unless that is a label of the task."""
-    none = {None} if "-1" in wanted.labels else {None, -1}
-    if names is None:
-        return ["" if value in none else _word(value) for value in values]
-    return [
-        "" if value in none else names[value] if 0 <= value < len(names) else str(value) for value in values
-    ]

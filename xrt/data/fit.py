@@ -116,8 +116,14 @@ def _ids(language: str, columns: Sequence[Sentences]) -> str:
     return f' (its ids begin {ids[0]}, those of "{other.language}" {ids[1]}); write ids alike.'
 
 
-def conflicts(common: Mapping[Pair, Common], source: str, split: str) -> tuple[list[str], list[str]]:
-    """(refusals, warnings) where languages disagree about many labels, one line a language that others differ from."""
+def conflicts(
+    common: Mapping[Pair, Common], source: str, split: str, single: bool = False
+) -> tuple[list[str], list[str]]:
+    """(refusals, warnings) where languages disagree about many labels, one line a language that others differ from.
+
+    Args:
+        single: examples are single sentences, which need not be the same ones in all languages.
+    """
     shares = {pair: one.conflicts / one.complete for pair, one in common.items() if one.complete}
     languages = list(dict.fromkeys(a for a, _ in common))
     if not languages:  # a test split without labels
@@ -134,14 +140,14 @@ def conflicts(common: Mapping[Pair, Common], source: str, split: str) -> tuple[l
         named.update(high)
         far = [b for b in high if shares[a, b] > REFUSED]
         if far:
+            other = ", if they are not, say data.align: own" if single else ""
             refused.append(
                 f"{split}: {_listed(a, far, shares, common)}: are these the same examples, row by row? If they are, "
-                "insist with data.conflicts: allow."
+                f"insist with data.conflicts: allow{other}."
             )
         if near := [b for b in high if b not in far]:
-            warned.append(
-                f"{split}: {_listed(a, near, shares, common)}; these examples are left out of mixed pairs."
-            )
+            follows = "" if single else "; these examples are left out of mixed pairs"
+            warned.append(f"{split}: {_listed(a, near, shares, common)}{follows}.")
     return refused, warned
 
 

@@ -49,6 +49,7 @@ def read_folder(task: Task, source: Source, split: Split, language: str) -> Sent
         shared=found.all_languages,
         split_shared=found.all_splits,
         splits=split_names(source, split),
+        sentences=task.sentences,
     )
     table = _kept(file, _stamp(file)) if found.all_languages else read_table(file)
     return sentences_of(task, language, columns_of(table, wanted), meanings)
@@ -94,7 +95,7 @@ class _Files:
         hint = ""
         if (
             self.split != "train"
-            and language == self.task.source
+            and language in self.task.sources
             and not file.exists()
             and not self.all_languages
         ):
@@ -135,12 +136,13 @@ def _pattern(task: Task, source: Source, split: Split, pattern: str) -> _Files:
         return [Path(pattern.replace("{split}", name).replace("{language}", language)) for name in names]
 
     own_path = isinstance(source.path, tuple)  # each split has its own
-    several = len({task.source, *task.languages}) > 1
+    several = len(task.everywhere) > 1
+    alone = split == "train" and own_path and len(task.sources) == 1
     return _Files(
         options,
         task,
         split,
-        all_languages=several and "{language}" not in pattern and not (split == "train" and own_path),
+        all_languages=several and "{language}" not in pattern and not alone,
         all_splits="{split}" not in pattern and not own_path,
     )
 
@@ -153,7 +155,7 @@ def _layout(task: Task, source: Source, split: Split, folder: Path) -> _Files:
             f"{folder}: {what}; data.path names a folder, a file, or files: data/{{split}}/{{language}}.tsv."
         )
     name_of = {one: dict(source.splits).get(one, one) for one in SPLITS}
-    languages = tuple(dict.fromkeys((task.source, *task.languages)))
+    languages = task.everywhere
     best: tuple[Path, str] | None = None
     most = 0
     for root in (folder, folder / task.name, folder / "x-final"):

@@ -11,8 +11,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 
-def groups_of(first: Sequence[str], second: Sequence[str]) -> Ints:
-    """(n,) a number for each example, equal where examples share a sentence on either side.
+def groups_of(*sides: Sequence[str]) -> Ints:
+    """(n,) a number for each example, equal where examples share a sentence on any side: first, second, of a source.
 
     Groups are the connected components of the graph between examples and their sentences: if 1 and 2 share a
     sentence, and 2 and 3 another, all three are one group. Texts that are equal after stripping are one sentence;
@@ -22,11 +22,11 @@ def groups_of(first: Sequence[str], second: Sequence[str]) -> Ints:
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    n = len(first)
+    n = len(sides[0])
     numbers: dict[str, int] = {}
     edges = [
         (row, n + numbers.setdefault(bare, len(numbers)))
-        for side in (first, second)
+        for side in sides
         for row, text in enumerate(side)
         if (bare := text.strip())
     ]

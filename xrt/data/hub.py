@@ -46,6 +46,7 @@ def read_hub(task: Task, source: Source, split: Split, language: str) -> Sentenc
         told={**dict(task.hub.columns), **dict(source.columns)},
         labels=frozenset((*task.labels, *meanings)),
         shared="{language}" not in f"{task.hub.repo} {task.hub.config}",
+        sentences=task.sentences,
     )
     data = _dataset(task.name, place).with_format("arrow")[:]
     table = arrow_table(data, place.words, "hub")

@@ -19,7 +19,8 @@ def load(task: Task, source: Source, split: Split, languages: Sequence[str] | No
     """Reads one split in several languages, aligns it, and refuses what does not fit together.
 
     Args:
-        languages: all of the task by default; for `train` the source language alone (zero-shot).
+        languages: all of the task by default; for `train` the source languages alone (zero-shot), which are not
+            aligned: each is trained on by itself.
 
     Raises:
         DataError: the problems of all languages at once; labels may be missing in `test` only.
@@ -47,11 +48,14 @@ def _fitting(aligned: Aligned, columns: Sequence[Sentences], source: Source) -> 
     Raises:
         DataError: languages that cannot be evaluated together.
     """
-    problems = written_apart(columns, aligned.task.source)
+    together = [column for column in columns if column.language not in aligned.apart]
+    problems = written_apart(together, aligned.task.source)
     if problems:  # else what follows from it would be told as well
         raise DataError(shortened(problems))
     common, split = aligned.common(), aligned.split
-    refused, warned = conflicts(common, aligned.task.source, split)
+    refused, warned = conflicts(
+        aligned.agreement(), aligned.task.source, split, single=aligned.task.sentences == 1
+    )
     if source.conflicts == "allow":
         refused, warned = [], [*refused, *warned]
     problems = refused or nothing_in_common(common, columns, split)
@@ -79,13 +83,14 @@ def align(
     """Puts the languages' examples side by side, by id or, where there are none, by row.
 
     Args:
-        how: `own`: languages without ids that have other rows than most stand apart, instead of being refused.
+        how: `own`: languages without ids that have other rows than most stand apart, instead of being refused; of
+            single sentences all languages do.
 
     Raises:
         DataError: ids that stand twice; without ids, languages of different length.
     """
     assert columns, "a split is aligned in at least one language"
-    apart = _apart(task, columns) if how == "own" else ()
+    apart = _apart(task, columns, split) if how == "own" or split == "train" else ()
     problems = [problem for column in columns for problem in _duplicates(column)]
     together = [column for column in columns if column.language not in apart]
     if any(not column.has_ids for column in together):
@@ -99,8 +104,13 @@ def align(
     return Aligned(task, split, tuple(column.language for column in columns), ids, aligned, labels, apart)
 
 
-def _apart(task: Task, columns: Sequence[Sentences]) -> tuple[str, ...]:
-    """The languages that cannot be aligned with the source, or where that is not here with most others."""
+def _apart(task: Task, columns: Sequence[Sentences], split: Split) -> tuple[str, ...]:
+    """The languages that cannot be aligned with the source, or where that is not here with most others.
+
+    Several sources need not be aligned to be trained on, nor single sentences to be evaluated.
+    """
+    if split == "train" or task.sentences == 1:
+        return tuple(column.language for column in columns) if len(columns) > 1 else ()
     reference = next((column for column in columns if column.language == task.source), None)
     usual = _rows(reference) if reference else _usual_rows(columns)
     by_id = reference.has_ids if reference else sum(c.has_ids for c in columns) * 2 > len(columns)

@@ -75,9 +75,16 @@ class Aligned:
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """The pairs of languages that can be evaluated here: all, but no mixed ones with a language that is apart."""
-        everyone = [(a, b) for a in self.languages for b in self.languages]
-        return tuple((a, b) for a, b in everyone if a == b or not {a, b} & set(self.apart))
+        """The pairs of languages that can be evaluated here: all, but no mixed ones with a language that is apart.
+
+        Single sentences make no mixed pairs.
+        """
+        alone = self.languages if self.task.sentences == 1 else self.apart
+        return tuple((a, b) for a, b in self._everyone if a == b or not {a, b} & set(alone))
+
+    @property
+    def _everyone(self) -> list[tuple[str, str]]:
+        return [(a, b) for a in self.languages for b in self.languages]
 
     def sentences(self, language: str) -> Sentences:
         """One language, in the rows of `ids`."""
@@ -96,6 +103,22 @@ class Aligned:
         rows = np.flatnonzero(self._complete(i, j) & (self.labels[:, i] == self.labels[:, j]))
         return PairRows(rows, self.labels[rows, i])
 
+    def labelled(self, languages: Sequence[str], count: int | None) -> list[tuple[str, int, int]]:
+        """(language, row, label) of the complete examples of languages that are trained on; at most `count`, the first.
+
+        The languages take turns, so that each has its share of them.
+        """
+        own = [self.pair(language, language) for language in languages]
+        turns = [
+            (turn, language, row, label)
+            for language, one in zip(languages, own, strict=True)
+            for turn, (row, label) in enumerate(zip(one.rows.tolist(), one.labels.tolist(), strict=True))
+        ]
+        # A stable sort: within a turn the languages stay in their order.
+        return [(language, row, label) for _, language, row, label in sorted(turns, key=lambda one: one[0])][
+            :count
+        ]
+
     @property
     def unlabelled(self) -> tuple[str, ...]:
         """The languages without labels: only a test split can have such."""
@@ -104,8 +127,8 @@ class Aligned:
     @cached_property
     def drops(self) -> dict[tuple[str, str], Drops]:
         """For every ordered pair of languages, how many examples it lost; no labels, no conflicts."""
-        numbered = list(enumerate(self.languages))
-        return {(a, b): self._dropped(i, j) for i, a in numbered for j, b in numbered}
+        here = [(a, b) for a, b in self._everyone if a == b or self.task.sentences == 2]
+        return {(a, b): self._dropped(self._index(a), self._index(b)) for a, b in here}
 
     @cached_property
     def digest(self) -> str:
@@ -115,14 +138,17 @@ class Aligned:
 
     @cached_property
     def groups(self) -> Ints:
-        """(n,) the group of each example: examples that share a source sentence, directly or through others.
+        """(n,) the group of each example: examples that share a sentence of a source, directly or through others.
 
         Rows that share a sentence are not independent draws: XNLI asks three hypotheses of each premise, and PAWS
         builds several rows from one sentence (1,249 of its 2,000 dev rows share one). Uncertainty over examples is
-        therefore over groups. An example that the source lacks counts by the first language that has it.
+        therefore over groups. An example that no source has counts by the first language that has it.
         """
-        first, second = zip(*map(self._told_by, range(len(self))), strict=True) if len(self) else ((), ())
-        return groups_of(first, second)
+        sources = [column for column in self.columns if column.language in self.task.sources]
+        sides = [side for column in sources for side in (column.first, column.second)]
+        nowhere = [not any(side[row] for side in sides) for row in range(len(self))]
+        instead = [self._told_by(row) if nowhere[row] else ("", "") for row in range(len(self))]
+        return groups_of(*sides, [first for first, _ in instead], [second for _, second in instead])
 
     def sample(self, count: int, seed: int) -> "Aligned":
         """`count` examples, the same for the same seed, keeping the shares of the source language's labels.
@@ -156,10 +182,15 @@ class Aligned:
         if len(pool) < count:
             raise DataError(
                 f"data.{self.split}_rows: {count:,}, and only {len(pool):,} examples of {self.split} are there in all "
-                f"languages; at most {len(pool):,}, or null for all {len(anywhere):,}."
+                f"languages; at most {len(pool):,}, or null for all {len(anywhere):,}.{self._own_hint}"
             )
         strata = self.labels[:, block[0]] if len(block) == 1 else self._strata()
         return stratified(pool, strata[pool], count, rng)
+
+    @property
+    def _own_hint(self) -> str:
+        """Single sentences need no other language: each may have examples of its own."""
+        return " Or data.align: own, where languages have other examples." if self.task.sentences == 1 else ""
 
     def spread(self, counts: Mapping[tuple[str, str], int], seed: int) -> dict[tuple[str, str], PairRows]:
         """For each pair of languages `counts[pair]` examples of its own, which together cover the split evenly.
@@ -187,12 +218,11 @@ class Aligned:
         """Two (n, L): whether sentence 1, and whether sentence 2, is there."""
         sides = ([c.first for c in self.columns], [c.second for c in self.columns])
         first, second = (np.array([[s != "" for s in column] for column in side], bool).T for side in sides)
-        return first, second
+        return first, first if self.task.sentences == 1 else second
 
     def _told_by(self, row: int) -> tuple[str, str]:
-        """Both sentences of an example in the source, else in the first language that has any of them."""
-        columns = sorted(self.columns, key=lambda column: column.language != self.task.source)
-        found = ((column.first[row], column.second[row]) for column in columns)
+        """The sentences of an example in the first language that has any of them."""
+        found = ((column.first[row], column.second[row]) for column in self.columns)
         return next((texts for texts in found if any(texts)), ("", ""))
 
     def _complete(self, i: int, j: int) -> Bools:
@@ -214,17 +244,23 @@ class Aligned:
 
     def common(self) -> dict[tuple[str, str], Common]:
         """For each of `pairs` whose labels are there, how many examples it has."""
-        here = [(a, b) for a, b in self.pairs if not {a, b} & set(self.unlabelled)]
+        return {pair: one for pair, one in self.agreement().items() if pair in self.pairs}
+
+    def agreement(self) -> dict[tuple[str, str], Common]:
+        """The same of all languages that are put side by side, whether or not they make pairs that are evaluated."""
         found = {}
-        for a, b in here:
-            complete = int(self._complete(self._index(a), self._index(b)).sum())
-            conflict = self.drops[a, b].conflict
-            found[a, b] = Common(complete, conflict, complete - conflict)
+        for a, b in self._everyone:
+            if {a, b} & set(self.unlabelled) or (a != b and {a, b} & set(self.apart)):
+                continue
+            i, j = self._index(a), self._index(b)
+            complete = self._complete(i, j)
+            conflicts = int((complete & (self.labels[:, i] != self.labels[:, j])).sum())
+            found[a, b] = Common(int(complete.sum()), conflicts, int(complete.sum()) - conflicts)
         return found
 
     def _strata(self) -> Ints:
-        """(n,): the label in the source language, or where it lacks the example in the first that has it."""
-        order = sorted(range(len(self.languages)), key=lambda i: self.languages[i] != self.task.source)
+        """(n,): the label in the (first) source, or where it lacks the example in the next language that has it."""
+        order = sorted(range(len(self.languages)), key=lambda i: self.languages[i] not in self.task.sources)
         strata = self.labels[:, order[0]].copy()
         for i in order[1:]:
             strata = np.where(strata == ABSENT, self.labels[:, i], strata)
@@ -253,7 +289,7 @@ def no_labels(column: Sentences, split: Split) -> Found:
     )
     return Found(
         name_of(column),
-        f"no labels, and {split} needs them; give each row its label in the third column.{there}",
+        f"no labels, and {split} needs them; give each row its label in the last column.{there}",
     )
 
 

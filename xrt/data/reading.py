@@ -31,7 +31,7 @@ def check(task: Task, source: Source, splits: Sequence[Split] = ("train", "dev")
     """Whether the data are there, before anything starts: cheap, reads no rows, downloads nothing.
 
     Args:
-        splits: which to look for; `train` in the source language only, the others in every language.
+        splits: which to look for; `train` in the source languages only, the others in every language.
 
     Raises:
         DataError: every problem at once: all files that are missing, or a hub that neither answers within
@@ -50,7 +50,7 @@ def languages_of(task: Task, split: Split) -> tuple[str, ...]:
 
     A source language that is not evaluated has training data alone.
     """
-    return (task.source,) if split == "train" else task.languages
+    return task.sources if split == "train" else task.languages
 
 
 def _require_possible(task: Task, source: Source, languages: Sequence[str]) -> None:
@@ -72,7 +72,7 @@ def _require_possible(task: Task, source: Source, languages: Sequence[str]) -> N
                 f'data.labels: "{word}" means "{label}", no label of the task; {quoted(task.labels)}.{hint}'
             )
     for language in languages:
-        if language not in (*task.languages, task.source):
+        if language not in task.everywhere:
             hint = closest(language, task.languages)
             raise DataError(
                 f'task "{task.name}" has no language "{language}"; {quoted(task.languages)}.{hint}'
@@ -85,9 +85,9 @@ def _kinds(task: Task) -> tuple[str, ...]:
 
 
 def _read_embedded(task: Task, split: Split, language: str) -> Sentences:
-    from xrt.mini import generate  # here, so that reading files never pays for the generator
+    from xrt.mini import generate, topics  # here, so that reading files never pays for the generator
 
-    examples = generate(split)
+    examples = topics(split) if task.sentences == 1 else generate(split)
     if any(language not in example.sentences for example in examples):
         raise DataError(
             f'task "{task.name}": {split} has no "{language}"; its training data are in "{task.source}" only.'

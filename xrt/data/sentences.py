@@ -43,7 +43,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Sentences:
-    """One language of one split, row by row; a sentence that is missing is "".
+    """One language of one split, row by row; a sentence that is missing is "". Single sentences are all `first`.
 
     Attributes:
         labels: numbers into the task's labels, or None when the file carries none (XTREME's public test).

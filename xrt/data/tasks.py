@@ -1,4 +1,4 @@
-"""What a task is: one value per data set of sentence pairs, and one table of those that ship.
+"""What a task is: one value per data set of sentence pairs or single sentences, and one table of those that ship.
 
 A task knows its languages, its labels and where the hub keeps it. It does not know how files are read
 (reading.py), nor what is trained on them. A new task is one entry in `TASKS`; a user's own data set is a
@@ -12,6 +12,7 @@ from typing import Literal
 
 from xrt.errors import SpecError, closest
 from xrt.mini import LANGUAGES as MINI_LANGUAGES
+from xrt.mini import TOPICS
 
 Split = Literal["train", "dev", "test"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
@@ -43,14 +44,15 @@ class Hub:
 
 @dataclass(frozen=True)
 class Task:
-    """A sentence-pair classification data set in several languages, with aligned examples.
+    """A text classification data set in several languages: of aligned sentence pairs, or of single sentences.
 
     Attributes:
         languages: those that are evaluated.
         labels: the label words as they stand in files; a label's number is its place here.
-        source: the language trained on; all others are targets. One that is not among the languages has training
+        sources: the languages trained on; all others are targets. One that is not among the languages has training
             data alone: no dev, no test.
-        embedded: whether the examples come with the package (`mini`).
+        sentences: of an example. Single sentences make no mixed pairs.
+        embedded: whether the examples come with the package (`mini`, `mini-topics`).
 
     Raises:
         SpecError: for a name, languages, labels or source that cannot be a task, every problem at once.
@@ -59,16 +61,18 @@ class Task:
     name: str
     languages: tuple[str, ...]
     labels: tuple[str, ...]
-    source: str = "en"
+    sources: tuple[str, ...] = ("en",)
     hub: Hub | None = None
     embedded: bool = False
+    sentences: Literal[1, 2] = 2
 
     def __post_init__(self) -> None:
         problems = _name_problems("name", (self.name,)) + _name_problems("languages", self.languages)
-        problems += _name_problems("source", (self.source,) if self.source not in self.languages else ())
+        problems += _name_problems("source", tuple(s for s in self.sources if s not in self.languages))
         problems += _set_problems("languages", self.languages, least=1, most=MOST_LANGUAGES)
+        problems += _set_problems("source", self.sources, least=1, most=MOST_LANGUAGES)
         problems += _set_problems("labels", self.labels, least=2, most=MOST_LABELS)
-        problems += _alike(tuple(dict.fromkeys((*self.languages, self.source))))
+        problems += _alike(self.everywhere)
         problems += [
             f"task.labels: {label!r} is not allowed; a word without tabs or spaces at its ends."
             for label in self.labels
@@ -78,13 +82,23 @@ class Task:
             raise SpecError(problems)
 
     @property
+    def source(self) -> str:
+        """The first of the sources: the language that the others are compared with, where one is needed for that."""
+        return self.sources[0]
+
+    @property
+    def everywhere(self) -> tuple[str, ...]:
+        """All languages, those that are only trained on included."""
+        return tuple(dict.fromkeys((*self.languages, *self.sources)))
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """The languages that are evaluated and never trained on."""
-        return tuple(language for language in self.languages if language != self.source)
+        return tuple(language for language in self.languages if language not in self.sources)
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """All ordered pairs (language of sentence 1, of sentence 2), the diagonal included."""
-        return tuple((a, b) for a in self.languages for b in self.languages)
+        """All ordered pairs (language of sentence 1, of sentence 2); of single sentences the diagonal alone."""
+        return tuple((a, b) for a in self.languages for b in self.languages if a == b or self.sentences == 2)
 
 
 def quoted(words: Sequence[str]) -> str:
@@ -159,4 +173,6 @@ XNLI = Task(
 )
 MINI = Task(name="mini", languages=tuple(MINI_LANGUAGES), labels=("0", "1"), embedded=True)
 
-TASKS: dict[str, Task] = {task.name: task for task in (PAWSX, XNLI, MINI)}
+MINI_TOPICS = Task("mini-topics", tuple(MINI_LANGUAGES), TOPICS, embedded=True, sentences=1)
+
+TASKS: dict[str, Task] = {task.name: task for task in (PAWSX, XNLI, MINI, MINI_TOPICS)}

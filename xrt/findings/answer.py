@@ -207,7 +207,8 @@ def _basis(confirmed: "Confirmation") -> str:
     at = "" if len(confirmed.at) == 1 else f" and {len(confirmed.at)} looks"
     corrected = f"95 % intervals, corrected for {count(len(claims), 'comparison')}{at}"
     spread = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else count(seeds[0] if seeds else 0, "seed")
-    cells = ", ".join(f"{m.words} {count(n, 'pair')}" for m, n in confirmed.cells.items())
+    cell = "language" if confirmed.spec.task.sentences == 1 else "pair"
+    cells = ", ".join(f"{m.words} {count(n, cell)}" for m, n in confirmed.cells.items())
     return f"On {confirmed.split}, {spread}, {over}; {cells}. {corrected}. Configurations were chosen on dev."
 
 

@@ -91,7 +91,7 @@ def candidates(spec: StudySpec, trials: Sequence[TrialRecord]) -> Candidates:
 
 def rules_of(spec: StudySpec) -> list[Metric]:
     """The rules whose winners are confirmed: the study's own, and those without labelled target sentences."""
-    return list(dict.fromkeys([spec.metric, *zero_shot(spec.task.source)]))
+    return list(dict.fromkeys([spec.metric, *zero_shot(spec.task.sources)]))
 
 
 def choose(spec: StudySpec, trials: Sequence[TrialRecord], rule: Metric) -> Chosen | None:

@@ -97,7 +97,7 @@ class Configuration:
         found = self.predictions.get(metric.split, {})
         first = next(iter(found.values()), None)
         whole = first and len(found) == len(self.trials) and all(first.comparable(p) for p in found.values())
-        cells = metric.cells(first.pairs, first.source) if first else []
+        cells = metric.cells(first.pairs, first.sources) if first else []
         for trial in self.trials:
             if whole and cells:
                 yield trial.seed, contributions(found[trial.seed], cells)

@@ -93,7 +93,7 @@ class Confirmation:
     def cells(self) -> dict[Metric, int]:
         """How many pairs of languages each primary metric is the mean of."""
         task = self.spec.task
-        return {metric: len(metric.cells(task.pairs(), task.source)) for metric in self.metrics}
+        return {metric: len(metric.cells(task.pairs(), task.sources)) for metric in self.metrics}
 
     @cached_property
     def commonest_label(self) -> float:
@@ -110,7 +110,7 @@ class Confirmation:
         known = [
             estimate([v - self.commonest_label for v in c.values(metric).values()]).interval(LEVEL)[0]
             for c in self.configurations.values()
-            for metric in (*self.metrics, Metric("acc", self.spec.task.source, self.split))
+            for metric in (*self.metrics, zero_shot(self.spec.task.sources)[0].on(self.split))
         ]
         sure = [low for low in known if not math.isnan(low)]
         return not sure or max(sure) > 0
@@ -156,7 +156,7 @@ class Findings:
     def rules(self) -> list[Chosen]:
         """What every rule of selection would have chosen: the study's own, zero-shot ones, and the means."""
         task = self.spec.task
-        names = [self.spec.metric, *zero_shot(task.source), *means_of(task)]
+        names = [self.spec.metric, *zero_shot(task.sources), *means_of(task)]
         found = (choose(self.spec, self.searched, rule) for rule in dict.fromkeys(names))
         return [rule for rule in found if rule]
 

@@ -1,15 +1,16 @@
 """`mini`: a paraphrase task in seven languages that fits in a package, and encoders small enough to go
 with it.
 
-A model organism: the code paths of PAWS-X in seconds a trial. Nothing measured on it is claimed of PAWS-X.
+A model organism: the code paths of PAWS-X in seconds a trial. Nothing measured on it is claimed of PAWS-X. With
+single sentences, `mini-topics`, it is one of topic classification.
 """
 
 from pathlib import Path
 
-from xrt.mini.grammar import AlignedExample, generate
+from xrt.mini.grammar import TOPICS, AlignedExample, generate, topics
 from xrt.mini.lexicon import LANGUAGES, neighbours
 
 # Shipped encoders, made by `python -m tools.mini.pretrain NAME`.
 ENCODERS: dict[str, Path] = {name: Path(__file__).parent / "encoders" / name for name in ("mini-a", "mini-b")}
 
-__all__ = ["ENCODERS", "LANGUAGES", "AlignedExample", "generate", "neighbours"]
+__all__ = ["ENCODERS", "LANGUAGES", "TOPICS", "AlignedExample", "generate", "neighbours", "topics"]

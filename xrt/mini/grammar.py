@@ -33,11 +33,15 @@ SHARES: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 SYNONYMS = 0.25
 SEED = 24
+TOPICS = tuple(kind for kind in KINDS if kind != UNASKED)  # of single sentences: what kind of thing is said
 
 
 @dataclass(frozen=True)
 class AlignedExample:
-    """One example in several languages; `label` is 1 for a paraphrase, 0 for a swap of roles."""
+    """One example in several languages; `label` is 1 for a paraphrase, 0 for a swap of roles.
+
+    Of a single sentence `label` is its number in `TOPICS`, and sentence 2 is "".
+    """
 
     id: str
     label: int
@@ -87,6 +91,16 @@ def _taken(split: Split) -> frozenset[str]:
 def generate(split: Split) -> list[AlignedExample]:
     """One split, always the same: train in English only, dev and test in all languages."""
     return [example for example in _drawn(split) if f"-{UNASKED}-" not in example.id]
+
+
+@cache
+def topics(split: Split) -> list[AlignedExample]:
+    """The first sentences of a split of `mini`, each with what kind of thing it says."""
+    kinds = {example.id: example.id.split("-")[1] for example in generate(split)}
+    return [
+        AlignedExample(one.id, TOPICS.index(kinds[one.id]), {a: (t[0], "") for a, t in one.sentences.items()})
+        for one in generate(split)
+    ]
 
 
 @cache

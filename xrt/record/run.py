@@ -95,7 +95,7 @@ class Run:
             started=now,
             task=spec.task.name,
             languages=spec.task.languages,
-            source=spec.task.source,
+            source=", ".join(spec.task.sources),
             command=environment.command(),
             versions=environment.versions(),
             git=environment.git(),

@@ -138,7 +138,7 @@ class Meta:
 
     Attributes:
         uid: its own in all the world, for two machines may share one MLflow server.
-        source: the language trained on.
+        source: the language trained on; of several, all of them with commas between.
         tracking: the MLflow address that the run was started with; None: the store beside the results.
         repeats: the run that this one repeats.
         dropped: what the data leave out, one line a split.

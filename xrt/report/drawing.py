@@ -61,11 +61,11 @@ def png(draw: Callable[[], Figure], dpi: int = 150) -> bytes:
 
 def draw_matrices(matrices: Sequence[Matrix]) -> Figure:
     """Heat maps with their numbers; beside each other while they are small."""
-    size = len(matrices[0].languages)
+    size, single = len(matrices[0].languages), matrices[0].single
     each = max(3.6, 0.55 * size + 0.8)
-    beside = size <= 9
+    beside = size <= 9 and not single
     rows, columns = (1, len(matrices)) if beside else (len(matrices), 1)
-    figure = _figure(each * columns * 1.08, each * rows)
+    figure = _figure(each * columns * 1.08, (1.7 if single else each) * rows)
     for place, rows_of in enumerate(matrices):
         _heat(figure, figure.add_subplot(rows, columns, place + 1), rows_of)
     figure.tight_layout(w_pad=3)
@@ -79,18 +79,18 @@ def _heat(figure: Figure, axes: Axes, matrix: Matrix) -> None:
     high = max(high, low + 1)
     drawn = axes.imshow(values, cmap="PuOr_r" if matrix.signed else "cividis", vmin=low, vmax=high)
     size = len(matrix.languages)
-    for i in range(size):
+    for i in range(len(values)):
         for j in range(size):
             if not math.isnan(values[i, j]):
                 text = f"{values[i, j]:+.1f}" if matrix.signed else f"{values[i, j]:.1f}"
                 ink = _ink(drawn.cmap(drawn.norm(values[i, j])))
                 axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8.5 if size < 10 else 7)
     axes.set_xticks(range(size), matrix.languages)
-    axes.set_yticks(range(size), matrix.languages)
+    axes.set_yticks([] if matrix.single else range(size), [] if matrix.single else matrix.languages)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    axes.set_xlabel("language of sentence 2")
-    axes.set_ylabel("language of sentence 1")
+    axes.set_xlabel("language" if matrix.single else "language of sentence 2")
+    axes.set_ylabel("" if matrix.single else "language of sentence 1")
     axes.set_title(matrix.title)
     bar = figure.colorbar(drawn, ax=axes, fraction=0.046, pad=0.03)
     bar.outline.set_visible(False)

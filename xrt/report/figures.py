@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from xrt.data import Task
 from xrt.findings.findings import Findings
 from xrt.findings.statistics import LEVEL
 from xrt.findings.words import describe
@@ -19,12 +20,20 @@ from xrt.spec.metric import Metric
 
 
 class Matrix(NamedTuple):
-    """Values by language of sentence 1 (rows) and of sentence 2 (columns); NaN where there is none."""
+    """Values by language of sentence 1 (rows) and of sentence 2 (columns); NaN where there is none.
+
+    Of single sentences it is the diagonal alone, one row.
+    """
 
     title: str
     languages: tuple[str, ...]
-    values: npt.NDArray[np.float64]  # (L, L)
+    values: npt.NDArray[np.float64]  # (L, L), or (1, L)
     signed: bool  # differences, in points
+
+    @property
+    def single(self) -> bool:
+        """Whether it is of single sentences."""
+        return len(self.values) < len(self.languages)
 
 
 class Gain(NamedTuple):
@@ -54,13 +63,16 @@ class Gaps(NamedTuple):
     unrelated: float
 
 
-def matrix(title: str, trials: Sequence[TrialRecord], languages: Sequence[str], split: str) -> Matrix | None:
+def matrix(title: str, trials: Sequence[TrialRecord], task: Task, split: str) -> Matrix | None:
     """Mean over trials (the seeds of a configuration) of their accuracy matrices."""
-    if not trials or not languages:
+    languages = task.languages
+    if not trials:
         return None
-    names = [[str(Metric.of((a, b), split)) for b in languages] for a in languages]
+    rows = [[(a, b) for b in languages] for a in languages]
+    rows = [[(a, a) for a in languages]] if task.sentences == 1 else rows
+    names = [[str(Metric.of(pair, split)) for pair in row] for row in rows]
     values = np.array([[np.mean([t.score(name) for t in trials]) for name in row] for row in names])
-    return None if np.isnan(values).all() else Matrix(title, tuple(languages), values, signed=False)
+    return None if np.isnan(values).all() else Matrix(title, languages, values, signed=False)
 
 
 def minus(title: str, left: Matrix | None, right: Matrix | None) -> Matrix | None:
@@ -72,7 +84,7 @@ def minus(title: str, left: Matrix | None, right: Matrix | None) -> Matrix | Non
 
 def matrices(found: Findings) -> tuple[str, list[Matrix]]:
     """The matrix of what won, and its gain over what it is compared with; of the search where nothing is confirmed."""
-    languages, confirmed = found.meta.languages, found.confirmation
+    task, confirmed = found.spec.task, found.confirmation
     if confirmed and confirmed.winner:
         best, other = confirmed.best(confirmed.winner), confirmed.reference(confirmed.winner)
         ours, theirs, split = best.trials, other.trials if other else (), confirmed.split
@@ -84,8 +96,8 @@ def matrices(found: Findings) -> tuple[str, list[Matrix]]:
         theirs = () if theirs == ours else theirs
     if not ours:
         return what, []
-    own = matrix(describe(ours[0].params), ours, languages, split)
-    gain = minus(f"gain over {against}", own, matrix(PLAIN, theirs, languages, split))
+    own = matrix(describe(ours[0].params), ours, task, split)
+    gain = minus(f"gain over {against}", own, matrix(PLAIN, theirs, task, split))
     return what, [m for m in (own, gain) if m]
 
 

@@ -32,7 +32,7 @@ from xrt.record.run import Run
 from xrt.report import drawing, figures, search_figures
 from xrt.report.paper import PaperTable, as_csv, as_latex, paper_table
 from xrt.report.rendering import Block, Box, Code, Heading, Paragraph, Picture, Table, as_html, as_markdown
-from xrt.spec.metric import Metric, means_of
+from xrt.spec.metric import Metric, means_of, zero_shot
 
 TOP = 10  # trials of the search that are listed
 
@@ -135,7 +135,8 @@ def _languages(found: Findings) -> Iterator[Block]:
         apart = figures.gaps(found)
         yield from _drawn("misalignment", _apart(apart), apart and (lambda: drawing.draw_gaps(apart)))
     gain = ", and its gain." if len(shown) > 1 else "."
-    caption = f"Accuracy by the languages of the two sentences ({what}){gain}"
+    by = "language" if found.spec.task.sentences == 1 else "the languages of the two sentences"
+    caption = f"Accuracy by {by} ({what}){gain}"
     yield from _drawn("matrix", caption, lambda: drawing.draw_matrices(shown))
 
 
@@ -172,7 +173,7 @@ def _language_table(found: Findings, confirmed: Confirmation) -> Iterator[Block]
 def _rules(found: Findings) -> Iterator[Block]:
     if not found.rules:
         return
-    confirmed, source = found.confirmation, found.meta.source
+    confirmed, source_dev = found.confirmation, zero_shot(found.spec.task.sources)[0]
     metrics = confirmed.metrics if confirmed else ()
     yield Heading("Selection rules")
     head = ("best by", "trial", "configuration", "dev", "ties", *(f"{m.split}: {m.words}" for m in metrics))
@@ -187,7 +188,7 @@ def _rules(found: Findings) -> Iterator[Block]:
         rows.append((name, rule.trial.id, about, dev, ties, *reached))
     yield Table(head, tuple(rows), frozenset({3, *range(5, len(head))}))
     yield Paragraph(
-        f"What the search would have chosen by other dev metrics. dev/acc/{source} is strict zero-shot; the means use "
+        f"What the search would have chosen by other dev metrics. {source_dev} is strict zero-shot; the means use "
         "labelled dev data of the target languages and are oracles in that sense (Keung et al. 2020). Ties are broken "
         f"by the study's metric. {NOTHING}: not confirmed."
     )
@@ -236,7 +237,7 @@ def _spent(pruned: search_figures.Courses) -> str:
 
 
 def _best(found: Findings) -> Iterator[Block]:
-    about = [found.spec.metric, Metric("mean", "targets"), Metric("acc", found.meta.source)]
+    about = [found.spec.metric, Metric("mean", "targets"), zero_shot(found.spec.task.sources)[0]]
     metrics = list(dict.fromkeys(about))
     head = (
         "trial",

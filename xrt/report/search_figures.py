@@ -82,7 +82,7 @@ def tried(found: Findings, trial: TrialRecord, x: float) -> Tried:
     low = high = NAN
     metric = found.spec.metric
     if opened := found.predictions.get(trial.id):
-        low, high = over_groups(opened, metric.cells(opened.pairs, opened.source), draws=400)
+        low, high = over_groups(opened, metric.cells(opened.pairs, opened.sources), draws=400)
     pruned = trial.state != "finished"
     return Tried(trial.id, trial.method, x, trial.score(str(metric)), low, high, pruned)
 

@@ -27,15 +27,19 @@ from xrt.robust.weights import load_model
 
 @dataclass
 class Encoder:
-    """Model, tokenizer and the site where δ is added: `layer` 0 is the word embeddings, k the states after layer k."""
+    """Model, tokenizer and the site where δ is added: `layer` 0 is the word embeddings, k the states after layer k.
+
+    `sentences` is how many an input has: 2 are a pair.
+    """
 
     model: Any  # a transformers model; its type cannot be named without importing all of them
     tokenizer: Any
     layer: int = 0
+    sentences: int = 2
     template: PairTemplate = field(init=False)
 
     def __post_init__(self) -> None:
-        self.template = PairTemplate.of(self.tokenizer)
+        self.template = PairTemplate.of(self.tokenizer, self.sentences)
         if self.layer:
             upper_layers(self.model, self.layer)  # refuses early what it cannot do
 
@@ -114,6 +118,7 @@ def load_encoder(
     name: str,
     labels: tuple[str, ...],
     *,
+    sentences: int = 2,
     layer: int = 0,
     dropout: float | None = None,
     gradient_checkpointing: bool = False,
@@ -145,7 +150,7 @@ def load_encoder(
         mask_unseen(model)
         if gradient_checkpointing:
             recompute(model)
-        return Encoder(model, tokenizer, layer)
+        return Encoder(model, tokenizer, layer, sentences)
 
 
 def _check_words(name: str, model: Any, tokenizer: Any) -> None:

@@ -109,7 +109,7 @@ def gathered(aligned: Aligned, wanted: Mapping[Pair, PairRows], found: npt.NDArr
     for i, (one, end) in enumerate(zip(wanted.values(), ends, strict=True)):
         labels[i, one.rows] = one.labels
         predicted[i, one.rows] = found[end - len(one.rows) : end]
-    return Predictions(aligned.task.source, tuple(wanted), aligned.ids, aligned.groups, predicted, labels)
+    return Predictions(aligned.task.sources, tuple(wanted), aligned.ids, aligned.groups, predicted, labels)
 
 
 def _tokens(

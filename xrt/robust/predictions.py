@@ -36,13 +36,13 @@ class Predictions:
     """One row a pair of languages, one column an aligned example.
 
     Attributes:
-        source: the language that the encoder was fine-tuned on.
+        sources: the languages that the encoder was fine-tuned on.
         groups: (N,) numbers of the example groups: examples that share a sentence are not independent.
         predicted, labels: (P, N) int16; -1 where the example was not evaluated in that pair.
         about: whose they are, as the file says.
     """
 
-    source: str
+    sources: tuple[str, ...]
     pairs: tuple[Pair, ...]
     ids: tuple[str, ...]
     groups: npt.NDArray[Any]
@@ -137,7 +137,7 @@ class Predictions:
         for (a, b), predicted in zip(self.pairs, self.predicted, strict=True):
             columns[f"{a}-{b}"] = pa.array(predicted)
         # A language may have a "-" in its code, so the pairs are written out.
-        said = {"source": self.source, "pairs": json.dumps(self.pairs), "about": json.dumps(about)}
+        said = {"source": ",".join(self.sources), "pairs": json.dumps(self.pairs), "about": json.dumps(about)}
         table = pa.table(columns).replace_schema_metadata({**said, "checksum": _NO_SUM})
         sink = pa.BufferOutputStream()
         feather.write_feather(table, sink, compression="zstd")
@@ -177,7 +177,8 @@ class Predictions:
         )
         labels = np.where(predicted == NOT_EVALUATED, NOT_EVALUATED, labels).astype(np.int16)
         about = json.loads(said[b"about"])
-        return cls(said[b"source"].decode(), pairs, ids, groups, predicted, labels, about)
+        sources = tuple(said[b"source"].decode().split(","))
+        return cls(sources, pairs, ids, groups, predicted, labels, about)
 
 
 def _with_sum(raw: bytes) -> bytes:

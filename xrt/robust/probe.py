@@ -53,7 +53,7 @@ def misalignment(encoder: Encoder, aligned: Aligned, max_tokens: int) -> dict[st
         distance = {
             a: _mean_distance(means[a][site] - own, there[a] & there[source]) / unit
             for a in sample.languages
-            if a != source
+            if a != source and bool((there[a] & there[source]).any())  # else it has other examples
         }
         unrelated = _mean_distance(own - own.roll(1, 0), there[source] & there[source].roll(1)) / unit
         found[site] = Misalignment(distance, unrelated, unit)

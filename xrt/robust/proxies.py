@@ -1,4 +1,4 @@
-"""Proxies of transfer: accuracy on dev examples of the source language alone, made harder in a fixed way.
+"""Proxies of transfer: accuracy on dev examples of the source languages alone, made harder in a fixed way.
 
 No labelled target sentence is needed, as in strict zero-shot selection; but where plain accuracy in the source
 language is the same for all, these may still tell encoders apart. Whether they do is for a study to say.
@@ -9,7 +9,8 @@ language is the same for all, these may still tell encoders apart. Whether they 
 Both are the same for all trials: the draws are seeded.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from xrt.robust.evaluation import Inputs, gathered, predict_inputs
 from xrt.robust.perturb import Noise
 from xrt.robust.predictions import Pair, Predictions
 
+Sides = tuple[tuple[str, ...], tuple[str, ...]]  # sentences 1, sentences 2
 NOISE = 1.0
 SEED = 0
 
@@ -35,26 +37,28 @@ class Proxies:
     neighbours: Neighbours | None
     max_tokens: int
 
-    def predictions(self, encoder: Encoder, aligned: Aligned, rows: PairRows) -> dict[str, Predictions]:
-        """The predictions for `rows` of the source language, by proxy."""
-        source = aligned.task.source
-        wanted: dict[Pair, PairRows] = {(source, source): rows}
-        sentences = aligned.sentences(source)
-        plain = (sentences.first, sentences.second)
+    def predictions(
+        self, encoder: Encoder, aligned: Aligned, wanted: Mapping[Pair, PairRows]
+    ) -> dict[str, Predictions]:
+        """The predictions for examples of the source languages' own cells, by proxy."""
+        sentences = {a: aligned.sentences(a) for a, _ in wanted}
+        plain = {a: (one.first, one.second) for a, one in sentences.items()}
         found = {
             "noise": predict_inputs(encoder, self._inputs(encoder, wanted, plain), self._noisily(encoder))
         }
         if self.neighbours is not None:
-            other = _substituted(plain, self.neighbours)
+            other = {a: _substituted(sides, self.neighbours) for a, sides in plain.items()}
             found["synonyms"] = predict_inputs(encoder, self._inputs(encoder, wanted, other))
         return {name: gathered(aligned, wanted, predicted) for name, predicted in found.items()}
 
     def _inputs(
-        self, encoder: Encoder, wanted: dict[Pair, PairRows], sides: tuple[tuple[str, ...], tuple[str, ...]]
+        self, encoder: Encoder, wanted: Mapping[Pair, PairRows], texts: Mapping[str, Sides]
     ) -> Inputs:
         digest = tokenizer_digest(encoder.tokenizer)
-        ((source, _),) = wanted
-        first, second = ({source: tokenize_cached(encoder.tokenizer, digest, side)} for side in sides)
+        first, second = (
+            {a: tokenize_cached(encoder.tokenizer, digest, sides[k]) for a, sides in texts.items()}
+            for k in (0, 1)
+        )
         return Inputs.of(wanted, first, second, self.max_tokens)
 
     def _noisily(self, encoder: Encoder) -> "_Noisily":
@@ -70,15 +74,13 @@ class _Noisily:
 
     @torch.inference_mode()
     def __call__(self, encoder: Encoder, batch: Batch) -> torch.Tensor:
-        words = Encoder(encoder.model, encoder.tokenizer)
+        words = replace(encoder, layer=0)
         states = words.embed(batch)
         delta = self.noise(states, batch.perturbable, lambda moved: words.loss(batch, moved), self.generator)
         return words.logits(batch, states + delta).argmax(-1)
 
 
-def _substituted(
-    sides: tuple[tuple[str, ...], tuple[str, ...]], neighbours: Neighbours
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _substituted(sides: Sides, neighbours: Neighbours) -> Sides:
     """All sentences with synonyms: a function of their row and side alone."""
     first, second = (
         tuple(

@@ -80,7 +80,7 @@ def lighten(paths: RunPaths, spec: StudySpec, heavy: Sequence[TrialRecord]) -> l
 
 def weights_kept(spec: StudySpec, trials: Sequence[TrialRecord]) -> set[str]:
     """The best of the search under its metric, the best under English dev alone, the best seed of each confirmed."""
-    source_dev = zero_shot(spec.task.source)[0]
+    source_dev = zero_shot(spec.task.sources)[0]
     best = [
         *ranked(trials, spec.metric)[: spec.checkpoints.keep],
         *ranked(trials, source_dev, tie=spec.metric)[:1],

@@ -22,7 +22,7 @@ from xrt.search.sampler import OfArm, Unit
 from xrt.search.scoring import evaluation_data
 from xrt.search.trial import open_encoder, training_stream
 from xrt.spec.arms import PLAIN, Arm
-from xrt.spec.metric import PROXIES, Metric
+from xrt.spec.metric import PROXIES, Metric, Pair
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import Length, TrialConfig, build
 from xrt.spec.values import ends
@@ -133,15 +133,17 @@ def make_plan(spec: StudySpec, earlier: Findings | None = None) -> Plan:
 
 def evaluation(spec: StudySpec) -> tuple[float, float]:
     """What it costs to evaluate the whole dev split, and the test split of a confirmation, in plain steps."""
-    cells, batch = len(spec.task.pairs()), int(ends(spec.training.batch_size)[1])
-    dev = _examples(spec, "dev") * (cells + len(PROXIES))
-    test = _examples(spec, "test") * cells if spec.confirm else 0
-    return forward_cost(dev, batch), forward_cost(test, batch)
+    batch, dev = int(ends(spec.training.batch_size)[1]), _usable(spec, "dev")
+    own = sum(dev.get((a, a), 0) for a in spec.task.sources)
+    test = sum(_usable(spec, "test").values()) if spec.confirm else 0
+    return forward_cost(sum(dev.values()) + len(PROXIES) * own, batch), forward_cost(test, batch)
 
 
-def _examples(spec: StudySpec, split: Split) -> int:
+def _usable(spec: StudySpec, split: Split) -> dict[Pair, int]:
+    """How many examples each pair of languages has."""
     rows = spec.data.dev_rows if split == "dev" else spec.data.test_rows
-    return len(evaluation_data(spec.task, spec.data.origin, split, rows))
+    common = evaluation_data(spec.task, spec.data.origin, split, rows).common()
+    return {pair: one.usable for pair, one in common.items()}
 
 
 def test_groups(spec: StudySpec) -> int:
@@ -199,8 +201,8 @@ class _Looks:
         keep = config.kept
         if keep.how != "best":
             return 0.0
-        cells = Metric.parse(keep.metric).cells(self._spec.task.pairs(), self._spec.task.source)
-        inputs = len(cells) * _examples(self._spec, "dev")
+        usable, metric = _usable(self._spec, "dev"), Metric.parse(keep.metric)
+        inputs = sum(n for pair, n in usable.items() if metric.covers(pair, self._spec.task.sources))
         return len(keep.looks(length.steps(rows))) * forward_cost(inputs, self._batch)
 
 

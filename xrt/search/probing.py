@@ -59,6 +59,6 @@ def _probe(spec: StudySpec, name: str, threads: int, gpu: float) -> dict[str, An
     use_threads(threads)
     use_gpu(gpu)
     aligned = evaluation_data(spec.task, spec.data.origin, "dev", spec.data.dev_rows)
-    encoder = load_encoder(name, spec.task.labels)
+    encoder = load_encoder(name, spec.task.labels, sentences=spec.task.sentences)
     encoder.model.to(device())
     return as_plain(misalignment(encoder, aligned, int(ends(spec.training.max_tokens)[1])))

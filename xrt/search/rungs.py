@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xrt.spec.metric import PROXIES, Metric, Pair
+from xrt.spec.metric import PROXIES, Metric, Pair, Sources
 
 SHARE = 0.1  # of a trial's plain training, for all its rungs before the last
 STEP = 3  # forward passes that a training step costs: one, and a backward pass of twice that
@@ -24,13 +24,13 @@ class Sampling:
     are evaluated only where the metric is a proxy.
     """
 
-    languages: Sequence[str]
-    source: str
+    pairs: Sequence[Pair]
+    sources: Sources
     metric: Metric
 
     @property
     def by_proxy(self) -> bool:
-        """Whether the metric is accuracy in the source language under noise or under synonyms."""
+        """Whether the metric is accuracy in the source languages under noise or under synonyms."""
         return self.metric.kind == "proxy"
 
     @property
@@ -39,11 +39,10 @@ class Sampling:
 
         Mixed pairs come first, because the first ones served share the examples most evenly.
         """
-        count = len(self.languages)
-        pairs = [(a, b) for a in self.languages for b in self.languages]
-        deciding = [pair for pair in pairs if self.metric.covers(pair, self.source)]
+        count = sum(a == b for a, b in self.pairs)
+        deciding = [pair for pair in self.pairs if self.metric.covers(pair, self.sources)]
         times = min(count, max(1, count * (count - 1) // max(1, len(deciding))))
-        ordered = sorted(pairs, key=lambda pair: pair[0] == pair[1])
+        ordered = sorted(self.pairs, key=lambda pair: pair[0] == pair[1])
         return {pair: times if pair in deciding else 1 for pair in ordered}
 
     def rows(self, *, rungs: int, epochs: float, training_rows: int, available: int) -> int:
@@ -53,7 +52,8 @@ class Sampling:
         """
         inputs = SHARE * STEP * epochs * training_rows / max(1, rungs - 1)
         times = self.times
-        proxies = len(PROXIES) * times[self.source, self.source] if self.by_proxy else 0
+        own = sum(times[pair] for pair in times if self.metric.covers(pair, self.sources))
+        proxies = len(PROXIES) * own if self.by_proxy else 0
         return min(available, max(LEAST_ROWS, int(inputs / (sum(times.values()) + proxies))))
 
     def counts(self, rows: int) -> dict[Pair, int]:

@@ -5,7 +5,7 @@ same examples.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from typing import Any, Self
 
@@ -59,7 +59,7 @@ class Scoring:
             ids: all token ids of the training data.
         """
         norm = encoder.site_norm(ids, [batch for batch, _ in zip(stream(0), range(16), strict=False)])
-        word_norm = Encoder(encoder.model, encoder.tokenizer).site_norm(ids, [])
+        word_norm = replace(encoder, layer=0).site_norm(ids, [])
         proxies = Proxies(word_norm, neighbours_at_hand(config), config.max_tokens)
         return cls(config, proxies, norm, len(stream.pairs.labels), watch)
 
@@ -77,14 +77,14 @@ class Scoring:
     @property
     def _looked_at(self) -> list[Pair]:
         keep, pairs = self.config.kept, self._dev.pairs
-        cells = Metric.parse(keep.metric).cells(pairs, self.config.task.source) if keep.how == "best" else []
+        cells = Metric.parse(keep.metric).cells(pairs, self.config.task.sources) if keep.how == "best" else []
         return [pairs[cell] for cell in cells]
 
     def sampled(self, encoder: Encoder) -> Scores:
         """`dev/...` on the sample."""
         found, proxies = self._predict(encoder, self._dev, self._sample), {}
         if self._sampling.by_proxy:
-            proxies = self.proxies.predictions(encoder, self._dev, self._sample[self._source])
+            proxies = self.proxies.predictions(encoder, self._dev, {p: self._sample[p] for p in self._own})
         return Scores(self._metrics(self._dev, found, proxies), {})
 
     def whole(self, encoder: Encoder) -> Scores:
@@ -92,8 +92,9 @@ class Scoring:
         config = self.config
         found = {"dev": self._predict(encoder, self._dev, self._dev.pairs)}
         proxies = {}
-        if config.task.source in self._dev.languages:  # else it is trained on only
-            proxies = self.proxies.predictions(encoder, self._dev, self._dev.pair(*self._source))
+        if self._own:  # else the sources are trained on only
+            own = {(a, b): self._dev.pair(a, b) for a, b in self._own}
+            proxies = self.proxies.predictions(encoder, self._dev, own)
         metrics = self._metrics(self._dev, found["dev"], proxies)
         test = evaluation_data(config.task, config.source, "test", config.test_rows) if config.test else None
         if test and (labelled := [pair for pair in test.pairs if not set(pair) & set(test.unlabelled)]):
@@ -106,7 +107,10 @@ class Scoring:
     ) -> dict[str, float]:
         split = aligned.split
         metrics = dict(metrics_of_predictions(self.config.task, split, found, aligned.pairs))
-        return metrics | {str(Metric("proxy", name, split)): one.mean([0]) for name, one in proxies.items()}
+        return metrics | {
+            str(Metric("proxy", name, split)): one.mean(range(len(one.pairs)))
+            for name, one in proxies.items()
+        }
 
     def _predict(
         self, encoder: Encoder, aligned: Aligned, wanted: Sequence[Pair] | Mapping[Pair, PairRows]
@@ -114,8 +118,9 @@ class Scoring:
         return predict(encoder, aligned, wanted, self.config.max_tokens, partial(self.watch, aligned.split))
 
     @property
-    def _source(self) -> Pair:
-        return self.config.task.source, self.config.task.source
+    def _own(self) -> list[Pair]:
+        """The source languages' own cells, as far as they are evaluated."""
+        return [(a, a) for a in self.config.task.sources if a in self.config.task.languages]
 
     @property
     def _dev(self) -> Aligned:
@@ -124,7 +129,7 @@ class Scoring:
     @property
     def _sampling(self) -> Sampling:
         task = self.config.task
-        return Sampling(task.languages, task.source, Metric.parse(self.config.metric))
+        return Sampling(task.pairs(), task.sources, Metric.parse(self.config.metric))
 
     @cached_property
     def _sample(self) -> dict[Pair, PairRows]:
@@ -152,8 +157,8 @@ def metrics_of_predictions(
     for pair, accuracy in zip(found.pairs, found.accuracies.tolist(), strict=True):
         yield str(Metric.of(pair, split)), accuracy
     for mean in means_of(task):
-        cells = mean.cells(found.pairs, task.source)
-        if cells and len(cells) == len(mean.cells(pairs, task.source)):
+        cells = mean.cells(found.pairs, task.sources)
+        if cells and len(cells) == len(mean.cells(pairs, task.sources)):
             yield str(mean.on(split)), found.mean(cells)
             yield str(Metric("se", mean.name, split)), found.error(cells)
     label, prediction = found.commonest()

@@ -166,6 +166,7 @@ def open_encoder(config: TrialConfig) -> Encoder:
     encoder = load_encoder(
         config.encoder,
         config.task.labels,
+        sentences=config.task.sentences,
         layer=config.layer,
         dropout=config.dropout,
         gradient_checkpointing=config.gradient_checkpointing,
@@ -179,7 +180,7 @@ def open_encoder(config: TrialConfig) -> Encoder:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Labelled sentence pairs of the source language."""
+    """Labelled examples of the source languages; of single sentences all `second` are ""."""
 
     first: list[str]
     second: list[str]
@@ -188,13 +189,12 @@ class TrainingData:
 
 @lru_cache(maxsize=2)
 def training_data(task: Task, source: Source, rows: int | None) -> TrainingData:
-    """The complete examples of the source language; at most `rows` of them, the first."""
+    """The complete examples of the source languages; at most `rows` of them, the first."""
     read_in = load(task, source, "train")
-    complete = read_in.pair(task.source, task.source)
-    chosen = complete.rows[:rows].tolist()
-    sentences = read_in.sentences(task.source)
-    first, second = ([side[i] for i in chosen] for side in (sentences.first, sentences.second))
-    return TrainingData(first, second, complete.labels[:rows])
+    chosen = read_in.labelled(task.sources, rows)
+    sides = [(read_in.sentences(a).first[row], read_in.sentences(a).second[row]) for a, row, _ in chosen]
+    labels = np.array([label for _, _, label in chosen], np.int64)
+    return TrainingData([first for first, _ in sides], [second for _, second in sides], labels)
 
 
 def _recipe(config: TrialConfig, steps: int) -> Recipe:

@@ -97,6 +97,13 @@ def _labels(get: Get) -> Iterator[tuple[str, str]]:
             yield f"data.labels.{word}", f"{show(label)} is not allowed; one of {allowed}, or null.{hint}"
 
 
+def _second(get: Get) -> Iterator[tuple[str, str]]:
+    columns = get("data.columns") or {}
+    second = columns.get("second") if isinstance(columns, Mapping) else columns.second
+    if _task(get).sentences == 1 and second is not None:
+        yield "data.columns.second", "not allowed with task.sentences: 1; first is the sentence."
+
+
 def _embedded(get: Get) -> Iterator[tuple[str, str]]:
     if get("data.source") == "embedded":
         for field in ("columns", "labels", "splits"):
@@ -110,11 +117,17 @@ def _metric(get: Get) -> Iterator[tuple[str, str]]:
     names = [str(one) for one in known]
     if metric in names:
         return
-    kinds = [*map(str, means_of(task)), "dev/acc/LANGUAGE", "dev/pair/A-B"]
+    kinds, differ = [*map(str, means_of(task)), "dev/acc/LANGUAGE"], ""
+    if task.sentences == 2:
+        kinds, differ = [*kinds, "dev/pair/A-B"], " (A and B differ)"
     kinds += [str(one) for one in known if one.kind == "proxy"]
-    listed = f"{', '.join(kinds)} (A and B differ) with the languages {', '.join(task.languages)}"
+    listed = f"{', '.join(kinds)}{differ} with the languages {', '.join(task.languages)}"
     same = [str(Metric.of((a, a))) for a in task.languages if metric == f"dev/pair/{a}-{a}"]
-    yield "search.metric", f"{show(metric)} is never reported; {listed}.{closest(metric, same or names)}"
+    single = ", for examples of a single sentence make no mixed pairs" if task.sentences == 1 else ""
+    yield (
+        "search.metric",
+        f"{show(metric)} is never reported{single}; {listed}.{closest(metric, same or names)}",
+    )
 
 
 def _trials(get: Get) -> Iterator[tuple[str, str]]:
@@ -182,4 +195,16 @@ def _gpu(get: Get) -> Iterator[tuple[str, str]]:
         )
 
 
-CHECKS = (_source, _path, _labels, _embedded, _micro_batch, _keep, _metric, _trials, _first_rung, _gpu)
+CHECKS = (
+    _source,
+    _path,
+    _labels,
+    _second,
+    _embedded,
+    _micro_batch,
+    _keep,
+    _metric,
+    _trials,
+    _first_rung,
+    _gpu,
+)

@@ -16,7 +16,7 @@ from xrt.spec.checks import together
 from xrt.spec.document import read_document, shown_path
 from xrt.spec.overrides import WHERE, Override, apply, known_fields, read_override
 from xrt.spec.problems import Problem, explain, show
-from xrt.spec.study import StudySpec, is_name
+from xrt.spec.study import StudySpec, is_name, with_metric
 
 FOLDER = "studies"
 MOST = 50  # problems shown: more are one mistake
@@ -63,7 +63,7 @@ def check(document: dict[str, Any]) -> list[Problem]:
         problems = explain(error, StudySpec, known_fields())
     else:
         return []
-    problems += together(document, StudySpec, [problem.field for problem in problems])
+    problems += together(with_metric(document), StudySpec, [problem.field for problem in problems])
     unique = dict.fromkeys(problems)
     order = [*StudySpec.model_fields]
     return sorted(unique, key=lambda p: order.index(p.field[0]) if p.field and p.field[0] in order else -1)

@@ -13,21 +13,23 @@ from typing import NamedTuple
 from xrt.data import Task
 
 Pair = tuple[str, str]
-PROXIES = ("noise", "synonyms")  # of transfer: accuracy in the source language, made harder in a fixed way
+Sources = tuple[str, ...]
+PROXIES = ("noise", "synonyms")  # of transfer: accuracy in the source languages, made harder in a fixed way
 
 
 class Mean(NamedTuple):
-    """The unweighted mean over the cells for which `covers(cell, source language)` holds."""
+    """The unweighted mean over the cells for which `covers(cell, source languages)` holds."""
 
     words: str
-    covers: Callable[[Pair, str], bool]
+    covers: Callable[[Pair, Sources], bool]
 
 
 MEANS: dict[str, Mean] = {
-    "languages": Mean("all languages", lambda pair, source: pair[0] == pair[1]),
-    "targets": Mean("target languages", lambda pair, source: pair[0] == pair[1] != source),
-    "mixed": Mean("mixed pairs", lambda pair, source: pair[0] != pair[1]),
-    "all": Mean("all pairs", lambda pair, source: True),
+    "languages": Mean("all languages", lambda pair, sources: pair[0] == pair[1]),
+    "sources": Mean("source languages", lambda pair, sources: pair[0] == pair[1] in sources),
+    "targets": Mean("target languages", lambda pair, sources: pair[0] == pair[1] not in sources),
+    "mixed": Mean("mixed pairs", lambda pair, sources: pair[0] != pair[1]),
+    "all": Mean("all pairs", lambda pair, sources: True),
 }
 
 
@@ -74,26 +76,33 @@ class Metric:
         """The same metric of another split."""
         return replace(self, split=split)
 
-    def covers(self, pair: Pair, source: str) -> bool:
-        """Whether the cell counts. A proxy is measured on the source language's own cell."""
-        if self.kind == "mean":
-            return self.name in MEANS and MEANS[self.name].covers(pair, source)
-        if self.kind == "proxy":
-            return pair == (source, source)
+    def covers(self, pair: Pair, sources: Sources) -> bool:
+        """Whether the cell counts. A proxy is measured on the source languages' own cells."""
+        if self.kind in ("mean", "proxy"):
+            name = "sources" if self.kind == "proxy" else self.name
+            return name in MEANS and MEANS[name].covers(pair, sources)
         return self.short == Metric.of(pair).short
 
-    def cells(self, pairs: Sequence[Pair], source: str) -> list[int]:
+    def cells(self, pairs: Sequence[Pair], sources: Sources) -> list[int]:
         """The places among `pairs` of the cells that it is the mean of."""
-        return [i for i, pair in enumerate(pairs) if self.covers(pair, source)]
+        return [i for i, pair in enumerate(pairs) if self.covers(pair, sources)]
 
-    def needs_targets(self, source: str) -> bool:
-        """Whether labelled examples of other languages than the source enter it: no zero-shot rule may use it."""
-        return self.kind != "proxy" and self.short != f"acc/{source}"
+    def needs_targets(self, sources: Sources) -> bool:
+        """Whether labelled examples of other languages than the sources enter it: no zero-shot rule may use it."""
+        own = {Metric.of((a, b)).short for a in sources for b in sources}
+        return self.kind != "proxy" and self.short not in own | {"mean/sources"}
 
 
 def means_of(task: Task) -> list[Metric]:
-    """The means that cover at least one cell of the task."""
-    return [Metric("mean", name) for name in MEANS if Metric("mean", name).cells(task.pairs(), task.source)]
+    """The means that cover at least one cell of the task, without those that say again what another metric says."""
+    found = [Metric("mean", name) for name in MEANS if name not in _again(task)]
+    return [mean for mean in found if mean.cells(task.pairs(), task.sources)]
+
+
+def _again(task: Task) -> set[str]:
+    """One source's mean is its accuracy; all pairs of single sentences are the languages."""
+    alone = ["sources"] if len(task.sources) == 1 else []
+    return {*alone, "all"} if task.sentences == 1 else {*alone}
 
 
 def metrics_of(task: Task, neighbours: bool = False) -> Iterator[Metric]:
@@ -105,15 +114,23 @@ def metrics_of(task: Task, neighbours: bool = False) -> Iterator[Metric]:
     yield from means_of(task)
     yield from (Metric.of((a, a)) for a in task.languages)
     yield from (Metric.of((a, b)) for a, b in task.pairs() if a != b)
-    # A source language that is trained on only is not evaluated, so it has no proxies either.
-    if task.source in task.languages:
+    # Source languages that are trained on only are not evaluated, so they have no proxies either.
+    if set(task.sources) & set(task.languages):
         proxies = PROXIES if neighbours or task.embedded else PROXIES[:1]
         yield from (Metric("proxy", name) for name in proxies)
 
 
-def zero_shot(source: str) -> list[Metric]:
+def zero_shot(sources: Sources) -> list[Metric]:
     """The metrics that select without labelled target sentences: source dev (Keung et al. 2020), then its proxies."""
-    return [Metric("acc", source), *(Metric("proxy", name) for name in PROXIES)]
+    dev = Metric("acc", sources[0]) if len(sources) == 1 else Metric("mean", "sources")
+    return [dev, *(Metric("proxy", name) for name in PROXIES)]
+
+
+def default_metric(task: Task) -> Metric:
+    """What a study selects by that does not say: mixed pairs, else target languages, else all languages."""
+    known = means_of(task)
+    wanted = (Metric("mean", name) for name in ("mixed", "targets", "languages"))
+    return next(metric for metric in wanted if metric in known)
 
 
 def primary(task: Task, selected: Metric) -> list[Metric]:
@@ -122,5 +139,5 @@ def primary(task: Task, selected: Metric) -> list[Metric]:
     A study that selects by the source language alone is still judged by transfer, so its metric is no primary one.
     """
     about = [m for m in means_of(task) if m.name in ("mixed", "targets")]
-    own = [selected] if selected.needs_targets(task.source) or not about else []
+    own = [selected] if selected.needs_targets(task.sources) or not about else []
     return list(dict.fromkeys([*sorted(about, key=lambda m: m.name != "mixed"), *own]))

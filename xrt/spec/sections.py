@@ -67,7 +67,7 @@ class SplitNames(Section):
 class Paths(Section):
     """A path for each split, where one pattern does not reach them all."""
 
-    train: Text | None = Field(default=None, description="Training data of the source language.")
+    train: Text | None = Field(default=None, description="Training data of the source languages.")
     dev: Text | None = Field(default=None, description="The dev split.")
     test: Text | None = Field(default=None, description="The test split, for a confirmation.")
 
@@ -92,7 +92,7 @@ class Data(Section):
     align: Literal["all", "own"] = Field(
         default="all",
         description="Languages without ids and with other rows than the source: refused, or (own) evaluated by "
-        "themselves, in no mixed pair.",
+        "themselves, in no mixed pair. Of single sentences own leaves every language its own examples.",
     )
     conflicts: Literal["refuse", "allow"] = Field(
         default="refuse", description="Languages that disagree about more than a third of the labels."
@@ -138,7 +138,11 @@ class Search(Section):
     """How the space is searched."""
 
     trials: Count = Field(default=32, description="Configurations to try.")
-    metric: str = Field(default="dev/mean/mixed", description="What is maximised: a metric of the dev split.")
+    metric: str = Field(
+        default="dev/mean/mixed",
+        description="What is maximised: a metric of the dev split. Where a task has no mixed pairs, the default is "
+        "dev/mean/targets.",
+    )
     seed: int = Field(default=7, ge=0, le=2**32 - 1, description="Of the sampler and of the trials.")
     concurrent: Count | None = Field(default=None, description="Trials at once; null: as many as fit.")
 

@@ -14,11 +14,11 @@ from pydantic_core import PydanticCustomError
 from xrt.spec.arms import Arm, arms_of
 from xrt.spec.checks import together
 from xrt.spec.document import dump
-from xrt.spec.metric import Metric
+from xrt.spec.metric import Metric, default_metric
 from xrt.spec.problems import Problem, Refused, refuse
 from xrt.spec.sections import Checkpoints, Confirm, Data, Pruning, Resources, Search, Section
 from xrt.spec.space import Space, Suggest, ask
-from xrt.spec.tasks import TaskField
+from xrt.spec.tasks import TaskField, read_task
 from xrt.spec.training import Training
 from xrt.spec.values import Scalar, Value
 
@@ -39,6 +39,18 @@ def _named(given: str) -> str:
 
 def _refused(*problems: Problem) -> PydanticCustomError:
     return Refused(problems).for_pydantic()
+
+
+def with_metric(given: Any) -> Any:
+    """A study's mapping with the metric that its task selects by, where the study does not say."""
+    search = given.get("search", {}) if isinstance(given, Mapping) else None
+    if not isinstance(search, Mapping) or "metric" in search:
+        return given
+    try:
+        task = read_task(given.get("task"))
+    except Refused:
+        return given  # the field itself says what is wrong with it
+    return {**given, "search": {**search, "metric": str(default_metric(task))}}
 
 
 class _Compared:
@@ -69,7 +81,9 @@ class StudySpec(Section):
     study: Annotated[str, AfterValidator(_named)] = Field(
         description="Its name, and that of its results; the file's name unless given."
     )
-    task: TaskField = Field(description="pawsx, xnli, mini, or your own: {name, languages, labels, source}.")
+    task: TaskField = Field(
+        description="pawsx, xnli, mini, or your own: {name, languages, labels, source, sentences}."
+    )
     data: Data = Field(default_factory=Data, description=Data.__doc__)
     compare: Compared = Field(
         default=("method",),
@@ -82,6 +96,11 @@ class StudySpec(Section):
     confirm: Confirm | None = Field(default_factory=Confirm, description=Confirm.__doc__)
     resources: Resources = Field(default_factory=Resources, description=Resources.__doc__)
     checkpoints: Checkpoints = Field(default_factory=Checkpoints, description=Checkpoints.__doc__)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_metric(cls, given: Any) -> Any:
+        return with_metric(given)
 
     @model_validator(mode="after")
     def _together(self) -> Self:

@@ -1,6 +1,6 @@
 """The task of a study: the name of one that ships, or a user's own, described in the study file."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -42,16 +42,20 @@ class HubPlace(Section):
 
 
 class OwnTask(BaseModel):
-    """A user's own data set of aligned sentence pairs, read from files or from the hub."""
+    """A user's own data set of sentence pairs or single sentences, read from files or from the hub."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str = Field(description="Its name: letters, digits, - and _.")
     languages: Words = Field(description="Codes of all its languages, as in its file names.")
     labels: LabelWords = Field(description="Label words, as they stand in its files.")
-    source: str = Field(
+    source: StrictStr | Words = Field(
         default="en",
-        description="The language trained on; one that is not among the languages has training data alone.",
+        description="The language trained on, or a list of several, each on its own files; one that is not among the "
+        "languages has training data alone.",
+    )
+    sentences: Literal[1, 2] = Field(
+        default=2, description="Of an example: a pair, or one alone (topic, sentiment, intent)."
     )
     hub: HubPlace | None = Field(default=None, description="Where the hub has it, for data: {source: hub}.")
 
@@ -81,7 +85,10 @@ def plain_task(task: Task) -> str | dict[str, Any]:
         return task.name
     lists = {"languages": list(task.languages), "labels": list(task.labels)}
     hub = {} if task.hub is None else {"hub": _plain_hub(task.hub)}
-    return {"name": task.name, **lists, "source": task.source, **hub}
+    # What most tasks are is not written, so that the digest of a trial is what it was before there was a choice.
+    single = {} if task.sentences == 2 else {"sentences": task.sentences}
+    source = task.source if len(task.sources) == 1 else list(task.sources)
+    return {"name": task.name, **lists, "source": source, **single, **hub}
 
 
 def _plain_hub(hub: Hub) -> dict[str, Any]:
@@ -99,7 +106,8 @@ def _own(given: dict[str, Any]) -> Task:
             text = f'"{own.name}" comes with xrt; take another name, or write task: {own.name}.'
             problems.append(Problem(("name",), text))
         hub = own.hub.hub if own.hub else None
-        task = Task(own.name, own.languages, own.labels, own.source, hub)
+        sources = own.source if isinstance(own.source, tuple) else (own.source,)
+        task = Task(own.name, own.languages, own.labels, sources, hub, sentences=own.sentences)
     except ValidationError as error:
         problems += explain(error, OwnTask)
     except SpecError as error:

@@ -189,6 +189,8 @@ def _dropped(aligned: Aligned) -> list[str]:
             conflicts = f", {conflict} label conflicts with {source}" if conflict else ""
             parts.append(f"{language} {own.missing} missing{conflicts}")
     told = f"{aligned.split}: of {len(aligned)} aligned examples, left out of pairs with"
+    if aligned.task.sentences == 1:
+        told = f"{aligned.split}: of {len(aligned)} examples, left out"
     return [f"{told} {'; '.join(parts)}."] if parts else []
 
 
@@ -224,12 +226,11 @@ def check_classes(spec: StudySpec, train: Aligned) -> None:
     Raises:
         DataError: they have not.
     """
-    source = spec.task.source
-    labels = train.pair(source, source).labels[: spec.data.train_rows].tolist()
+    labels = [label for _, _, label in train.labelled(spec.task.sources, spec.data.train_rows)]
     if len(set(labels)) < 2:
         told = f'have the label "{spec.task.labels[labels[0]]}"' if labels else "are incomplete"
         cut = " that data.train_rows leaves" if spec.data.train_rows else ""
         raise DataError(
-            f"{train.sentences(source).origin}: all {len(labels)} training examples{cut} {told}; at least two "
+            f"{train.columns[0].origin}: all {len(labels)} training examples{cut} {told}; at least two "
             f"labels of {', '.join(spec.task.labels)} are needed."
         )

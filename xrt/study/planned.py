@@ -22,9 +22,10 @@ def plan_table(spec: StudySpec, plan: "Plan") -> Table:
 
 
 def _rows(spec: StudySpec, plan: "Plan") -> list[tuple[str, str]]:
-    languages, pairs = len(spec.task.languages), len(spec.task.pairs())
+    task = spec.task
+    pairs = "" if task.sentences == 1 else f", {len(task.pairs()):,} pairs"
     rows = [
-        ("task", f"{spec.task.name}: {languages} languages, {pairs} pairs"),
+        ("task", f"{task.name}: {len(task.languages)} languages{pairs}"),
         ("varied", ", ".join(spec.varying())),
         ("a plain training", f"{plan.steps:,} steps"),
         ("search", f"{plan.trials} trials in {len(plan.arms)} arms, about {plan.search:,.0f} plain steps"),

@@ -15,7 +15,7 @@ from xrt.record.run import Run
 from xrt.record.values import TrialRecord
 from xrt.report.figures import Matrix, matrices
 from xrt.report.search_figures import pruning
-from xrt.spec.metric import Metric
+from xrt.spec.metric import Metric, zero_shot
 from xrt.spec.study import StudySpec
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ TOP = 12  # rows shown; the rest is counted
 
 def trial_table(trials: Sequence[TrialRecord], spec: StudySpec, top: int = TOP) -> Table:
     """The first rows of the leaderboard as a terminal table."""
-    about = [spec.metric, Metric("acc", spec.task.source), Metric("mean", "targets")]
+    about = [spec.metric, zero_shot(spec.task.sources)[0], Metric("mean", "targets")]
     metrics = list(dict.fromkeys(about))
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", no_wrap=True)
@@ -108,12 +108,17 @@ def last_words(found: Findings, option: str) -> Group:
 
 
 def matrix_table(shown: Matrix) -> Table:
-    """Rows: language of sentence 1; columns: of sentence 2. Of many languages without decimals: they fit 80 columns."""
+    """Rows: language of sentence 1; columns: of sentence 2. Of many languages without decimals: they fit 80 columns.
+
+    Of single sentences it has one row.
+    """
     digits = 1 if len(shown.languages) <= 10 else 0
-    table = Table("1 \\ 2", *shown.languages, box=None, pad_edge=False, padding=(0, 1))
+    table = Table(
+        "" if shown.single else "1 \\ 2", *shown.languages, box=None, pad_edge=False, padding=(0, 1)
+    )
     for column in table.columns[1:]:
         column.justify = "right"
-    for language, values in zip(shown.languages, shown.values, strict=True):
+    for language, values in zip([""] if shown.single else shown.languages, shown.values, strict=True):
         table.add_row(language, *("" if math.isnan(v) else f"{100 * v:.{digits}f}" for v in values))
     return table
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from xrt.data import TASKS
+from xrt.data import TASKS, Task
 from xrt.findings.findings import Findings
 from xrt.findings.markdown import grid, plain_text
 from xrt.findings.words import describe, percent
@@ -17,13 +17,18 @@ EXAMPLE = {
     "text": "Anna gave Peter a book yesterday.",
     "text_pair": "Gestern gab Anna Peter ein Buch.",
 }
-USE = f"""\
+USE = """\
 ```
 from transformers import pipeline
 
 classify = pipeline("text-classification", "FOLDER OR NAME")
-classify({EXAMPLE!r}, truncation=True)
+classify({example!r}, truncation=True)
 ```"""
+
+
+def example(task: Task) -> dict[str, str]:
+    """An input of its pipeline: a pair, or a text alone."""
+    return dict(list(EXAMPLE.items())[: task.sentences])
 
 
 def card(found: Findings, trial: TrialRecord, config: TrialConfig) -> str:
@@ -35,8 +40,9 @@ def card(found: Findings, trial: TrialRecord, config: TrialConfig) -> str:
     scores = [(m.words, percent(score)) for m in metrics if (score := trial.score(str(m))) == score]
     method = describe(trial.params)
     summary = (
-        f"{config.encoder} fine-tuned on {task.name} in {task.source} only ({method}), for sentence pairs in "
-        f"{len(task.languages)} languages, also in two different ones. Labels: {', '.join(task.labels)}."
+        f"{config.encoder} fine-tuned on {task.name} in {' and '.join(task.sources)} only ({method}), for "
+        f"{'sentences' if task.sentences == 1 else 'sentence pairs'} in {len(task.languages)} languages"
+        f"{'' if task.sentences == 1 else ', also in two different ones'}. Labels: {', '.join(task.labels)}."
     )
     one = f"Of this one training (trial {trial.id} of run {meta.name}); the run's report compares seeds and methods."
     data = [(d.name, d.split, d.context, f"{d.rows:,}", d.digest[:16]) for d in meta.data]
@@ -44,7 +50,7 @@ def card(found: Findings, trial: TrialRecord, config: TrialConfig) -> str:
         f"# {plain_text(f'{task.name}: {method}')}",
         "Made with xrt.",
         plain_text(summary),
-        USE,
+        USE.format(example=example(task)),
         f"## Accuracy on the {split} split, %",
         grid(("language or mean", "accuracy"), scores, {1}),
         plain_text(one),
@@ -79,7 +85,7 @@ def _front(config: TrialConfig) -> dict[str, Any]:
         "language": list(config.task.languages),
         "library_name": "transformers",
         "pipeline_tag": "text-classification",
-        "tags": ["cross-lingual", "sentence-pairs", config.method],
+        "tags": ["cross-lingual", *["sentence-pairs"] * (config.task.sentences == 2), config.method],
     }
     if not Path(config.encoder).is_absolute() and not config.encoder.startswith((".", "mini-")):
         front["base_model"] = config.encoder

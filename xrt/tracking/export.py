@@ -71,7 +71,10 @@ def trained(run: Run, trial: TrialRecord) -> tuple[Encoder, TrialConfig]:
             f"{run.name}: trial {trial.id} is not handed on: {folder}: {error.__cause__}; name another with --trial."
         ) from error
     config = TrialConfig.from_dict(trial.config)
-    encoder = load_encoder(config.encoder, config.task.labels, dropout=config.dropout, seed=config.seed)
+    task = config.task
+    encoder = load_encoder(
+        config.encoder, task.labels, sentences=task.sentences, dropout=config.dropout, seed=config.seed
+    )
     try:
         load_weights(encoder.model, folder)
     except (OSError, ValueError, RuntimeError) as error:

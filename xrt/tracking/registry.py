@@ -18,7 +18,7 @@ from xrt.errors import RecordError
 from xrt.findings.findings import Findings, findings
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
-from xrt.tracking.card import EXAMPLE, card
+from xrt.tracking.card import card, example
 from xrt.tracking.export import trained
 from xrt.tracking.store import Store, Stored
 
@@ -107,14 +107,15 @@ def _register(client: "MlflowClient", run: Run, found: Findings, trial: TrialRec
     # Under the encoder's own name MLflow would ask the hub for its card and licence.
     encoder.model.name_or_path = f"trial {trial.id} of {run.name}"
     classify = pipeline("text-classification", model=encoder.model, tokenizer=encoder.tokenizer, device="cpu")
-    output = pd.DataFrame(classify([EXAMPLE], truncation=True))
+    asked = [example(config.task)]
+    output = pd.DataFrame(classify(asked, truncation=True))
     packages = [name for name in ("torch", "transformers") if name in found.meta.versions]
     with TemporaryDirectory() as folder:
         mlflow.transformers.save_model(
             classify,
             Path(folder) / MODEL,
-            signature=infer_signature(pd.DataFrame([EXAMPLE]), output),
-            input_example=pd.DataFrame([EXAMPLE]),
+            signature=infer_signature(pd.DataFrame(asked), output),
+            input_example=pd.DataFrame(asked),
             model_config={"truncation": True},
             model_card=ModelCard(text),
             pip_requirements=[f"{name}=={found.meta.versions[name]}" for name in packages],
