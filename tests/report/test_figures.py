@@ -94,7 +94,7 @@ def test_each_parameter_of_a_method_has_a_panel_for_each_encoder_pruned_trials_i
 
 def test_a_number_of_the_training_that_was_searched_has_a_panel_for_each_method(found: Findings) -> None:
     dropped = [
-        replace(trial, params={**trial.params, "dropout": (None, 0.1, 0.2)[place % 3]})
+        replace(trial, params={**trial.params, "dropout": (0.1, None, 0.2)[place % 3]})
         for place, trial in enumerate(found.trials)
     ]
     panels = search_figures.panels(replace(found, trials=dropped))
