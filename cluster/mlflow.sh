@@ -33,6 +33,7 @@ default_permission = NO_PERMISSIONS
 database_uri = postgresql+psycopg2:///mlflow_users?host=$place
 admin_username = xrt
 admin_password = $(sed -n 's/^mlflow_tracking_password = //p' "$login")
+auth_cache_ttl_seconds = 3600
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 INI
 

@@ -14,7 +14,7 @@ FIRST = ("study", "faults", "search")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares a fixture that takes long stays in one process: the tests of a file, and all of the finished study."""
+    """What shares a slow fixture stays in one process: the tests of a file, and all of the finished study."""
     places = {item: item.path.relative_to(ROOT / "tests").parts for item in items}
     for item, parts in places.items():
         item.add_marker(pytest.mark.xdist_group(parts[0] if parts[0] == "study" else "/".join(parts)))

@@ -52,7 +52,7 @@ def test_a_study_whose_cluster_has_no_machine_yet_says_what_it_waits_for(folder,
             line = next(line for line in study.stdout if line.startswith("waiting for machines: "))
             status = [sys.executable, "-m", "xrt.study", "status", "mini", "--results", str(tmp_path)]
             elsewhere = subprocess.run(status, env=env, capture_output=True, text=True, cwd=ROOT)
-            study.send_signal(signal.SIGINT)
+            study.send_signal(signal.SIGTERM)
             rest = study.stdout.read()
     assert line.startswith("waiting for machines: 4 trials")
     assert "waiting for machines" in elsewhere.stdout

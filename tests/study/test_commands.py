@@ -1,19 +1,17 @@
 """Every command's example in its `--help` runs, on the toy study; a run can be repeated from its record."""
 
-import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from tests.study.conftest import free_port, served
+from tests.study.conftest import free_port
 from xrt.record.paths import Results
 from xrt.record.run import Run
 from xrt.study.__main__ import app
@@ -61,23 +59,6 @@ def test_the_example_runs(finished, run, monkeypatch, name, words) -> None:
     assert done.exit_code == 0 and SAYS[name] in said, done.output
     if name == "compare":
         assert "no reliable difference: 0.0 points" in done.output.lower()
-
-
-@pytest.mark.slow
-def test_the_ui_serves_the_run_and_its_report_over_http(finished, run) -> None:
-    [words] = [words for name, words in EXAMPLES if name == "ui"]
-    command = [sys.executable, "-m", "xrt.study", *on_the_toy(words, run.name)]
-    with served(command, finished.folder, f"http://127.0.0.1:{command[-1]}") as address:
-        asked = json.dumps({"experiment_ids": ["1"], "filter": "tags.`xrt.outcome` = 'finished'"}).encode()
-        request = urllib.request.Request(
-            f"{address}/api/2.0/mlflow/runs/search", asked, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            runs = json.load(answer)["runs"]
-        [parent] = [r for r in runs if r["info"]["run_name"] == run.name]
-        page = f"{address}/get-artifact?path=report.html&run_uuid={parent['info']['run_id']}"
-        with urllib.request.urlopen(page, timeout=30) as answer:
-            assert answer.read() == (run.paths.root / "report.html").read_bytes()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import json
 import subprocess
 import sys
 import time
@@ -9,29 +10,38 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.inject import free_port
-from xrt.record import Results
-from xrt.tracking.tracker import check
+from tests.study.test_commands import EXAMPLES, on_the_toy
+from xrt.record.paths import Results
+from xrt.record.run import Run
 
 SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory) -> Iterator[tuple[int, str]]:
-    """The port of the pages of an empty store, and what `USER:PASSWORD` the command prints."""
-    results, port = tmp_path_factory.mktemp("results"), free_port()
-    check(Results.at(results))
-    words = ["ui", "--results", str(results), "--port", str(port)]
-    command = [sys.executable, "-m", "xrt.study", *words]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=results)
+def served(finished) -> Iterator[tuple[int, str]]:
+    """The port of the pages of the finished study, by the example of `ui`, and the `USER:PASSWORD` that it prints."""
+    [words] = [words for name, words in EXAMPLES if name == "ui"]
+    command = [sys.executable, "-m", "xrt.study", *on_the_toy(words, "toy")]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=finished.folder)
     assert server.stdout
     login = next(line for line in server.stdout if "password" in line).replace(",", "").split()
     try:
-        yield port, f"{login[1]}:{login[3]}"
+        yield int(command[-1]), f"{login[1]}:{login[3]}"
     finally:
         server.terminate()
         assert server.wait() == 0
-    assert not list(results.glob("mlruns")) and not list(results.glob("*.ini"))
+    assert not (finished.folder / "mlruns").exists() and not (finished.folder / "mlartifacts").exists()
+
+
+@pytest.mark.slow
+def test_the_run_and_its_report_are_served(finished, served):
+    port, login = served
+    run = Run.open(Results.at(finished.folder / "results"), "toy")
+    wanted = {"experiment_ids": ["1"], "filter": "tags.`xrt.outcome` = 'finished'"}
+    runs = json.loads(body(port, "/api/2.0/mlflow/runs/search", login, json.dumps(wanted)))["runs"]
+    [parent] = [r for r in runs if r["info"]["run_name"] == run.name]
+    page = body(port, f"/get-artifact?path=report.html&run_uuid={parent['info']['run_id']}", login)
+    assert page == (run.paths.root / "report.html").read_bytes()
 
 
 @pytest.mark.slow
@@ -51,16 +61,28 @@ def test_the_pages_are_refused_to_a_page_that_calls_this_machine_by_another_name
 
 
 def answer(port: int, place: str, login: str | None = None, name: str = "localhost") -> int:
-    """The status of a request that calls the server by that name; waits until it listens."""
+    """The status of a request that calls the server by that name."""
+    return asked(port, place, login, name).status
+
+
+def body(port: int, place: str, login: str, content: str | None = None) -> bytes:
+    """What the server answers; with content, to a POST."""
+    response = asked(port, place, login, content=content)
+    assert response.status == 200
+    return response.read()
+
+
+def asked(
+    port: int, place: str, login: str | None, name: str = "localhost", content: str | None = None
+) -> http.client.HTTPResponse:
+    """Waits until the server listens."""
+    headers = {"Host": name, "Content-Type": "application/json"}
+    if login:
+        headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", port)
-        headers = {"Host": name}
-        if login:
-            headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
         try:
-            connection.request("GET", place, headers=headers)
-            return connection.getresponse().status
+            connection.request("POST" if content else "GET", place, content, headers)
+            return connection.getresponse()
         except ConnectionRefusedError:
             time.sleep(0.3)
-        finally:
-            connection.close()

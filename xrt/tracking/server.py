@@ -17,12 +17,14 @@ from tempfile import TemporaryDirectory
 from xrt.record.paths import Results
 
 USER = "xrt"
+# Without the cache, the check of the password alone takes about a second for each of a page's many requests.
 LOGIN = """\
 [mlflow]
 default_permission = NO_PERMISSIONS
 database_uri = sqlite:///{folder}/users.db
 admin_username = {user}
 admin_password = {password}
+auth_cache_ttl_seconds = 3600
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 """
 
