@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import subprocess
+import sys
 from pathlib import Path
 
 from xrt.record import environment
@@ -32,6 +33,7 @@ def test_the_commit_and_whether_the_tree_was_changed(tmp_path: Path) -> None:
     assert environment.git(tmp_path) == {"commit": clean["commit"], "dirty": True}
 
 
-def test_the_command_is_the_one_that_was_typed() -> None:
-    assert "pytest" in environment.command()
-    assert not environment.command().startswith("/")
+def test_the_command_is_the_one_that_was_typed(monkeypatch) -> None:
+    typed = ["/opt/python/bin/python", "-m", "xrt.study", "run", "my study.yaml"]
+    monkeypatch.setattr(sys, "orig_argv", typed)
+    assert environment.command() == "python -m xrt.study run 'my study.yaml'"
