@@ -161,7 +161,8 @@ def served(command: list[str], folder: Path, address: str) -> Iterator[str]:
     try:
         while True:
             try:
-                urllib.request.urlopen(address).close()
+                # A connection that comes before its workers are there may never be answered.
+                urllib.request.urlopen(address, timeout=5).close()
                 break
             except OSError:
                 assert process.poll() is None, f"{command} does not answer"
