@@ -80,9 +80,9 @@ def asked(
     if login:
         headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request("POST" if content else "GET", place, content, headers)
             return connection.getresponse()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, TimeoutError):
             time.sleep(0.3)
