@@ -123,7 +123,7 @@ def test_a_shell_completes_commands_studies_and_runs(finished, run) -> None:
         return done.stdout.split()
 
     assert completed("xrt res") == ["resume"]
-    assert completed("xrt run paw") == ["pawsx"]
+    assert completed("xrt run paw") == ["pawsx", "pawsx-paper"]
     assert completed("xrt best toy") == ["toy", run.name]
 
 
