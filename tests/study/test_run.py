@@ -21,7 +21,8 @@ from xrt.spec.metric import MEANS as METRIC_MEANS
 CELLS = {"dev/acc/en", "dev/acc/de", "dev/acc/fr"} | {
     f"dev/pair/{a}-{b}" for a in ("en", "de", "fr") for b in ("en", "de", "fr") if a != b
 }
-MEANS = {f"dev/{kind}/{name}" for kind in ("mean", "se") for name in METRIC_MEANS}
+# The mean of the one source is its accuracy.
+MEANS = {f"dev/{kind}/{name}" for kind in ("mean", "se") for name in METRIC_MEANS if name != "sources"}
 SHARES = {"dev/commonest/label", "dev/commonest/prediction"}
 PROXIES = {"dev/proxy/noise"}  # no table of synonyms is given
 
