@@ -34,7 +34,7 @@ types: $(developed)  ## mypy, strict
 	$(bin)/mypy
 
 tests: $(developed)  ## pytest alone, in two processes
-	OMP_NUM_THREADS=1 $(bin)/python -m pytest --numprocesses 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(bin)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(developed)  ## what is measured rather than tested: minutes
 	@for one in $(BENCH); do echo "$$one" && $(bin)/python -m tests.bench.$$one || exit 1; done

@@ -9,16 +9,13 @@ pytest_plugins = ["tests.bucket"]
 ROOT = Path(__file__).resolve().parent.parent
 
 # Folders whose tests take longest, so that no process is left alone with them at the end.
-FIRST = ("study", "faults", "search")
+FIRST = ("faults", "study", "search")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares a slow fixture stays in one process: the tests of a file, and all of the finished study."""
-    places = {item: item.path.relative_to(ROOT / "tests").parts for item in items}
-    for item, parts in places.items():
-        item.add_marker(pytest.mark.xdist_group(parts[0] if parts[0] == "study" else "/".join(parts)))
-    items.sort(key=lambda item: FIRST.index(places[item][0]) if places[item][0] in FIRST else len(FIRST))
+    """Tests that take long come first."""
+    places = {item: item.path.relative_to(ROOT / "tests").parts[0] for item in items}
+    items.sort(key=lambda item: FIRST.index(places[item]) if places[item] in FIRST else len(FIRST))
 
 
 @pytest.fixture
