@@ -8,19 +8,18 @@ a problem of several lines, more than `LIMIT` seconds. Ends with 1 where there i
 import gzip
 import json
 import random
-import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.faults.integrity import Hang, limited
 from tests.findings.worked import SAMPLES, confirm, make, search
 from xrt.data import Source, Task, load
 from xrt.errors import XrtError
@@ -184,28 +183,16 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
     return bytes(some)
 
 
-@contextmanager
-def at_most(seconds: int) -> Iterator[None]:
-    def over(*_: object) -> None:
-        raise TimeoutError(f"took more than {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, over)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def wrong(read: Callable[[Path], object], folder: Path) -> str | None:
     """What is wrong with how a folder was read; None where nothing is."""
     try:
-        with at_most(LIMIT):
+        with limited(LIMIT):
             read(folder)
     except XrtError as error:
         long = [problem for problem in error.problems if "\n" in problem or len(problem) > 2000]
         return f"a problem of several lines, or a long one: {long[0][:300]!r}" if long else None
+    except Hang:
+        return f"takes more than {LIMIT} s"
     except Exception as error:  # that is what is looked for
         return f"{type(error).__name__}: {str(error)[:300]}"
     return None

@@ -142,3 +142,11 @@ def test_results_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RecordError, match=r"cannot be written .*give --results FOLDER"):
         Results.at(tmp_path / "file").create("s")
+
+
+def test_a_printed_command_finds_its_run_from_where_it_was_started(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Results.at().option == "" and Results.at("results").option == ""
+    assert Results.at("my runs").option == f" --results '{tmp_path}/my runs'"
+    monkeypatch.setenv("XRT_RESULTS", "my runs")
+    assert Results.at().option == "" and Results.at("results").option == f" --results {tmp_path}/results"

@@ -64,7 +64,7 @@ def test_it_is_said_when_trials_run_again(run: Run, monkeypatch):
     callback = Waiting(opened(run))
     pending, running = SimpleNamespace(status="PENDING"), SimpleNamespace(status="RUNNING")
     callback.on_step_end(1, [pending, pending])
-    assert run.meta.waiting == "waiting for machines: 2 trials"
+    assert run.meta.waiting == "waiting for a first process: 2 trials"
     callback.on_step_end(2, [pending, running])
     assert run.meta.waiting is None
 

@@ -23,5 +23,5 @@ def test_what_mlflow_does_not_take_is_a_warning_with_the_command_that_sends_it(
     _deliver(run, tracking, warnings.append)
     [warning] = warnings
     assert warning.startswith("MLflow lacks the report or the winner's model (")
-    assert warning.endswith(f"`python -m xrt.study sync {run.name}{again}` sends them.")
+    assert warning.endswith(f"`{run.command('sync')}{again}` sends them.")
     assert "secret" not in warning and "\n" not in warning

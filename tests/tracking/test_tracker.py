@@ -113,7 +113,7 @@ def test_a_store_that_is_away_for_good_costs_one_warning_and_the_limit(run: Run)
         time.sleep(0.05)
     wait_until(lambda: bool(warnings))
     tracker.run_ended(run)
-    assert tracker.remedy == f"python -m xrt.study sync {run.name} --tracking {NOWHERE}"
+    assert tracker.remedy == f"{run.command('sync')} --tracking {NOWHERE}"
     outage, end = warnings
     assert outage.startswith(f"MLflow at {NOWHERE}: MlflowException: ")
     assert "The study goes on" in outage

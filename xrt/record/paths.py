@@ -12,6 +12,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -113,13 +114,20 @@ class Results:
             bucket.pull()
             return Results(bucket.here, bucket)
         # Ray Tune names folders without links in them.
-        root = Path(given).expanduser().resolve()
+        root = Path(os.path.realpath(Path(given).expanduser()))
         if bad := {"?", "%"} & set(str(root)):
             raise RecordError(
                 f"results: {root}: {' and '.join(sorted(bad))} cannot stand in an SQLite address; "
                 "choose another folder."
             )
         return Results(root)
+
+    @property
+    def option(self) -> str:
+        """`--results` for commands that are printed; empty where they find these results without it."""
+        usual, here = os.environ.get("XRT_RESULTS") or "results", self.place.address or str(self.root)
+        found = here in (usual, os.path.realpath(os.path.expanduser(usual)))
+        return "" if found else f" --results {shlex.quote(here)}"
 
     @property
     def mlflow_db(self) -> Path:

@@ -17,9 +17,11 @@ class Place:
 
     Attributes:
         fs: pyarrow's file system, for those who write there themselves; None: the machine's own.
+        address: of a bucket; None: a folder has its path alone.
     """
 
     fs: Any = None
+    address: str | None = None
 
     def name(self, path: Path) -> str:
         """How workers name a path, together with `fs`."""

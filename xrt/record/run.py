@@ -147,6 +147,10 @@ class Run:
     def study(self) -> str:
         return self.paths.study
 
+    def command(self, verb: str) -> str:
+        """The command line that does something with this run, from where this process was started."""
+        return f"python -m xrt.study {verb} {self.name}{self.paths.results.option}"
+
     @property
     def spec_yaml(self) -> str:
         """The resolved study as it was written at the start.

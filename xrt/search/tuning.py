@@ -108,7 +108,7 @@ def run_on_ray(book: Book, waiting: int) -> None:
             tuner.fit()
     except Died:
         raise RayLost(
-            f"Ray has died under the study. Nothing is lost; go on with: python -m xrt.study resume {run.name}"
+            f"Ray has died under the study. Nothing is lost; go on with: {run.command('resume')}"
         ) from None
 
 

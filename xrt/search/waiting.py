@@ -35,9 +35,16 @@ class Waiting(tune.Callback):
                 self._said = False
         elif time.monotonic() - self._since > PATIENCE:
             pending = sum(trial.status == "PENDING" for trial in trials)
-            self._book.waits(f"waiting for machines: {pending} {_trials(pending)}{_of_ray()}")
+            # On one machine nothing is missing but a process, which takes long to start where others work too.
+            missing = "a first process" if _is_own() else "machines"
+            self._book.waits(f"waiting for {missing}: {pending} {_trials(pending)}{_of_ray()}")
             # Ray's answer takes seconds, which nobody misses while nothing runs.
             self._since, self._said = time.monotonic(), True
+
+
+def _is_own() -> bool:
+    """Whether the study has a Ray of its own, on this machine."""
+    return (os.environ.get(ADDRESS) or "local") == "local"
 
 
 def _trials(count: int) -> str:
@@ -46,7 +53,7 @@ def _trials(count: int) -> str:
 
 def _of_ray() -> str:
     """The last failure that a cluster's autoscaler reports, after a semicolon; nothing where there is none."""
-    if os.environ.get(ADDRESS, "local") == "local":
+    if _is_own():
         return ""
     words = [str(Path(sys.executable).with_name("ray")), "status", "--verbose"]
     try:

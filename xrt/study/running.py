@@ -163,7 +163,7 @@ def _deliver(run: Run, tracking: str | None, warn: Callable[[str], None]) -> Non
         deliver(run, tracking)
     except Exception as error:  # whatever a store, a network or a full disk raise
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        again = f"python -m xrt.study sync {run.name}" + (f" --tracking {tracking}" if tracking else "")
+        again = run.command("sync") + (f" --tracking {tracking}" if tracking else "")
         warn(redact(f"MLflow lacks the report or the winner's model ({first[:200]}); `{again}` sends them."))
 
 
@@ -204,9 +204,7 @@ def _ended(run: Run, listeners: list[Listener]) -> Iterator[None]:
         status = "finished"
     except KeyboardInterrupt:
         status = "stopped"
-        raise Interrupted(
-            f"Interrupted. Nothing is lost; go on with: python -m xrt.study resume {run.name}"
-        ) from None
+        raise Interrupted(f"Interrupted. Nothing is lost; go on with: {run.command('resume')}") from None
     finally:
         for trial in run.trials():
             if trial.state in ("running", "pending"):

@@ -55,9 +55,7 @@ def address(run: Run) -> str:
 def _parent(run: Run, store: Store) -> Stored:
     parent = store.runs(run.meta.uid).get("")
     if parent is None:
-        raise RecordError(
-            f"{run.name}: MLflow does not know the run; first: python -m xrt.study sync {run.name}"
-        )
+        raise RecordError(f"{run.name}: MLflow does not know the run; first: {run.command('sync')}")
     return parent
 
 

@@ -133,7 +133,7 @@ class Tracker(Listener):
         if not self._behind:
             return None
         address = f" --tracking {redact(self._uri)}" if self._uri else ""
-        return f"python -m xrt.study sync {self._run.name}{address}"
+        return f"{self._run.command('sync')}{address}"
 
     def run_started(self, run: Run) -> None:
         self._news.set()
