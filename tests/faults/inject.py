@@ -25,9 +25,11 @@ from tests.faults.small import (
     trial_processes,
     wait_for,
 )
+from xrt.record.run import TrialRecord
 from xrt.search import checkpoints
 from xrt.search.book import RETRIES
 
+WRITES = 40  # of a driver, within which it dies: it makes about four a second
 PAGE = 4096  # bytes that a file system keeps or loses together
 
 
@@ -57,6 +59,34 @@ def trials_killed(study: Study, count: int, seed: int) -> int:
                 os.kill(pid, signal.SIGKILL)
                 done += 1
             wait_for(lambda pid=pid: pid not in trial_processes(process), process)
+    study.finish(process)
+    return done
+
+
+def two_trials_killed(study: Study, count: int, seed: int) -> int:
+    """SIGKILL to the processes of two trials in one moment, in mid-training; then they go on side by side."""
+    draw, process, done = random.Random(seed), study.start(), 0
+    while done < count and wait_for(lambda: sum(t.state == "running" for t in _trials(study)) == 2, process):
+        time.sleep(draw.uniform(0.0, 1.0))
+        both = trial_processes(process)
+        for pid in both:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        done += len(both) == 2
+        wait_for(lambda both=both: not set(both) & set(trial_processes(process)), process)
+        before = reports(study)
+        wait_for(lambda before=before: reports(study) > before, process)
+    study.finish(process)
+    return done
+
+
+def driver_killed_at_a_write(study: Study, count: int, seed: int) -> int:
+    """The driver kills itself at its N-th write, N drawn: the same seed, the same places. Then `resume`."""
+    draw, done = random.Random(seed), 0
+    process = study.start(dies_at=draw.randint(1, WRITES))
+    while done < count and process.wait() == -signal.SIGKILL:
+        done += 1
+        process = study.resume(dies_at=draw.randint(1, WRITES) if done < count else 0)
     study.finish(process)
     return done
 
@@ -274,8 +304,11 @@ def under_way(study: Study, process: subprocess.Popen) -> bool:
 
 
 def reports(study: Study) -> int:
-    run = study.run
-    return sum(len(t.reports) for t in run.trials()) if run else 0
+    return sum(len(t.reports) for t in _trials(study))
+
+
+def _trials(study: Study) -> list[TrialRecord]:
+    return study.run.trials() if study.run else []
 
 
 def _progress(study: Study) -> object:

@@ -1,4 +1,4 @@
-"""The small study (`small.yaml`), run in a process of its own; its final table, and how two such tables differ.
+"""The small study (`small.yaml`), run in a process of its own, and its final table.
 
 One trial at a time, so that ASHA hears the trials in one order whatever happens in between: an undisturbed run and a
 disturbed one must then end with the same table, to the last digit.
@@ -30,6 +30,22 @@ SMALL = Path(__file__).with_suffix(".yaml")
 # what no two runs have in common
 CLOCK = ("train/examples_per_second", "train/tokens_per_second", "train/peak_gib")
 OVER = ("finished", "pruned", "failed")
+# A driver that dies when it writes for the N-th time: just before a file takes the place of another, or is flushed.
+DYING = """
+import os, signal, sys
+left = int(sys.argv.pop(1))
+def dying(call):
+    def counted(*args, **kwargs):
+        global left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*args, **kwargs)
+    return counted
+os.replace, os.fsync = dying(os.replace), dying(os.fsync)
+from xrt.study.__main__ import main
+main()
+"""
 
 
 @dataclass
@@ -41,12 +57,17 @@ class Study:
     tracking: str | None = None
     processes: list[subprocess.Popen] = field(default_factory=list)
 
-    def start(self, *command: str) -> subprocess.Popen:
-        """`run`, or another command, in a process group of its own, as a terminal would."""
+    def start(self, *command: str, dies_at: int = 0) -> subprocess.Popen:
+        """`run`, or another command, in a process group of its own, as a terminal would.
+
+        Args:
+            dies_at: The write at which the driver kills itself: the same number, the same place; 0 for never.
+        """
         if not command:
             overrides = [word for one in self.more for word in ("--set", one)]
             command = ("run", str(SMALL), *overrides)
-        words = [sys.executable, "-m", "xrt.study", *command, "--results", str(self.results)]
+        program = ["-c", DYING, str(dies_at)] if dies_at else ["-m", "xrt.study"]
+        words = [sys.executable, *program, *command, "--results", str(self.results)]
         words += ["--tracking", self.tracking] if self.tracking else []
         log = self.results.with_suffix(f".{len(self.processes)}.log")
         with log.open("w") as out:
@@ -57,9 +78,9 @@ class Study:
         self.processes.append(process)
         return process
 
-    def resume(self) -> subprocess.Popen:
+    def resume(self, dies_at: int = 0) -> subprocess.Popen:
         """Go on with the newest run; a run that does not exist yet is begun."""
-        return self.start("resume", self.run.name) if self.run else self.start()
+        return self.start(*(["resume", self.run.name] if self.run else []), dies_at=dies_at)
 
     def finish(self, process: subprocess.Popen, code: int = 0) -> str:
         """Wait for the end of a process; returns what it printed."""
@@ -142,53 +163,6 @@ def _row(trial: TrialRecord) -> tuple:
         if name not in CLOCK
     }
     return trial.phase, trial.state, trial.params, trial.seed, said
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A row of the closing table."""
-
-    fault: str
-    injected: int
-    lost: int  # trials of the undisturbed run that are not there, or ended otherwise
-    metrics_lost: int  # values that it reported and this one did not, or not the same
-    duplicates: int  # trials, reports, MLflow runs and points that are there twice
-    equal: bool
-    differences: tuple[str, ...] = ()  # a line for each trial that differs
-
-    @property
-    def whole(self) -> bool:
-        return self.equal and not (self.lost or self.metrics_lost or self.duplicates)
-
-
-def compare(fault: str, injected: int, reference: dict[str, tuple], study: Study) -> Outcome:
-    """A disturbed run against the table of the undisturbed one."""
-    run = study.run
-    assert run is not None
-    found = table(run)
-    lost = sum(id not in found or found[id][:4] != row[:4] for id, row in reference.items())
-    missing = sum(
-        found.get(id, [{}] * 5)[4].get(key) != value
-        for id, row in reference.items()
-        for key, value in row[4].items()
-    )
-    told = tuple(differences(reference, found))
-    return Outcome(fault, injected, lost, missing, duplicates(run, study.tracking), found == reference, told)
-
-
-def differences(reference: dict[str, tuple], found: dict[str, tuple]) -> Iterator[str]:
-    """A line for each trial whose row is not the same: where to begin to look."""
-    for id in sorted(reference.keys() | found.keys()):
-        one, other = reference.get(id), found.get(id)
-        if one is None or other is None:
-            yield f"{id}: {'there too' if one is None else 'missing'}"
-        elif one[:4] != other[:4]:
-            yield f"{id}: {other[:4]} instead of {one[:4]}"
-        elif apart := [
-            key for key in sorted(one[4].keys() | other[4].keys()) if one[4].get(key) != other[4].get(key)
-        ]:
-            first = apart[0]
-            yield f"{id}: {len(apart)} metrics, {first}: {other[4].get(first)} instead of {one[4].get(first)}"
 
 
 def duplicates(run: Run, tracking: str | None = None) -> int:

@@ -1,9 +1,10 @@
 """The table of faults: `python -m tests.faults.table` (or `make faults`), about 20 minutes; by name: only those.
 
-Each fault disturbs the small study (`small.yaml`) as often as is said here, and its final table is compared with that
-of an undisturbed run. Ends with 1 unless nothing was lost and nothing was doubled. `--in FOLDER` keeps the runs, and
-an undisturbed one that is there already is not made again. `"driver killed=3"` strikes three times, at other points
-than the times before in that folder: for a machine that is not free for long.
+Each fault disturbs the small study (`small.yaml`) as often as is said here; its final table and all that it leaves
+behind (`oracle.py`) are compared with those of an undisturbed run. Ends with 1 unless nothing was lost and nothing was
+doubled. `--in FOLDER` keeps the runs, and an undisturbed one that is there already is not made again. `"driver
+killed=3"` strikes three times, at other points than the times before in that folder: for a machine that is not free
+for long.
 """
 
 import sys
@@ -14,12 +15,17 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from tests.faults import inject
-from tests.faults.small import Outcome, Study, compare, table
+from tests.faults.oracle import Outcome, Seen, compare
+from tests.faults.small import Study
 
 Inject = Callable[[Study, int, int], int]
 LONGER = ("training.epochs=12", "search.trials=16")  # outlasts an outage of a minute
+# Nothing is pruned and every arm has one trial: then no order of ends changes what is proposed.
+TOGETHER = ("search.concurrent=2", "search.trials=2", "pruning=null", "training.epochs=2")
 FAULTS: dict[str, tuple[Inject, int, tuple[str, ...]]] = {
     "trial killed": (inject.trials_killed, 20, ()),
+    "two trials killed at once": (inject.two_trials_killed, 3, TOGETHER),
+    "driver killed at its N-th write": (inject.driver_killed_at_a_write, 5, ()),
     "driver killed": (inject.driver_killed, 10, ()),
     "driver terminated": (inject.driver_terminated, 3, ()),
     "Ray killed": (inject.ray_killed, 2, ()),
@@ -29,14 +35,14 @@ FAULTS: dict[str, tuple[Inject, int, tuple[str, ...]]] = {
 }
 
 
-def disturbed(fault: str, place: Path, references: dict[tuple[str, ...], dict], count: int) -> Outcome:
+def disturbed(fault: str, place: Path, references: dict[tuple[str, ...], Seen], count: int) -> Outcome:
     """Inject a fault into a run of the small study, and compare with an undisturbed one."""
     how, times, more = FAULTS[fault]
     if more not in references:
         with Study(place / "-".join(["undisturbed", *more]).replace(".", "-"), more).held() as study:
             if study.run is None or study.run.meta.status != "finished":
                 inject.none(study, 0, 0)
-            references[more] = table(study.run)
+            references[more] = Seen.of(study)
     name = fault.replace(" ", "-")
     seed = 1 + len(list(place.glob(f"{name}-*.0.log")))
     folder = place / f"{name}-{seed}"
@@ -55,9 +61,10 @@ def main(words: list[str]) -> int:
 
 def fill(place: Path, names: list[str]) -> int:
     """Inject the faults of those names, or all."""
+    place.mkdir(parents=True, exist_ok=True)
     print("| fault | injected | trials lost | metrics lost | duplicates | final table equal | seconds |")
     print("|---|---:|---:|---:|---:|---|---:|")
-    references: dict[tuple[str, ...], dict] = {}
+    references: dict[tuple[str, ...], Seen] = {}
     whole = True
     for name in names or FAULTS:
         began = time.monotonic()

@@ -1,6 +1,6 @@
 """Each fault, injected into the small study once or twice; `python -m tests.faults.table` does it often.
 
-What is asserted is the final table: every trial, every metric, nothing twice.
+What is asserted: the final table (every trial, every metric), predictions, weights, report, MLflow; nothing twice.
 """
 
 import errno
@@ -19,12 +19,12 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.faults import inject
+from tests.faults.oracle import Seen, compare
 from tests.faults.small import (
     OVER,
     ROOT,
     SMALL,
     Study,
-    compare,
     descendants,
     duplicates,
     mlflow_runs,
@@ -46,12 +46,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.kills]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> dict[str, tuple]:
+def undisturbed(tmp_path_factory) -> Seen:
     with Study(tmp_path_factory.mktemp("undisturbed") / "results").held() as study:
         study.finish(study.start())
-        found = table(study.run)
-    assert len(found) >= 7 and {row[1] for row in found.values()} == {"finished", "pruned"}
-    return found
+        seen = Seen.of(study)
+    assert len(seen.table) >= 7 and {row[1] for row in seen.table.values()} == {"finished", "pruned"}
+    return seen
 
 
 def strike(study: Study, process, pids, how: int = signal.SIGKILL) -> None:
@@ -85,8 +85,8 @@ def test_a_trial_whose_process_dies_when_it_has_just_reported_goes_on_only_if_as
     undisturbed, tmp_path
 ):
     study = Study(tmp_path / "results")
-    pruned = {id for id, row in undisturbed.items() if row[1] == "pruned"}
-    promoted = next(id for id, row in undisturbed.items() if row[1] == "finished")
+    pruned = {id for id, row in undisturbed.table.items() if row[1] == "pruned"}
+    promoted = next(id for id, row in undisturbed.table.items() if row[1] == "finished")
     chosen = {promoted, *pruned}
     words = [
         sys.executable,
