@@ -43,6 +43,18 @@ class TrainingError(XrtError):
     exit_code = 1
 
 
+def is_outside(error: BaseException | None) -> bool:
+    """Whether a trial failed for want of something outside it: a disk, a folder, a network, a cache.
+
+    Data and encoders were sound before the first trial: what is wrong with them in a later one happened to them since.
+    """
+    while error is not None:
+        if isinstance(error, OSError | DataError | EncoderError | RecordError):
+            return True
+        error = error.__cause__
+    return False
+
+
 def closest(given: object, allowed: Iterable[str]) -> str:
     """' Did you mean "x"?' for the allowed name nearest to `given`, or '' when none is near."""
     near = get_close_matches(str(given), list(allowed), n=1, cutoff=0.6)

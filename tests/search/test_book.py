@@ -197,6 +197,24 @@ def test_a_trial_that_asha_had_stopped_is_pruned_although_a_kill_came_between(ru
     assert run.trial("0001").state == "pruned" and checkpoints.whole(run.paths, "0001") == []
 
 
+def test_a_trial_that_failed_for_want_of_a_disk_keeps_its_newest_checkpoint_until_the_run_is_resumed(
+    run: Run,
+) -> None:
+    book = opened(run)
+    task = begun(book)
+    book.reported(task.id, at(run, task.id, 0, 0.5))
+    newest = write(run, task.id, 20)
+    book.failed(task.id, "OSError: [Errno 28] No space left on device", outside=True)
+    assert (run.trial(task.id).state, run.trial(task.id).outside) == ("failed", True)
+    assert all(other.id != task.id for other in iter(book.next, None)), "not in this process"
+    assert checkpoints.whole(run.paths, task.id) == [newest]
+    opened(run)
+    assert checkpoints.whole(run.paths, task.id) == [newest], "whoever looks after it must not sweep it"
+    run.save(run.trial(task.id).closed("stopped", 0.0))
+    again = opened(run).next()
+    assert again is not None and (again.id, again.known, again.resume) == (task.id, 1, [newest])
+
+
 @pytest.mark.parametrize("seen", [0, 1])
 def test_trials_that_are_added_after_a_verdict_was_shown_say_so(run: Run, seen: int) -> None:
     run.update_meta(seen=seen)

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.kills
 SET = ["--set", "confirm=null", "--set", "search.concurrent=1"]
 
 
-def begin(toy):
+def begin(toy, *more):
     """Start the toy study in a process group of its own, as a terminal would."""
-    command = [sys.executable, "-m", "xrt.study", "run", "toy.yaml", *SET]
+    command = [sys.executable, "-m", "xrt.study", "run", "toy.yaml", *SET, *more]
     return subprocess.Popen(
         command, cwd=toy.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )  # fmt: skip
@@ -76,6 +76,22 @@ def test_a_run_that_somebody_holds_is_shown_to_others_and_not_resumed_by_them(tm
         os.kill(process.pid, signal.SIGCONT)
         os.killpg(process.pid, signal.SIGINT)
         process.communicate()
+
+
+def test_what_failed_because_the_encoder_was_away_is_trained_again_once_it_is_back(tmp_path):
+    toy = make_toy(tmp_path)
+    process = begin(toy, "--set", "search.trials=3", "--tracking", "later")
+    run = wait_for_reports(toy, 1, process)
+    (toy.folder / "encoder").rename(toy.folder / "away")
+    printed = process.communicate()[0]
+    failed = [t.id for t in Run(run.paths).trials() if t.outside]
+    assert "0002" in failed and {t.state for t in Run(run.paths).trials() if t.id in failed} == {"failed"}
+    assert f"Once that is mended: python -m xrt.study resume {run.name}" in printed
+    assert "encoder" in toy.xrt("resume", run.name, code=2)
+    assert [t.id for t in Run(run.paths).trials() if t.outside] == failed, "nothing was touched"
+    (toy.folder / "away").rename(toy.folder / "encoder")
+    assert "0002: failed (encoder: encoder: " in toy.xrt("resume", run.name)
+    assert {t.state for t in Run(run.paths).trials()} <= {"finished", "pruned"}
 
 
 def test_a_finished_trial_whose_record_was_lost_is_said_and_trained_again(tmp_path):

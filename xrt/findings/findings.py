@@ -16,6 +16,7 @@ from xrt.findings.looks import looks
 from xrt.findings.ranking import leaderboard, ranked
 from xrt.findings.statistics import LEVEL, NAN, Estimate
 from xrt.findings.verdicts import Claim, claims
+from xrt.findings.words import count
 from xrt.record.paths import RunPaths
 from xrt.record.run import Run
 from xrt.record.values import Meta, TrialRecord
@@ -203,10 +204,25 @@ class Findings:
     @property
     def damaged(self) -> list[str]:
         """A line for each trial whose record is gone, and for each file of predictions that cannot be believed: its
-        trial's recorded numbers stand alone.
+        trial's recorded numbers stand alone. And one for the trials that a resumed run would train again.
         """
         confirmed = self.confirmation.configurations.values() if self.confirmation else ()
-        return [*self.lost, *self._opened[1], *(line for one in confirmed for line in one.damaged)]
+        files = [*self._opened[1], *(line for one in confirmed for line in one.damaged)]
+        return [*self.lost, *files, *([self._outside] if self.outside else [])]
+
+    @property
+    def outside(self) -> list[TrialRecord]:
+        """The trials that failed for want of something outside them."""
+        return [trial for trial in self.trials if trial.outside]
+
+    @property
+    def _outside(self) -> str:
+        first, n = self.outside[0], len(self.outside)
+        again = f"python -m xrt.study resume {self.meta.name}{self.paths.results.option}"
+        return (
+            f"{self.meta.name}: {count(n, 'trial')} failed for want of something outside {'it' if n == 1 else 'them'} "
+            f"({first.id}: {(first.reason or '').splitlines()[0][:200]}). Once that is mended: {again}"
+        )
 
     @cached_property
     def _opened(self) -> tuple[dict[str, Predictions], list[str]]:

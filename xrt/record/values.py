@@ -47,6 +47,8 @@ class TrialRecord:
         config: everything resolved.
         configuration: the id of its configuration. Trials of one configuration differ by their seed alone.
         added: the trial was added after somebody had seen the verdicts of the run.
+        outside: it failed for want of something outside it (a disk, a folder, a network, a cache): a resumed run
+            trains it again.
     """
 
     id: str
@@ -58,6 +60,7 @@ class TrialRecord:
     added: bool = False
     state: State = "pending"
     reason: str | None = None
+    outside: bool = False
     started: float | None = None
     ended: float | None = None
     reports: tuple[Report, ...] = ()
@@ -98,7 +101,13 @@ class TrialRecord:
         """Running, for the first time or again: the first start stays, an earlier end is forgotten."""
         started = time if self.started is None else self.started
         return replace(
-            self, state="running", started=started, ended=None, reason=None, node=node or self.node
+            self,
+            state="running",
+            started=started,
+            ended=None,
+            reason=None,
+            outside=False,
+            node=node or self.node,
         )
 
     def reported(self, report: Report) -> "TrialRecord":
@@ -113,9 +122,11 @@ class TrialRecord:
         reports[report.rung] = report
         return replace(self, reports=tuple(reports[rung] for rung in sorted(reports)))
 
-    def closed(self, state: Ending, time: float, reason: str | None = None) -> "TrialRecord":
-        """Ended, for good or (`stopped`) until somebody resumes the run."""
-        return replace(self, state=state, ended=time, reason=reason)
+    def closed(
+        self, state: Ending, time: float, reason: str | None = None, outside: bool = False
+    ) -> "TrialRecord":
+        """Ended, for good or (`stopped`, `outside`) until somebody resumes the run."""
+        return replace(self, state=state, ended=time, reason=reason, outside=outside)
 
 
 @dataclass(frozen=True)

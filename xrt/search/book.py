@@ -121,10 +121,10 @@ class Book:
             self._end(record, "pruned")
         return not self.is_over(id)
 
-    def failed(self, id: str, reason: str) -> None:
-        """A trial cannot go on."""
+    def failed(self, id: str, reason: str, outside: bool = False) -> None:
+        """A trial cannot go on; `outside`: for want of something outside it, so that a resumed run tries again."""
         if not self.is_over(id):
-            self._end(self.trials[id], "failed", reason)
+            self._end(self.trials[id], "failed", reason, outside)
 
     def is_over(self, id: str) -> bool:
         """Whether nobody has to run the trial any more."""
@@ -175,13 +175,15 @@ class Book:
             return "finished" if steps == [record.last.step] else None
         return "pruned" if is_stopped(self.spec, record, self.trials.values()) else None
 
-    def _end(self, record: TrialRecord, how: Ending, reason: str | None = None) -> None:
+    def _end(
+        self, record: TrialRecord, how: Ending, reason: str | None = None, outside: bool = False
+    ) -> None:
         """Record first, clean up then: a kill in between leaves what the next start removes."""
         left = checkpoints.whole(self.run.paths, record.id)[:1] if how == "finished" else []
         record = replace(record, checkpoint=checkpoints.place(self.run.paths, left[0]) if left else None)
-        record = record.closed(how, time.time(), reason)
+        record = record.closed(how, time.time(), reason, outside)
         self._save(record)
-        checkpoints.keep_newest(self.run.paths, record.id, len(left))
+        checkpoints.keep_newest(self.run.paths, record.id, 1 if left or outside else 0)
         if how == "finished":
             self._heavy = checkpoints.lighten(self.run.paths, self.spec, [*self._heavy, record])
             self.run.fetch_answers(record)  # the run's own report needs them

@@ -6,6 +6,7 @@ half-written is not a checkpoint, and the newest whole one is found by looking, 
     a running trial       its two newest: the older one for the case that the newer did not reach the disk
     a finished trial      its predictions; the best (`checkpoints.keep`) and the best seed of each confirmed
                           configuration their weights too
+    one that failed for want of something outside it     its newest: a resumed run continues from there
     any other             nothing
 """
 
@@ -57,7 +58,7 @@ def sweep(paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
     """Remove what a killed run left of trials that are over, and what outlived the record of its trial."""
     over = [t for t in trials if t.state in ("finished", "pruned", "failed")]
     kept = {paths.root / t.checkpoint for t in over if t.checkpoint}
-    going = {t.id for t in trials} - {t.id for t in over}
+    going = {t.id for t in trials} - {t.id for t in over if not t.outside}
     found = [f for f in _folders(paths, "*") if f.parent.name not in going and f not in kept]
     paths.results.place.remove(*found)
 

@@ -1,6 +1,6 @@
 """Runs trials one after the other in this process, without Ray: for tests and debuggers."""
 
-from xrt.errors import XrtError
+from xrt.errors import XrtError, is_outside
 from xrt.record.environment import host
 from xrt.search.book import Book, Rung, Task
 from xrt.search.trial import RungReport, begin
@@ -12,7 +12,7 @@ def run_here(book: Book) -> None:
         try:
             _run(book, task)
         except XrtError as error:
-            book.failed(task.id, str(error))
+            book.failed(task.id, str(error), is_outside(error))
 
 
 def _run(book: Book, task: Task) -> None:

@@ -22,7 +22,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from xrt.errors import XrtError
+from xrt.errors import XrtError, is_outside
 from xrt.findings.confirming import Wanted
 from xrt.record.environment import redact
 from xrt.record.files import patiently
@@ -160,7 +160,8 @@ def trainable(config: dict[str, Any]) -> None:
                 _tell(_as_plain(at), at.save, folder)
     except Exception as error:  # said once, by name; only a process that dies is tried again
         # The secrets of this machine are not known to the driver, so they are removed here.
-        tune.report(said({"failed": redact(_reason(error, had.get("GPU", 0.0)))}))
+        reason = redact(_reason(error, had.get("GPU", 0.0)))
+        tune.report(said({"failed": reason, "outside": is_outside(error)}))
 
 
 def _as_plain(at: Any) -> dict[str, Any]:
@@ -259,7 +260,7 @@ class _Deciding(FIFOScheduler):
 def hear(book: Book, id: str, what: dict[str, Any]) -> bool:
     """Whether the trial goes on that says this."""
     if "failed" in what:
-        book.failed(id, what["failed"])
+        book.failed(id, what["failed"], what["outside"])
         return False
     if "node" in what:
         return book.started(id, what["node"])

@@ -66,7 +66,8 @@ def run(
         check_methods(before)
     spec = load_study(study or str(before and before.paths.spec), overrides or [])
     if again and (runs := Results.at(results).runs(spec.study)):
-        if (newest := opened_run(runs[-1].name, results)).meta.status != "finished":
+        newest = opened_run(runs[-1].name, results)
+        if newest.meta.status != "finished" or any(trial.outside for trial in newest.trials()):
             return resume(newest.name, results, tracking)
         out.print(f"{newest.name} is finished; `run` without --resume starts another.", soft_wrap=True)
         raise typer.Exit(0)

@@ -92,11 +92,15 @@ def go_on(run: Run, console: Console, tracking: str | None) -> bool:
     begun = (
         all(trial.state in OVER for trial in found.searched) and len(found.searched) >= run.spec.search.trials
     )
-    if found.meta.status == "finished" and begun and not missing and not wanted(run):
+    if found.meta.status == "finished" and begun and not (missing or found.outside or wanted(run)):
         return False
     check_same(run)
-    for line in missing:
+    for line in [*missing, *(f"{t.id}: failed ({t.reason}); it is trained again." for t in found.outside)]:
         console.print(line, style="yellow", markup=False, soft_wrap=True)
+    with run.hold():
+        for trial in run.trials():
+            if trial.outside:
+                run.save(trial.closed("stopped", time.time(), trial.reason))
     carry_on(run, console, tracking)
     return True
 
