@@ -15,6 +15,7 @@ from xrt.errors import RecordError
 from xrt.findings.configurations import predictions_of
 from xrt.findings.findings import findings
 from xrt.record import Results, Run
+from xrt.record.witnesses import lost
 from xrt.robust.predictions import Predictions
 from xrt.study.__main__ import main
 
@@ -113,17 +114,55 @@ def test_predictions_belong_to_the_trial_split_and_step_that_is_written_in_them(
             predictions_of(run.paths.root, trial, "dev")
 
 
-@pytest.mark.parametrize("command", [["list"], ["status", "mini"], ["best", "mini"], ["report", "mini"]])
+READING = [["list"], ["status", "mini"], ["best", "mini"], ["report", "mini"]]
+HANDING = [["sync", "mini"], ["export", "mini", "out"]]
+
+
+def ran(
+    run: Run, command: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, str, str]:
+    """Exit code of a command, what it printed, and what it said beside."""
+    monkeypatch.setattr(sys, "argv", ["xrt", *command, "--results", str(run.paths.results.root)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0), *capfd.readouterr()
+
+
+@pytest.mark.parametrize("command", READING)
 @pytest.mark.parametrize("how", ["turned", "answered"])
 def test_a_command_shows_the_rest_and_names_the_file(
     how: str, command: list[str], run: Run, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     SPOILED[how][0](file_of(run, "0001-s9", "test"))
-    monkeypatch.setattr(sys, "argv", ["xrt", *command, "--results", str(run.paths.results.root)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    printed, told = capfd.readouterr()
-    assert not ended.value.code and printed
+    code, printed, told = ran(run, command, capfd, monkeypatch)
+    assert not code and printed
     assert told.count("\n") == 1 and str(file_of(run, "0001-s9", "test")) in told
     if command[0] == "report":
         assert "predictions-test.arrow" in run.paths.report_markdown.read_text()
+
+
+@pytest.mark.parametrize("command", [*READING, *HANDING, ["resume", "mini"], ["confirm", "mini"]])
+def test_half_a_file_of_a_trial_is_one_line_and_only_readers_go_on_without_it(
+    command: list[str], run: Run, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = run.paths.trial("0001")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    code, printed, told = ran(run, command, capfd, monkeypatch)
+    assert told.count("\n") == 1 and f"{path}: is torn" in told and "remove it: `resume` then trains" in told
+    if command in READING:
+        assert not code and (run.name in printed or "0000" in printed)
+        assert command[0] != "report" or "0001.json" in run.paths.report_markdown.read_text()
+    else:
+        assert code == 2 and not printed, "a file that its owner can restore is not trained over"
+
+
+@pytest.mark.parametrize("command", [*READING, *HANDING])
+def test_a_trial_whose_record_is_gone_is_one_line_wherever_a_run_is_read(
+    command: list[str], run: Run, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.paths.trial("0001").unlink()
+    _, _, told = ran(run, command, capfd, monkeypatch)
+    lines = [line for line in told.splitlines() if "0001.json" in line]
+    assert lines == [
+        f"{run.paths.trial('0001')}: is gone, although {lost(run)['0001']}; `resume` trains it again."
+    ]

@@ -150,6 +150,9 @@ def test_every_damaged_trial_is_named_at_once(run: Run) -> None:
     with pytest.raises(RecordError) as caught:
         run.trials()
     assert [re.search(r"\d{4}\.json", p)[0] for p in caught.value.problems] == ["0001.json", "0003.json"]  # type: ignore[index]
+    assert all("remove it: `resume` then trains the trial again." in line for line in caught.value.problems)
+    whole, damaged = run.whole_trials()
+    assert [t.id for t in whole] == ["0002"] and [line for (line,) in damaged] == caught.value.problems
 
 
 def test_unfinished_writes_are_not_trials(run: Run) -> None:

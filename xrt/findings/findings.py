@@ -18,7 +18,7 @@ from xrt.findings.statistics import LEVEL, NAN, Estimate
 from xrt.findings.verdicts import Claim, claims
 from xrt.findings.words import count
 from xrt.record.paths import RunPaths
-from xrt.record.run import Run
+from xrt.record.run import REMEDY, Run
 from xrt.record.values import Meta, TrialRecord
 from xrt.record.witnesses import lost
 from xrt.robust.predictions import Predictions
@@ -119,7 +119,9 @@ class Confirmation:
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A run as it stands. `trials` are all of them, by id; `lost` has a line for each whose record is gone."""
+    """A run as it stands. `trials` are all of them, by id; `lost` has a line for each whose record is gone or
+    damaged.
+    """
 
     meta: Meta
     spec: StudySpec
@@ -243,8 +245,11 @@ class Findings:
         return in_short(self)
 
 
-def findings(run: Run) -> Findings:
+def findings(run: Run, *, partly: bool = False) -> Findings:
     """What a run means as it stands.
+
+    Args:
+        partly: for a reader: where files of trials are damaged what the others say, with a line for each.
 
     Raises:
         RecordError: a file of the record is damaged.
@@ -255,4 +260,6 @@ def findings(run: Run) -> Findings:
         f"{run.paths.trial(id)}: is gone, although {who}; `resume` trains it again."
         for id, who in sorted(lost(run).items())
     )
-    return Findings(meta, spec, run.paths, tuple(run.trials()), looks(*seeds) if seeds else (), gone)
+    trials, damaged = run.whole_trials() if partly else (run.trials(), [])
+    gone += tuple(lines[0] if len(lines) == 1 else f"{lines[0]} {REMEDY}" for lines in damaged)
+    return Findings(meta, spec, run.paths, tuple(trials), looks(*seeds) if seeds else (), gone)

@@ -43,6 +43,9 @@ from xrt.spec.study import StudySpec
 __all__ = ["Data", "Listener", "Meta", "Report", "Run", "TrialRecord"]
 
 T = TypeVar("T")
+UNSOUND = "is damaged, or was changed by hand: its checksum is not that of its content"
+# Not for us to do: the file is replaced by a new training only when its owner has given it up.
+REMEDY = "Restore it, or remove it: `resume` then trains the trial again."
 
 
 class Listener:
@@ -233,16 +236,22 @@ class Run:
         Raises:
             RecordError: every damaged file, by name.
         """
+        found, damaged = self.whole_trials()
+        if damaged:
+            raise RecordError([line for lines in damaged for line in lines])
+        return found
+
+    def whole_trials(self) -> tuple[list[TrialRecord], list[list[str]]]:
+        """The trials whose files are whole, by id, and what is wrong with each of the other files."""
         found: list[TrialRecord] = []
-        problems: list[str] = []
+        damaged: list[list[str]] = []
         for path in sorted(self.paths.trials.glob("[!.]*.json"), key=lambda p: (len(p.name), p.name)):
             try:
                 found.append(self._read(path, self._decode_trial))
             except RecordError as error:
-                problems += error.problems
-        if problems:
-            raise RecordError(problems)
-        return found
+                *others, last = error.problems
+                damaged.append([*others, f"{last} {REMEDY}"])
+        return found, damaged
 
     def stored(self, place: str) -> tuple[str, Any]:
         """A path of the record (they are kept relative, so that a run can be moved), as workers must name it.
@@ -337,7 +346,8 @@ class Run:
             raise RecordError(
                 f"{path}: says that it is {meta.study}/{meta.name}; move the folder back to that name."
             )
-        _require_sound(value, path)
+        if is_broken(value):
+            raise RecordError(f"{path}: {UNSOUND}; restore it.")
         return meta
 
     def _decode_trial(self, path: Path) -> TrialRecord:
@@ -350,9 +360,10 @@ class Run:
             raise RecordError(
                 f"{path}: checkpoint: {str(place)[:80]!r} is not allowed; it leaves the run's folder."
             )
-        _require_sound(value, path)
+        if is_broken(value):
+            raise RecordError(f"{path}: {UNSOUND}.")
         if (run := value.get("run", self.meta.uid)) != self.meta.uid:
-            raise RecordError(f"{path}: is a trial of another run ({run}); remove it, or restore this run's.")
+            raise RecordError(f"{path}: is a trial of another run ({run}).")
         return trial
 
 
@@ -360,11 +371,3 @@ def _stamp(path: Path) -> tuple[int, ...]:
     """Another one for each time that a file was replaced."""
     stat = path.stat()
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
-
-
-def _require_sound(value: Mapping[str, Any], path: Path) -> None:
-    """Raises where a JSON object is not what was written, although it reads well."""
-    if is_broken(value):
-        raise RecordError(
-            f"{path}: is damaged, or was changed by hand: its checksum is not that of its content; restore it."
-        )

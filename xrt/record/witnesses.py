@@ -18,11 +18,10 @@ def lost(run: Run, remote: bool = False) -> dict[str, str]:
     Args:
         remote: look into the bucket too, of which predictions alone are mirrored here.
 
-    Raises:
-        RecordError: a record that is there is damaged.
+    A record that is damaged is there, and not lost.
     """
     folders = sorted(_folders(run, remote))  # before the records: a run may go on meanwhile
-    known = [trial.id for trial in run.trials()]
+    known = [path.stem for path in run.paths.trials.glob("[!.]*.json")]
     found = {
         folder.name: f"{folder.relative_to(run.paths.root)} is there"
         for folder in folders

@@ -83,7 +83,7 @@ def summary(run: "Run", results: str | None) -> None:
     from xrt.findings.findings import findings
     from xrt.study.tables import last_words, trial_table
 
-    found = findings(run)
+    found = findings(run, partly=True)
     out.print(trial_table(found.searched, found.spec, top=10))
     out.print(last_words(found, option(results)), crop=False)
     doubts(found.damaged)

@@ -19,7 +19,7 @@ def list_runs(results: ResultsOption = None) -> None:
     found, damaged = [], list[str]()
     for paths in at.runs():
         try:
-            one = findings(Run.of(paths))
+            one = findings(Run.of(paths), partly=True)
             damaged += one.damaged
             found.append(one)
         except RecordError as error:
@@ -41,7 +41,7 @@ def status(run: RunArgument, results: ResultsOption = None) -> None:
     from xrt.study.tables import confirmed_table, holder_line, progress_line, trial_table
 
     opened = opened_run(run, results)
-    found = findings(opened)
+    found = findings(opened, partly=True)
     out.print(trial_table(found.searched, found.spec, top=10))
     if table := confirmed_table(found):
         out.print()
@@ -69,7 +69,7 @@ def report(run: RunArgument, results: ResultsOption = None) -> None:
     from xrt.findings.findings import findings
     from xrt.report.page import write_report
 
-    found = findings(opened := opened_run(run, results))
+    found = findings(opened := opened_run(run, results), partly=True)
     out.print(f"Written: {write_report(opened, found)}", soft_wrap=True)
     doubts(found.damaged)
 
@@ -89,6 +89,6 @@ def compare(
     from xrt.study.tables import comparison_table
 
     one, other = opened_run(left, results), opened_run(right, results)
-    both = findings(one), findings(other)
+    both = findings(one, partly=True), findings(other, partly=True)
     out.print(comparison_table(one, other, compared(*both)))
     doubts(line for found in both for line in found.damaged)

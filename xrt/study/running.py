@@ -135,6 +135,8 @@ def confirm_more(run: Run, overrides: Sequence[str], console: Console, tracking:
             )
         bounds = checked_seeds(override.value)
     check_same(run)
+    for line in _lost(run, tracking):
+        console.print(line, style="yellow", markup=False, soft_wrap=True)
     with run.hold():
         run.update_meta(seeds=bounds)
     carry_on(run, console, tracking)

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from xrt.errors import XrtError
-from xrt.study.app import ResultsOption, RunArgument, TrackingOption, app, opened_run, out
+from xrt.study.app import ResultsOption, RunArgument, TrackingOption, app, doubts, opened_run, out
 
 
 @app.command()
@@ -17,13 +17,15 @@ def sync(run: RunArgument, results: ResultsOption = None, tracking: TrackingOpti
 
     Example: `python -m xrt.study sync mini`
     """
+    from xrt.findings.findings import findings
     from xrt.report.page import write_report
     from xrt.tracking.registry import deliver
     from xrt.tracking.tracker import Synced
     from xrt.tracking.tracker import sync as project
 
-    opened = opened_run(run, results)
-    write_report(opened)
+    found = findings(opened := opened_run(run, results))
+    doubts(found.damaged)
+    write_report(opened, found)
     out.print(str(project(opened, tracking) + Synced(changes=deliver(opened, tracking))))
 
 
@@ -39,10 +41,12 @@ def export(
 
     Example: `python -m xrt.study export mini build/winner`
     """
+    from xrt.findings.findings import findings
     from xrt.tracking.export import export as write
     from xrt.tracking.export import push_to_hub as push
 
-    out.print(f"Written: {write(opened_run(run, results), trial, folder)}", soft_wrap=True)
+    doubts(findings(opened := opened_run(run, results)).damaged)
+    out.print(f"Written: {write(opened, trial, folder)}", soft_wrap=True)
     if push_to_hub:
         out.print(f"Uploaded: {push(folder, push_to_hub)}", soft_wrap=True)
 
