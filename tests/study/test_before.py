@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from tests.bench import families
@@ -134,3 +135,32 @@ def test_a_run_is_not_resumed_on_an_encoder_that_has_changed(tmp_path: Path) -> 
     save_file({name: 1.01 * tensor for name, tensor in weights.items()}, folder / "model.safetensors")
     with pytest.raises(RecordError, match=f"encoder {folder} is not what the run began with"):
         check_same(run)
+
+
+def commit(cache: Path, name: str, hash: str, files: Path) -> None:
+    """Put an encoder into the hub's cache, as a download of that commit leaves it."""
+    place = cache / f"models--{name.replace('/', '--')}"
+    shutil.copytree(files, place / "snapshots" / hash)
+    (place / "refs").mkdir(exist_ok=True)
+    (place / "refs" / "main").write_text(hash)
+
+
+def test_a_run_is_not_resumed_on_another_commit_of_an_encoder_from_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, first, second = tmp_path / "hub", "1" * 40, "2" * 40
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    commit(cache, "somebody/small", first, ENCODERS["mini-a"])
+    spec = load_study("mini", ["space.encoder=[somebody/small]"])
+    run = Run.create(Results.at(tmp_path / "results"), spec, (), {"encoders": digests(spec)})
+    assert run.meta.encoders == {"somebody/small": first}
+    check_same(run)
+    commit(cache, "somebody/small", second, ENCODERS["mini-b"])
+    with pytest.raises(
+        RecordError, match=rf"\(fingerprint {second}; it had {first}\)\. Restore that commit"
+    ) as told:
+        check_same(run)
+    assert f"hf download somebody/small --revision {first}" in str(told.value)
+    (cache / "models--somebody--small" / "refs" / "main").write_text(first)
+    check_same(run)

@@ -158,7 +158,7 @@ class Meta:
         seen: how often its verdicts were shown as final.
         waiting: what keeps its trials from running, while nothing runs.
         spec: the checksum of spec.yaml.
-        encoders: a fingerprint of each that comes from a folder.
+        encoders: a fingerprint of each: of its files, or its commit on the hub.
     """
 
     uid: str

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import try_to_load_from_cache
 from transformers import AutoConfig, AutoTokenizer
 
 from xrt.data.batches import PairTemplate
@@ -26,10 +27,15 @@ def place(name: str) -> str:
 
 
 def digest_of(name: str) -> str | None:
-    """Changes with the weights, configuration and tokenizer of an encoder in a folder; None of one from the hub."""
+    """Changes with the weights, configuration and tokenizer of an encoder.
+
+    Of one from the hub it is the commit that is in the cache, from which trials load it; None where none is.
+    """
     folder = Path(place(name))
     if not folder.is_dir():
-        return None
+        cached = try_to_load_from_cache(name, "config.json")
+        # <cache>/models--<name>/snapshots/<commit>/config.json: the layout that the hub documents
+        return Path(cached).parent.name if isinstance(cached, str) else None
     files = sorted(path for path in folder.iterdir() if path.suffix in MEANT and path.is_file())
     try:
         return digest([[path.name, *fingerprint(path.resolve())] for path in files])

@@ -20,6 +20,7 @@ from xrt.spec.trial import Length, rung_steps
 from xrt.spec.values import Choice, ends
 
 WORDS = "word"  # the site that has no number
+COMMIT = 40  # characters of a commit; a fingerprint of files has fewer
 MOST_UNKNOWN, SENTENCES_LOOKED_AT = 0.05, 500
 
 
@@ -47,7 +48,7 @@ def check_same(run: Run) -> None:
     now_in = digests(run.spec)
     changed += [
         f"{run.name}: encoder {name} is not what the run began with (fingerprint {now_in.get(name)}; it had {then}). "
-        "Restore its folder, or start a new run."
+        f"Restore {_restored(name, then)}, or start a new run."
         for name, then in run.meta.encoders.items()
         if now_in.get(name) != then
     ]
@@ -55,8 +56,16 @@ def check_same(run: Run) -> None:
         raise RecordError(changed)
 
 
+def _restored(name: str, then: str) -> str:
+    """What has to be restored of an encoder, in words."""
+    if len(then) < COMMIT:
+        return "its folder"
+    fetch = f"hf download {name} --revision {then}"
+    return f"that commit in the hub's cache ({fetch}; write it into refs/main there; set HF_HUB_OFFLINE=1)"
+
+
 def digests(spec: StudySpec) -> dict[str, str]:
-    """A fingerprint of each encoder that comes from a folder; the hub keeps its own."""
+    """A fingerprint of each encoder: of its files, or its commit on the hub."""
     from xrt.robust.sources import digest_of
 
     found = {name: digest_of(name) for name in spec.space.encoders}
