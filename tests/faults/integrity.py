@@ -3,12 +3,17 @@
 Two finished runs are made once: one with a search and its confirmation, one with a real encoder to export. Then single
 bits are turned, seeded, in every kind of file that a run has, and all that reads is asked: list, status, best, report,
 export, and a trial's tokens of the token cache. What they say must be what they said of the sound run, or name the
-damaged file. Ends with 1 where a turned bit was silently wrong, or made a traceback or a hang.
+damaged file. Ends with 1 where a turned bit was silently wrong, or made a traceback, a hang, or the end of the process.
+
+The readers work in a process that is forked once a kind, so that a turned bit costs no start of Python; what ends that
+process, or keeps it from answering, is counted by this one, which forks another for the rest.
 """
 
 import contextlib
+import copy
 import hashlib
 import io
+import multiprocessing
 import os
 import random
 import shutil
@@ -18,9 +23,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import pyarrow as pa
+import torch
 from rich.console import Console
 
 from tests.findings import worked
@@ -48,11 +57,12 @@ class Row:
     wrong: int = 0
     traceback: int = 0
     hang: int = 0
+    died: int = 0
     examples: list[str] = field(default_factory=list)
 
     @property
     def sound(self) -> bool:
-        return not (self.wrong or self.traceback or self.hang)
+        return not (self.wrong or self.traceback or self.hang or self.died)
 
 
 def shown(value: Any) -> str:
@@ -62,22 +72,22 @@ def shown(value: Any) -> str:
 
 
 def the_list(run: Run, place: Path) -> Said:
-    found = findings(run)
+    found = findings(run, partly=True)
     return shown(runs_table([found])), found.damaged
 
 
 def the_status(run: Run, place: Path) -> Said:
-    found = findings(run)
+    found = findings(run, partly=True)
     return shown(trial_table(found.searched, found.spec)) + found.answer.sentence, found.damaged
 
 
 def the_best(run: Run, place: Path) -> Said:
-    found = findings(run)
+    found = findings(run, partly=True)
     return shown(last_words(found, "")), found.damaged
 
 
 def the_report(run: Run, place: Path) -> Said:
-    found = findings(run)
+    found = findings(run, partly=True)
     write_report(run, found)
     paths = run.paths
     files = (paths.report, paths.report_markdown, paths.table_csv, *sorted(paths.figures.glob("*.svg")))
@@ -93,7 +103,10 @@ def the_export(run: Run, place: Path) -> Said:
 
 Reader = Callable[[Run, Path], Said]
 QUICK: tuple[Reader, ...] = (the_list, the_status, the_best)
-READERS: tuple[Reader, ...] = (*QUICK * 5, the_report)  # in turn; to draw takes as long as all the others
+READERS: tuple[Reader, ...] = (
+    *QUICK * 15,
+    the_report,
+)  # in turn; to draw takes as long as many of the others
 EXPORT: tuple[Reader, ...] = (the_export,)
 
 
@@ -108,29 +121,46 @@ def make(place: Path) -> tuple[Run, Run]:
     return run, other
 
 
-def kinds(run: Run, other: Run) -> Iterator[tuple[str, Run, list[Path], tuple[Reader, ...]]]:
-    """Every kind of file of a run, with those who read it."""
+@dataclass
+class Kind:
+    """A kind of file: those of a run, and those who read it."""
+
+    name: str
+    run: Run
+    files: list[Path]
+    readers: tuple[Reader, ...]
+    anew: bool = False  # the file is read once in the life of a run: each reader opens the run itself
+
+
+def kinds(run: Run, other: Run) -> Iterator[Kind]:
+    """Every kind of file of a run."""
     root, tune = run.paths.root, run.paths.tune
-    yield "run.json", run, [run.paths.meta], READERS
-    yield "spec.yaml", run, [run.paths.spec], READERS
-    yield "trials/*.json", run, sorted(run.paths.trials.glob("*.json")), READERS
-    yield "predictions-*.arrow", run, sorted(tune.rglob("predictions-*.arrow")), READERS
+    yield Kind("run.json", run, [run.paths.meta], READERS, anew=True)
+    yield Kind("spec.yaml", run, [run.paths.spec], READERS, anew=True)
+    yield Kind("trials/*.json", run, sorted(run.paths.trials.glob("*.json")), READERS)
+    yield Kind("predictions-*.arrow", run, sorted(tune.rglob("predictions-*.arrow")), READERS)
     written = [*root.glob("report.*"), *root.glob("table.*"), *root.glob("figures/*")]
-    yield "report, tables, figures", run, sorted(written), QUICK
+    yield Kind("report, tables, figures", run, sorted(written), QUICK)
     record = [other.paths.meta, other.paths.spec, *other.paths.trials.glob("*.json")]
-    yield "record of what is exported", other, record, EXPORT
-    yield "weights.safetensors", other, sorted(other.paths.tune.rglob("*.safetensors")), EXPORT
-    yield "progress.json", other, sorted(other.paths.tune.rglob("progress.json")), EXPORT
+    yield Kind("record of what is exported", other, record, EXPORT, anew=True)
+    yield Kind("weights.safetensors", other, sorted(other.paths.tune.rglob("*.safetensors")), EXPORT)
+    yield Kind("progress.json", other, sorted(other.paths.tune.rglob("progress.json")), EXPORT)
 
 
-def turn(path: Path, draw: random.Random) -> bytes:
-    """Turn a bit; returns what was there."""
+def reopened(run: Run) -> Run:
+    """The run as a process that has read its study sees it: a file that changes is read again, the study is not."""
+    again = copy.copy(run)
+    again._seen = dict(run._seen)
+    return again
+
+
+def turn(path: Path, draw: random.Random) -> None:
+    """Turn a bit."""
     raw = path.read_bytes()
     turned = bytearray(raw)
     bit = draw.randrange(8 * len(raw))
     turned[bit // 8] ^= 1 << bit % 8
     path.write_bytes(turned)
-    return raw
 
 
 class Hang(BaseException):
@@ -178,48 +208,114 @@ def judge(row: Row, path: Path, read: Callable[[], Said], sound: str) -> bool:
     return False
 
 
-def disturb(place: Path, number: int, draw: random.Random) -> dict[str, Row]:
-    """Turn `number` bits in each kind of file, one at a time."""
-    rows: dict[str, Row] = {}
-    for kind, run, files, readers in kinds(*make(place)):
-        row = rows[kind] = Row()
-        sound = {read: read(Run(run.paths), place)[0] for read in set(readers)}
-        for turn_number in range(number):
-            path, read = draw.choice(files), readers[turn_number % len(readers)]
-            raw = turn(path, draw)
-            row.tried += 1
-            row.noticed += judge(row, path, partial(read, Run(run.paths), place), sound[read])
+class Turns:
+    """Turns bits in the files of a kind, one at a time, and reads the run after each."""
+
+    def __init__(self, kind: Kind, place: Path, seed: int) -> None:
+        self._kind, self._place, self._seed, self._warm = kind, place, seed, Run(kind.run.paths)
+        self._raw = {path: path.read_bytes() for path in kind.files}
+        self._sound = {read: read(self._warm, place)[0] for read in dict.fromkeys(kind.readers)}
+
+    def mend(self) -> None:
+        """Undo what a process that has ended left behind."""
+        for path, raw in self._raw.items():
             path.write_bytes(raw)
-    return rows
+
+    def once(self, row: Row, number: int) -> None:
+        """Disturb, the time of that number, and count what comes of it."""
+        kind, draw = self._kind, random.Random(f"{self._seed} {self._kind.name} {number}")
+        path, read = draw.choice(kind.files), kind.readers[number % len(kind.readers)]
+        run = Run(kind.run.paths) if kind.anew else reopened(self._warm)
+        turn(path, draw)
+        row.noticed += judge(row, path, partial(read, run, self._place), self._sound[read])
+        path.write_bytes(self._raw[path])
 
 
-def tokens(place: Path, number: int, draw: random.Random) -> Row:
+class TokenTurns:
     """The same of the token cache: it is healed, so that nothing is to be noticed."""
 
-    def tokenizer(sentences: Any, **_: Any) -> dict[str, Any]:
-        return {"input_ids": [[ord(letter) for letter in sentence] for sentence in sentences]}
+    SENTENCES = tuple(f"the sentence number {n}" for n in range(50))
 
-    def read() -> Said:
-        found = tokenize_cached(tokenizer, "digest", sentences)
+    def __init__(self, seed: int) -> None:
+        self._seed, self._folder, self._sound = seed, cache_folder() / "tokens", self._read()[0]
+
+    def mend(self) -> None:
+        self._read()
+
+    def once(self, row: Row, number: int) -> None:
+        draw = random.Random(f"{self._seed} tokens {number}")
+        path = draw.choice([p for p in sorted(self._folder.iterdir()) if p.suffix in (".arrow", ".json")])
+        turn(path, draw)
+        judge(row, path, self._read, self._sound)
+        row.noticed += path.exists()
+
+    def _read(self) -> Said:
+        def tokenizer(sentences: Any, **_: Any) -> dict[str, Any]:
+            return {"input_ids": [[ord(letter) for letter in sentence] for sentence in sentences]}
+
+        found = tokenize_cached(tokenizer, "digest", list(self.SENTENCES))
         return f"{found.values.tolist()} {found.offsets.tolist()}", []
 
-    sentences, row = [f"the sentence number {n}" for n in range(50)], Row()
-    sound = read()[0]
-    folder = cache_folder() / "tokens"
-    for _ in range(number):
-        path = draw.choice([p for p in sorted(folder.iterdir()) if p.suffix in (".arrow", ".json")])
-        turn(path, draw)
-        row.tried += 1
-        judge(row, path, read, sound)
-        row.noticed += path.exists()
+
+class Disturbing(Protocol):
+    """What `guarded` runs in a process of its own."""
+
+    def once(self, row: Row, number: int) -> None: ...
+
+    def mend(self) -> None: ...
+
+
+def guarded(turns: Disturbing, number: int, limit: float = LIMIT + 60) -> Row:
+    """Disturb `number` times in a process of its own; what ends that process, or silences it, is counted here."""
+    row = Row()
+    while row.tried < number:
+        turns.mend()
+        with _forked(turns, row, number) as (worker, answers):
+            try:
+                while row.tried < number:
+                    if not answers.poll(limit):
+                        raise TimeoutError
+                    row = answers.recv()
+            except EOFError:
+                worker.join()
+                row.examples.append(f"time {row.tried}: the process ended with {worker.exitcode}")
+                row.tried, row.died = row.tried + 1, row.died + 1
+            except TimeoutError:
+                row.examples.append(f"time {row.tried}: no answer")
+                row.tried, row.hang = row.tried + 1, row.hang + 1
+    turns.mend()
     return row
+
+
+@contextlib.contextmanager
+def _forked(turns: Disturbing, row: Row, number: int) -> Iterator[tuple[BaseProcess, Connection]]:
+    here, there = multiprocessing.Pipe(duplex=False)
+    worker = multiprocessing.get_context("fork").Process(target=_work, args=(turns, row, number, there))
+    worker.start()
+    there.close()
+    try:
+        yield worker, here
+    finally:
+        worker.kill()
+        worker.join()
+
+
+def _work(turns: Disturbing, row: Row, number: int, there: Connection) -> None:
+    for time in range(row.tried, number):
+        turns.once(row, time)
+        row.tried += 1
+        there.send(row)
 
 
 def table(number: int, seed: int = 0) -> dict[str, Row]:
     """All kinds of file, each disturbed `number` times."""
+    # One thread each: those of a library do not survive a fork.
+    torch.set_num_threads(1)
+    pa.set_cpu_count(1)
     with tempfile.TemporaryDirectory() as folder:
-        place, draw = Path(folder), random.Random(seed)
-        return disturb(place, number, draw) | {"token cache": tokens(place, number, draw)}
+        place = Path(folder)
+        rows = {kind.name: guarded(Turns(kind, place, seed), number) for kind in kinds(*make(place))}
+    return rows | {"token cache": guarded(TokenTurns(seed), number)}
 
 
 def main(words: list[str]) -> int:
@@ -227,10 +323,10 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
         rows = table(int(words[0]) if words else 60)
-    print("| kind of file | bits turned | noticed | silently wrong | traceback | hang |")
-    print("|---|---:|---:|---:|---:|---:|")
+    print("| kind of file | bits turned | noticed | silently wrong | traceback | hang | died |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
     for kind, row in rows.items():
-        cells = (row.tried, row.noticed, row.wrong, row.traceback, row.hang)
+        cells = (row.tried, row.noticed, row.wrong, row.traceback, row.hang, row.died)
         print(f"| {kind} |", *(f"{cell} |" for cell in cells))
     for row in rows.values():
         print(*row.examples[:5], sep="\n", end="\n" * bool(row.examples), file=sys.stderr)
