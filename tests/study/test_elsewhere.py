@@ -1,7 +1,6 @@
 """What other tools make of a run: optuna-dashboard, `mlflow models predict`, a transformers pipeline."""
 
 import json
-import os
 import subprocess
 import sys
 import urllib.request
@@ -19,7 +18,6 @@ from xrt.record.values import TrialRecord
 from xrt.robust.predictions import Predictions
 from xrt.spec import TrialConfig
 from xrt.tracking.export import export
-from xrt.tracking.registry import address
 
 ASK = """
 import json, sys
@@ -90,16 +88,18 @@ def piped(run: Run, questions: list[dict[str, str]], place: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_mlflow_models_predict_reproduces_the_matrix(run, asked, tmp_path: Path) -> None:
+def test_mlflow_models_predict_reproduces_the_matrix_from_the_results_folder(
+    run, asked, tmp_path: Path
+) -> None:
     answered, questions = asked
     columns = ["text", "text_pair"]
     data = {"columns": columns, "data": [[question[name] for name in columns] for question in questions]}
     (tmp_path / "in.json").write_text(json.dumps({"dataframe_split": data}))
-    words = ["models", "predict", "-m", address(run), "-i", "in.json", "-o", "out.json", "-t", "json"]
+    (winner,) = run.paths.results.root.glob("mlartifacts/*/*/artifacts/winner")
+    words = ["models", "predict", "-m", str(winner), "-i", "in.json", "-o", "out.json", "-t", "json"]
     done = subprocess.run(
         [sys.executable, "-m", "mlflow", *words, "--env-manager", "local"],
-        cwd=tmp_path, env={**os.environ, "MLFLOW_TRACKING_URI": run.paths.results.tracking_uri},
-        capture_output=True, text=True,
+        cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "out.json").read_text())["predictions"]

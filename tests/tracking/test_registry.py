@@ -14,7 +14,7 @@ from xrt.errors import RecordError
 from xrt.record import Run
 from xrt.report.page import write_report
 from xrt.robust.checkpoint import WEIGHTS
-from xrt.tracking.registry import _tracking, address, deliver
+from xrt.tracking.registry import CHAMPION, _tracking, deliver
 from xrt.tracking.tracker import sync
 
 
@@ -79,7 +79,7 @@ def test_the_winner_is_registered_once_and_answers_what_the_trial_answered(run: 
     assert version.tags["xrt.trial"] == "0000" and version.run_id
     assert "Accuracy on the test split" in version.description
     with _tracking(run.paths.results.tracking_uri):
-        model = mlflow.pyfunc.load_model(address(run))
+        model = mlflow.pyfunc.load_model(f"models:/{run.study}@{CHAMPION}")
     assert model.metadata.signature.inputs.input_names() == ["text", "text_pair"]
     sample = load(TASK, Source("embedded"), "test").sample(12, 0)
     pairs = {"text": sample.sentences("en").first, "text_pair": sample.sentences("de").second}

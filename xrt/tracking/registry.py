@@ -47,11 +47,6 @@ def deliver(run: Run, uri: str | None = None) -> int:
     return sent
 
 
-def address(run: Run) -> str:
-    """Of the winner of its study's newest run, as MLflow's tools want it."""
-    return f"models:/{run.study}@{CHAMPION}"
-
-
 def _parent(run: Run, store: Store) -> Stored:
     parent = store.runs(run.meta.uid).get("")
     if parent is None:
