@@ -307,30 +307,31 @@ def _work(turns: Disturbing, row: Row, number: int, there: Connection) -> None:
         there.send(row)
 
 
-def table(number: int, seed: int = 0) -> dict[str, Row]:
-    """All kinds of file, each disturbed `number` times."""
+def table(number: int, seed: int = 0) -> Iterator[tuple[str, Row]]:
+    """All kinds of file, each disturbed `number` times: a row as soon as it is known."""
     # One thread each: those of a library do not survive a fork.
     torch.set_num_threads(1)
     pa.set_cpu_count(1)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        rows = {kind.name: guarded(Turns(kind, place, seed), number) for kind in kinds(*make(place))}
-    return rows | {"token cache": guarded(TokenTurns(seed), number)}
+        for kind in kinds(*make(place)):
+            yield kind.name, guarded(Turns(kind, place, seed), number)
+    yield "token cache", guarded(TokenTurns(seed), number)
 
 
 def main(words: list[str]) -> int:
     """Print the table; 0 when it is as it must be."""
+    print("| kind of file | bits turned | noticed | silently wrong | traceback | hang | died |")
+    print("|---|---:|---:|---:|---:|---:|---:|", flush=True)
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as cache:
         os.environ["XDG_CACHE_HOME"] = cache
-        rows = table(int(words[0]) if words else 60)
-    print("| kind of file | bits turned | noticed | silently wrong | traceback | hang | died |")
-    print("|---|---:|---:|---:|---:|---:|---:|")
-    for kind, row in rows.items():
-        cells = (row.tried, row.noticed, row.wrong, row.traceback, row.hang, row.died)
-        print(f"| {kind} |", *(f"{cell} |" for cell in cells))
-    for row in rows.values():
-        print(*row.examples[:5], sep="\n", end="\n" * bool(row.examples), file=sys.stderr)
-    return 0 if all(row.sound for row in rows.values()) else 1
+        for kind, row in table(int(words[0]) if words else 60):
+            cells = (row.tried, row.noticed, row.wrong, row.traceback, row.hang, row.died)
+            print(f"| {kind} |", *(f"{cell} |" for cell in cells), flush=True)
+            print(*row.examples[:5], sep="\n", end="\n" * bool(row.examples), file=sys.stderr)
+            rows.append(row)
+    return 0 if all(row.sound for row in rows) else 1
 
 
 if __name__ == "__main__":

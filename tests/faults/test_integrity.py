@@ -13,7 +13,7 @@ from tests.faults.integrity import Row, guarded, table
 @pytest.mark.slow
 def test_no_turned_bit_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    rows = table(16)
+    rows = dict(table(16))
     assert sum(row.tried for row in rows.values()) >= 140
     assert [example for row in rows.values() for example in row.examples] == []
     for kind in ("predictions-*.arrow", "weights.safetensors", "trials/*.json"):
