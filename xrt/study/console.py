@@ -56,7 +56,8 @@ class Screen(Listener):
         self._hear(trial, "started")
 
     def trial_reported(self, trial: TrialRecord) -> None:
-        self._hear(trial, f"rung {len(trial.reports)} of {len(trial.config['rungs'])}")
+        # Without pruning, as in a confirmation, the end of the training is the only rung.
+        self._hear(trial, f"rung {len(trial.reports)} of {len(trial.config['rungs']) or 1}")
         for line in (weak_attack(trial), constant(trial)):
             if line:
                 self.console.print(line, style="yellow", markup=False, highlight=False)
