@@ -104,7 +104,6 @@ def load() -> Grid:
         if "/" in name:
             values[name] = np.full(shape, np.nan)
             values[name][place] = table.column(name).to_numpy()
-    values = _renamed(values)
     right = np.zeros((*shape[:2], len(about["pairs"]), about["examples"]), bool)
     for c, s, bits in zip(*place[:2], table.column("right").to_pylist(), strict=True):
         if bits is not None:
@@ -112,16 +111,6 @@ def load() -> Grid:
             right[c, s] = flat.reshape(right[c, s].shape)
     pairs = tuple((a, b) for a, b in about["pairs"])
     return Grid(about["configurations"], tuple(about["seeds"]), tuple(about["shares"]), values, pairs, right)
-
-
-def _renamed(values: dict[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.float64]]:
-    """A grid that was recorded before `dev/...` of the last rung was of the whole split has that as `final/...`."""
-    found = {name: value for name, value in values.items() if not name.startswith("final/")}
-    for name in values.keys() - found.keys():
-        new = name.replace("final/en_", "dev/proxy/").replace("final/", "dev/")
-        found[new] = np.array(found.get(new, np.full_like(values[name], np.nan)))
-        found[new][:, :, -1] = values[name][:, :, -1]
-    return found
 
 
 def record(folder: Path, jobs: int = 2) -> None:
@@ -164,8 +153,10 @@ def _predictions(rung: RungReport) -> bytes:
 
 
 def pack(folder: Path) -> None:
-    """All rows in one compressed file."""
-    files = [_place(folder, c, s) for c in range(len(configurations())) for s in range(len(SEEDS))]
+    """All rows in one compressed file: of the seeds that every configuration has been trained with."""
+    every = range(len(configurations()))
+    seeds = [s for s in range(len(SEEDS)) if all(_place(folder, c, s).exists() for c in every)]
+    files = [_place(folder, c, s) for c in every for s in seeds]
     table = pa.concat_tables([feather.read_table(f) for f in files], promote_options="permissive")
     small = [pa.float32() if pa.types.is_floating(f.type) else f.type for f in table.schema]
     small = [pa.int16() if pa.types.is_integer(t) else t for t in small]
@@ -173,7 +164,7 @@ def pack(folder: Path) -> None:
     spec = study()
     about = {
         "configurations": configurations(),
-        "seeds": SEEDS,
+        "seeds": [SEEDS[s] for s in seeds],
         "shares": spec.rungs,
         "pairs": spec.task.pairs(),
         "examples": len(next(_bits(table))) * 8 // len(spec.task.pairs()),
