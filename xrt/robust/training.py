@@ -43,11 +43,13 @@ class TrainingState:
     """All that a checkpoint must hold: weights, optimizer, how many steps are done, what was measured on the way.
 
     `micro_batch` is the recipe's, or half of it since a step found too little memory. `kept` are the weights that it
-    may end with; None: the last, or it has ended.
+    may end with; None: the last, or it has ended. `trained` are the parameters that the optimizer updates, in the
+    model's order.
     """
 
     encoder: Encoder
     optimizer: torch.optim.Optimizer
+    trained: list[torch.nn.Parameter]
     micro_batch: int | None = None
     step: int = 0
     meter: Meter = field(default_factory=Meter)
@@ -64,7 +66,7 @@ def start(encoder: Encoder, recipe: Recipe) -> TrainingState:
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-    return TrainingState(encoder, optimizer, recipe.micro_batch)
+    return TrainingState(encoder, optimizer, trained, recipe.micro_batch)
 
 
 def train(
@@ -138,7 +140,7 @@ def _step(
     for group in state.optimizer.param_groups:
         group["lr"] = recipe.learning_rate * _schedule(state.step, recipe)
     loss = _gradients(state, method, recipe, batch, generator)
-    norm = torch.nn.utils.clip_grad_norm_(state.encoder.model.parameters(), recipe.clip)
+    norm = torch.nn.utils.clip_grad_norm_(state.trained, recipe.clip)
     state.optimizer.step()
     state.optimizer.zero_grad()
     state.step += 1
@@ -177,9 +179,10 @@ def _accumulated(
     generator.manual_seed(draw + 2**40)  # perturbations
     losses = []
     try:
-        for part in batch.parts(state.micro_batch or len(batch)):
-            weight = len(part) / len(batch)
-            losses.append(method.backward(state.encoder, part, weight, generator) * weight)
+        with state.encoder.casting_once():
+            for part in batch.parts(state.micro_batch or len(batch)):
+                weight = len(part) / len(batch)
+                losses.append(method.backward(state.encoder, part, weight, generator) * weight)
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
