@@ -7,11 +7,13 @@ Letters: B pairs, T tokens, D width.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import torch
 
+from xrt.data.ahead import ahead
 from xrt.data.batches import Batch
 from xrt.errors import TrainingError
 from xrt.robust.encoder import Encoder
@@ -80,32 +82,32 @@ def train(
     """Do the steps from `state.step` to the last of `stops`, yielding at each stop.
 
     Args:
-        batches: from a step number, the batches from that step on.
+        batches: from a step number, the batches from that step on. They are made in another thread.
         pause: asked after each step between stops; when it says so the loop yields there too, so that the caller can
             evaluate or save. Neither the training nor what is measured at the next stop depends on it.
 
     Raises:
         TrainingError: the loss or the gradient became NaN or infinite, or a GPU's memory does not suffice.
     """
-    stream, meter = batches(state.step), state.meter
-    generator = torch.Generator(state.encoder.device)
+    meter, generator = state.meter, torch.Generator(state.encoder.device)
     if state.step in stops:  # restored where it had been measured to the end
         meter.clear()
-    for stop in [s for s in stops if s > state.step]:
-        meter.go_on()
-        state.encoder.model.train()
-        while state.step < stop:
-            batch = next(stream).to(state.encoder.device)
-            loss, norm = _step(state, method, recipe, batch, generator)
-            meter.add(state.step, batch, loss, norm)
-            if state.step % CHECK_EVERY == 0 and state.step < stop:
-                meter.check()
-            if state.step < stop and pause(state.step):
-                yield _reading(state, method)
-                state.encoder.model.train()
-                meter.go_on()
-        yield progress(state, method, recipe, batches)
-        meter.clear()
+    with closing(ahead(batches(state.step))) as stream:
+        for stop in [s for s in stops if s > state.step]:
+            meter.go_on()
+            state.encoder.model.train()
+            while state.step < stop:
+                batch = next(stream).to(state.encoder.device)
+                loss, norm = _step(state, method, recipe, batch, generator)
+                meter.add(state.step, batch, loss, norm)
+                if state.step % CHECK_EVERY == 0 and state.step < stop:
+                    meter.check()
+                if state.step < stop and pause(state.step):
+                    yield _reading(state, method)
+                    state.encoder.model.train()
+                    meter.go_on()
+            yield progress(state, method, recipe, batches)
+            meter.clear()
 
 
 def progress(
