@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -10,7 +11,7 @@ import torch
 from tests.faults.small import SMALL, table
 from xrt.findings.confirming import wanted
 from xrt.record.paths import Results
-from xrt.record.run import Run
+from xrt.record.run import Run, TrialRecord
 from xrt.search import tuning
 from xrt.search.book import Book
 from xrt.search.confirm import proposing
@@ -32,6 +33,26 @@ def spec() -> StudySpec:
     return load_study(str(SMALL), SHORT)
 
 
+class Weighing(Book):
+    """Notes the bytes of the checkpoints that each trial has left when it ends, before they are cleaned up."""
+
+    def __init__(self, run: Run, *rest: Any) -> None:
+        super().__init__(run, *rest)
+        self.left: dict[str, int] = {}
+
+    def _end(self, record: TrialRecord, *rest: Any) -> None:
+        files = self.run.paths.tune.glob(f"*/{record.id}/checkpoint_*/*")
+        self.left[record.id] = sum(path.stat().st_size for path in files)
+        super()._end(record, *rest)
+
+
+def check_that_the_pruned_wrote_nothing(book: Weighing) -> None:
+    """Those that were pruned at their first rung; those that were promoted have left something."""
+    first = [t.id for t in book.trials.values() if t.state == "pruned" and len(t.reports) == 1]
+    assert first and {book.left[id] for id in first} == {0}
+    assert all(bytes > 0 for id, bytes in book.left.items() if id not in first)
+
+
 def fresh(folder: Path, spec: StudySpec) -> Run:
     return Run.create(Results.at(folder), spec)
 
@@ -42,7 +63,9 @@ def here(spec: StudySpec, tmp_path_factory: pytest.TempPathFactory) -> Run:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as a trial of one CPU has under Ray
     run = fresh(tmp_path_factory.mktemp("here"), spec)
-    run_here(Book(run, [], "search", partial(propose, spec)))
+    book = Weighing(run, [], "search", partial(propose, spec))
+    run_here(book)
+    check_that_the_pruned_wrote_nothing(book)
     while more := wanted(run):
         run_here(Book(run, [], "confirm", proposing(more)))
     torch.set_num_threads(threads)
@@ -59,7 +82,9 @@ def test_a_whole_study_runs_without_ray(here: Run) -> None:
 def test_ray_tune_gives_the_same_table(here: Run, spec: StudySpec, tmp_path: Path) -> None:
     run = fresh(tmp_path, spec)
     try:
-        tuning.search(run, spec, [])
+        book = Weighing(run, [], "search", partial(propose, spec))
+        tuning.run_on_ray(book, spec.search.trials)
+        check_that_the_pruned_wrote_nothing(book)
         while more := wanted(run):
             tuning.confirm(run, spec, more, [])
     finally:

@@ -24,28 +24,35 @@ from xrt.robust.site import entering, layer_count, leaving, upper_layers
 from xrt.robust.sources import load_config, load_tokenizer, worded
 from xrt.robust.weights import load_model
 
+# Modules whose forward pass never reads their training flag. Of any other it may.
+FLAGLESS = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.ModuleList)
+
 
 @dataclass
 class Encoder:
     """Model, tokenizer and the site where δ is added: `layer` 0 is the word embeddings, k the states after layer k.
 
-    `sentences` is how many an input has: 2 are a pair.
+    `sentences` is how many an input has: 2 are a pair. `mixed`: matrix products in bfloat16; None: where the device
+    has it.
     """
 
     model: Any  # a transformers model; its type cannot be named without importing all of them
     tokenizer: Any
     layer: int = 0
     sentences: int = 2
+    mixed: bool | None = None
     template: PairTemplate = field(init=False)
+    _flagged: list[nn.Module] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.template = PairTemplate.of(self.tokenizer, self.sentences)
+        self._flagged = [module for module in self.model.modules() if type(module) not in FLAGLESS]
         if self.layer:
             upper_layers(self.model, self.layer)  # refuses early what it cannot do
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        return torch.device(self._words.device)
 
     @property
     def layers(self) -> int:
@@ -57,7 +64,7 @@ class Encoder:
             return self.model.get_input_embeddings()(batch.input_ids)
         with leaving(self.model, self.layer) as caught, self._autocast():
             self.model.base_model(**_inputs(self.model, batch))
-        return caught[0].to(next(self.model.parameters()).dtype)  # not that of autocast
+        return caught[0].to(self._words.dtype)  # not that of autocast
 
     def logits(self, batch: Batch, states: torch.Tensor) -> torch.Tensor:
         """Class scores (B, C) in float32, from the states at the site (B, T, D) upwards."""
@@ -78,16 +85,24 @@ class Encoder:
         """Without dropout, as the network will be used; training mode afterwards.
 
         Layers that recompute their states in a backward pass go on doing so: they ask for it by their own training
-        flag, which has no dropout to it (that of the modules inside them has).
+        flag, which has no dropout to it (that of the modules inside them has). Modules that never read their flag
+        keep it, and no module is looked up: this is done in every step.
         """
-        self.model.eval()
-        for module in self.model.modules():
-            if isinstance(module, GradientCheckpointingLayer):
-                module.training = True
+        for module in self._flagged:
+            module.training = isinstance(module, GradientCheckpointingLayer)
         try:
             yield
         finally:
-            self.model.train()
+            for module in self._flagged:
+                module.training = True
+
+    def casting_once(self) -> AbstractContextManager[Any]:
+        """Within the block a weight is cast to bfloat16 once, however many passes read it; it must not change there.
+
+        autocast keeps its copies until the outermost of its blocks ends, which may be a disabled one. This one is, so
+        that backward passes and what is computed from gradients stay outside of autocast.
+        """
+        return torch.autocast(self.device.type, enabled=False)
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> torch.Tensor:
@@ -108,10 +123,17 @@ class Encoder:
         norms = [self.embed(b).norm(dim=-1)[b.perturbable] for b in (b.to(self.device) for b in batches)]
         return float(torch.cat(norms).mean())
 
+    @property
+    def _words(self) -> torch.Tensor:
+        """The word embeddings: a weight that every encoder has, and that is at hand without a walk to the first."""
+        weight: torch.Tensor = self.model.get_input_embeddings().weight
+        return weight
+
     def _autocast(self) -> AbstractContextManager[Any]:
-        if self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-            return torch.autocast("cuda", dtype=torch.bfloat16)
-        return nullcontext()
+        mixed = self.mixed
+        if mixed is None:
+            mixed = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16) if mixed else nullcontext()
 
 
 def load_encoder(

@@ -5,6 +5,7 @@ Knows no optimizer, no order of batches and no files; the loop that calls it is 
 Letters: B pairs, T tokens, D width, C classes.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -132,8 +133,9 @@ class Free:
 def attack(
     encoder: Encoder, batch: Batch, states: torch.Tensor, method: Method, generator: torch.Generator
 ) -> torch.Tensor:
-    """δ (B, T, D) of a method against the encoder without dropout; leaves the encoder in training mode."""
-    with encoder.as_used():
+    """δ (B, T, D) of a method against the encoder without dropout, which is in training mode before and after."""
+    # Without an ascent nothing passes through the encoder.
+    with encoder.as_used() if method.perturbation.passes else nullcontext():
         raised = Raised(encoder, batch, states, method)
         return method.perturbation(states, batch.perturbable, raised, generator)
 
@@ -144,8 +146,9 @@ class Raised:
     def __init__(self, encoder: Encoder, batch: Batch, states: torch.Tensor, method: Method) -> None:
         self._encoder, self._batch, self._clean = encoder, batch, None
         if method.objective.kl and method.perturbation.passes:
-            with torch.no_grad():
-                self._clean = encoder.logits(batch, states)
+            # Not under no_grad: before torch 2.11 autocast hands the weights that it casts there to later passes, too,
+            # without their gradient.
+            self._clean = encoder.logits(batch, states).detach()
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
         logits = self._encoder.logits(self._batch, states)

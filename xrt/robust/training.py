@@ -7,11 +7,13 @@ Letters: B pairs, T tokens, D width.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import torch
 
+from xrt.data.ahead import ahead
 from xrt.data.batches import Batch
 from xrt.errors import TrainingError
 from xrt.robust.encoder import Encoder
@@ -43,11 +45,13 @@ class TrainingState:
     """All that a checkpoint must hold: weights, optimizer, how many steps are done, what was measured on the way.
 
     `micro_batch` is the recipe's, or half of it since a step found too little memory. `kept` are the weights that it
-    may end with; None: the last, or it has ended.
+    may end with; None: the last, or it has ended. `trained` are the parameters that the optimizer updates, in the
+    model's order.
     """
 
     encoder: Encoder
     optimizer: torch.optim.Optimizer
+    trained: list[torch.nn.Parameter]
     micro_batch: int | None = None
     step: int = 0
     meter: Meter = field(default_factory=Meter)
@@ -64,7 +68,7 @@ def start(encoder: Encoder, recipe: Recipe) -> TrainingState:
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-    return TrainingState(encoder, optimizer, recipe.micro_batch)
+    return TrainingState(encoder, optimizer, trained, recipe.micro_batch)
 
 
 def train(
@@ -78,32 +82,32 @@ def train(
     """Do the steps from `state.step` to the last of `stops`, yielding at each stop.
 
     Args:
-        batches: from a step number, the batches from that step on.
+        batches: from a step number, the batches from that step on. They are made in another thread.
         pause: asked after each step between stops; when it says so the loop yields there too, so that the caller can
             evaluate or save. Neither the training nor what is measured at the next stop depends on it.
 
     Raises:
         TrainingError: the loss or the gradient became NaN or infinite, or a GPU's memory does not suffice.
     """
-    stream, meter = batches(state.step), state.meter
-    generator = torch.Generator(state.encoder.device)
+    meter, generator = state.meter, torch.Generator(state.encoder.device)
     if state.step in stops:  # restored where it had been measured to the end
         meter.clear()
-    for stop in [s for s in stops if s > state.step]:
-        meter.go_on()
-        state.encoder.model.train()
-        while state.step < stop:
-            batch = next(stream).to(state.encoder.device)
-            loss, norm = _step(state, method, recipe, batch, generator)
-            meter.add(state.step, batch, loss, norm)
-            if state.step % CHECK_EVERY == 0 and state.step < stop:
-                meter.check()
-            if state.step < stop and pause(state.step):
-                yield _reading(state, method)
-                state.encoder.model.train()
-                meter.go_on()
-        yield progress(state, method, recipe, batches)
-        meter.clear()
+    with closing(ahead(batches(state.step))) as stream:
+        for stop in [s for s in stops if s > state.step]:
+            meter.go_on()
+            state.encoder.model.train()
+            while state.step < stop:
+                batch = next(stream).to(state.encoder.device)
+                loss, norm = _step(state, method, recipe, batch, generator)
+                meter.add(state.step, batch, loss, norm)
+                if state.step % CHECK_EVERY == 0 and state.step < stop:
+                    meter.check()
+                if state.step < stop and pause(state.step):
+                    yield _reading(state, method)
+                    state.encoder.model.train()
+                    meter.go_on()
+            yield progress(state, method, recipe, batches)
+            meter.clear()
 
 
 def progress(
@@ -138,7 +142,7 @@ def _step(
     for group in state.optimizer.param_groups:
         group["lr"] = recipe.learning_rate * _schedule(state.step, recipe)
     loss = _gradients(state, method, recipe, batch, generator)
-    norm = torch.nn.utils.clip_grad_norm_(state.encoder.model.parameters(), recipe.clip)
+    norm = torch.nn.utils.clip_grad_norm_(state.trained, recipe.clip)
     state.optimizer.step()
     state.optimizer.zero_grad()
     state.step += 1
@@ -177,9 +181,10 @@ def _accumulated(
     generator.manual_seed(draw + 2**40)  # perturbations
     losses = []
     try:
-        for part in batch.parts(state.micro_batch or len(batch)):
-            weight = len(part) / len(batch)
-            losses.append(method.backward(state.encoder, part, weight, generator) * weight)
+        with state.encoder.casting_once():
+            for part in batch.parts(state.micro_batch or len(batch)):
+                weight = len(part) / len(batch)
+                losses.append(method.backward(state.encoder, part, weight, generator) * weight)
     except RuntimeError as error:
         if not out_of_memory(error):
             raise

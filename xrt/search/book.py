@@ -100,7 +100,7 @@ class Book:
         return True
 
     def reported(self, id: str, rung: Rung) -> bool:
-        """A trial is at a rung, its checkpoint is on the disk; returns whether it goes on.
+        """A trial is at a rung; returns whether it goes on. What it leaves at its last is on the disk.
 
         A trial that went back to its checkpoint reports a rung again: what it said first stays.
         """

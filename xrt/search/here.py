@@ -20,9 +20,10 @@ def _run(book: Book, task: Task) -> None:
     seconds = book.spec.checkpoints.seconds
     trial = begin(task.config, task.resume, task.known, seconds, about=task.about)
     for at in trial if going else ():
-        folder = book.run.paths.tune / "here" / task.id / f"checkpoint_{at.step:06d}"
-        folder.mkdir(parents=True, exist_ok=True)
-        at.save(folder)
+        if at.save:
+            folder = book.run.paths.tune / "here" / task.id / f"checkpoint_{at.step:06d}"
+            folder.mkdir(parents=True, exist_ok=True)
+            at.save(folder)
         if not isinstance(at, RungReport):
             going = book.saved(task.id, at.step)
         else:

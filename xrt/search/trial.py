@@ -40,7 +40,7 @@ _log = logging.getLogger("xrt")
 
 @dataclass(frozen=True)
 class Saving:
-    """A trial between two rungs that is due for a checkpoint. `save` writes it into a folder."""
+    """A trial that is due for a checkpoint, between two rungs or where it continues past one. `save` writes it."""
 
     step: int
     save: Callable[[Path], None]
@@ -48,10 +48,14 @@ class Saving:
 
 @dataclass(frozen=True)
 class RungReport:
-    """A trial at a rung. `save` writes the checkpoint into a folder (and, at the end, the predictions)."""
+    """A trial at a rung. `save`, at the end alone, writes weights and predictions into a folder.
+
+    Before the end it is None: most trials are pruned at a rung, and none of their checkpoints is ever read. One that
+    continues says so by a `Saving`.
+    """
 
     step: int
-    save: Callable[[Path], None]
+    save: Callable[[Path], None] | None
     rung: int
     share: float
     metrics: dict[str, float]
@@ -85,8 +89,8 @@ def begin(
     Args:
         resume: checkpoints of an earlier, interrupted run of the same trial, best first: one that is torn is
             passed over for the next.
-        known: rungs whose reports are known to have arrived. A checkpoint that stands at a later one is
-            evaluated again: it was saved, and then its report was lost.
+        known: rungs whose reports are known to have arrived. A checkpoint that stands at a later one, which is
+            the last, is evaluated again: it was saved, and then its report was lost.
         seconds: between checkpoints that lie between rungs.
         watch: called with the progress of an evaluation.
         about: whose it is: run and trial, written into all that it leaves. A checkpoint of another is passed over.
@@ -104,6 +108,7 @@ def begin(
     state.kept = Kept() if looks else None
     _restore_first(state, resume, about)
     report = partial(_report, config, state, stops, scoring, about or {})
+    save = partial(checkpoint.save, state, about=about)
 
     def pause(step: int) -> bool:
         return step in looks or (step % CHECK_EVERY == 0 and clock.due())
@@ -120,8 +125,8 @@ def begin(
                 reached = progress(state, method, recipe, stream)
             if reached.step in stops:
                 yield report(reached)
-            elif reached.step not in looks:
-                yield Saving(reached.step, partial(checkpoint.save, state, about=about))
+            if reached.step in stops[:-1] or reached.step not in {*looks, *stops}:
+                yield Saving(reached.step, save)
 
 
 def _look(config: TrialConfig, state: TrainingState, scoring: Scoring) -> None:
@@ -261,9 +266,10 @@ def _report(
     def save(folder: Path) -> None:
         for split, predictions in scored.predictions.items():
             predictions.save(folder / f"predictions-{split}.arrow", **about, split=split, step=reached.step)
-        checkpoint.save(state, folder, optimizer=not last, about=about)
+        checkpoint.save(state, folder, optimizer=False, about=about)
 
-    return RungReport(reached.step, save, rung, reached.step / stops[-1], metrics | scored.metrics)
+    share = reached.step / stops[-1]
+    return RungReport(reached.step, save if last else None, rung, share, metrics | scored.metrics)
 
 
 def _attack_metrics(attack: Attacked | None) -> dict[str, float]:

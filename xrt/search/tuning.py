@@ -190,12 +190,19 @@ def _at_hand(newest: list[tune.Checkpoint], places: Sequence[tuple[str, Any]]) -
         yield [Path(stack.enter_context(c.as_directory())) for c in (found[:1] if remote else found)]
 
 
-def _tell(what: dict[str, Any], save: Callable[[Path], None], folder: Path) -> None:
-    """Hand what a trial says and its checkpoint to Tune; on a full disk again, until there is space.
+def _tell(what: dict[str, Any], save: Callable[[Path], None] | None, folder: Path) -> None:
+    """Hand what a trial says to Tune, with its checkpoint if it has one; on a full disk again, until there is space.
+
+    Returns once the driver has decided that the trial goes on: so the checkpoint of a rung, which is told after the
+    report of the rung, is written by trials that go on alone.
 
     Raises:
         OSError: there was none for `DISK_PATIENCE` seconds.
     """
+
+    if save is None:
+        tune.report(said(what))
+        return
 
     def once() -> None:
         before = set(folder.glob("checkpoint_*"))

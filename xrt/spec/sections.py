@@ -224,7 +224,7 @@ class Checkpoints(Section):
         default=600.0,
         gt=0,
         le=LARGEST_WHOLE,
-        description="Between two checkpoints of a trial; rungs save too.",
+        description="Between two checkpoints of a trial; one that continues past a rung saves there, too.",
     )
     keep: Count = Field(
         default=3,

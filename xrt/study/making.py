@@ -130,7 +130,8 @@ def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id
 
     with evaluation_bar(err) as watch:
         for at in begin(TrialConfig.from_dict(record.config), watch=watch):
-            assert isinstance(at, RungReport), "checkpoints between rungs are for runs"
+            if not isinstance(at, RungReport):  # a checkpoint, which is for runs
+                continue
             out.print(f"rung {at.rung + 1}, step {at.step}, {at.share:.0%} of the training")
             for name, value in at.metrics.items():
                 if "/pair/" not in name:
