@@ -20,7 +20,7 @@ class Casting(Encoder):
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), zip(SHAPES, ["plain", "adversarial", "free", "adversarial kl"], strict=True)
+    ("kind", "name"), list(zip(SHAPES, ["plain", "adversarial", "free", "adversarial kl"], strict=True))
 )
 def test_a_step_casts_a_weight_once_and_walks_through_no_modules(load, kind, name):
     found = counted(load(kind, dropout=0.1), method(name))
