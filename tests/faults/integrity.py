@@ -13,6 +13,7 @@ import contextlib
 import copy
 import hashlib
 import io
+import logging
 import multiprocessing
 import os
 import random
@@ -31,6 +32,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 import torch
 from rich.console import Console
+from transformers.utils.logging import disable_progress_bar
 
 from tests.findings import worked
 from tests.robust.conftest import build
@@ -321,6 +323,8 @@ def table(number: int, seed: int = 0) -> Iterator[tuple[str, Row]]:
 
 def main(words: list[str]) -> int:
     """Print the table; 0 when it is as it must be."""
+    logging.getLogger("xrt").setLevel(logging.ERROR)  # a line for every healed file
+    disable_progress_bar()
     print("| kind of file | bits turned | noticed | silently wrong | traceback | hang | died |")
     print("|---|---:|---:|---:|---:|---:|---:|", flush=True)
     rows: list[Row] = []
