@@ -62,12 +62,21 @@ def test_an_encoder(name: str, tmp_path: Path, line: Line) -> None:
 
 
 @pytest.mark.parametrize("name", RECORD_CASES)
-def test_a_record(name: str, line: Line) -> None:
+def test_a_record(name: str, line: Line, capfd: pytest.CaptureFixture[str]) -> None:
     run = Run.create(Results.at("results"), SPEC)
     file, content, expected = RECORD_CASES[name]
     raw = content(run) if callable(content) else content
     (run.paths.root / file).write_bytes(raw if isinstance(raw, bytes) else raw.encode())
-    assert expected in line("best", run.name)
+    assert expected in line("export", run.name, "model")
+    if file.startswith("trials/"):
+        # Readers show the rest.
+        sys.argv = ["xrt", "best", run.name]
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capfd.readouterr()
+        assert ended.value.code == 0 and expected in told.err and "Traceback" not in told.out + told.err
+    else:
+        assert expected in line("best", run.name)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -127,6 +127,27 @@ def test_a_trial_that_dies_without_progress_fails_after_its_retries(run: Run) ->
     assert (run.trial(task.id).state, run.trial(task.id).reason) == ("failed", "its process died")
 
 
+def test_a_trial_whose_process_was_gone_before_it_began_comes_again_and_fails_after_its_retries(
+    run: Run,
+) -> None:
+    book = opened(run)
+    for _ in range(RETRIES):
+        task = book.next()
+        assert task is not None and task.id == "0000"
+        book.given_up("0000", "lost")
+        assert (run.trial("0000").state, book.left) == ("pending", 1)
+    assert book.next() is not None
+    book.given_up("0000", "lost")
+    assert (run.trial("0000").state, run.trial("0000").reason, book.left) == ("failed", "lost", 0)
+
+
+def test_a_trial_that_had_begun_and_was_given_up_fails(run: Run) -> None:
+    book = opened(run)
+    task = begun(book)
+    book.given_up(task.id, "for good")
+    assert (run.trial(task.id).state, book.left) == ("failed", 0)
+
+
 def test_progress_earns_a_trial_its_retries_again(run: Run) -> None:
     book = opened(run)
     task = begun(book)

@@ -62,6 +62,7 @@ class Book:
         self._latest = max((r.time for t in self.trials.values() for r in t.reports), default=0.0)
         self._steps: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()
+        self._begun: set[str] = set()
         kept = checkpoints.weights_kept(self.spec, list(self.trials.values()))
         self._heavy = [self.trials[id] for id in self.trials if id in kept]
         checkpoints.sweep(run.paths, list(self.trials.values()))
@@ -75,12 +76,14 @@ class Book:
             config = build(self.spec, record.params, record.seed, confirm=self.phase == "confirm")
             self._save(replace(record, config=config.to_dict()))
             found = checkpoints.whole(self.run.paths, record.id)
+            self._begun.discard(record.id)
             return Task(record.id, config, len(record.reports), found, self.run.about(record))
         return None
 
     def started(self, id: str, node: str) -> bool:
         """The process of a trial is there, for the first time or again; returns whether the trial goes on."""
         record = self.trials[id]
+        self._begun.add(id)
         if self.is_over(id):
             return False
         if self._deaths[id] > RETRIES:
@@ -133,6 +136,21 @@ class Book:
     def died(self, id: str) -> None:
         """The process of a trial, or its machine, is gone; whoever runs it tries again."""
         self._deaths[id] += 1
+        self._begun.discard(id)
+
+    def given_up(self, id: str, reason: str) -> None:
+        """Whoever runs a trial has given it up. One that never began, for its process was gone, comes again."""
+        begun = id in self._begun
+        self.died(id)
+        if begun or self._deaths[id] > RETRIES:
+            self.failed(id, reason)
+        elif not self.is_over(id):
+            self._left.append(id)
+
+    @property
+    def left(self) -> int:
+        """How many trials are known to wait."""
+        return len(self._left)
 
     def waits(self, why: str | None) -> None:
         """No trial runs, for that reason; None: trials run again."""

@@ -110,6 +110,9 @@ def run_on_ray(book: Book, waiting: int) -> None:
         raise RayLost(
             f"Ray has died under the study. Nothing is lost; go on with: {run.command('resume')}"
         ) from None
+    # Tune had heard that there are no more when a process was lost in which a trial was to begin.
+    if book.left:
+        run_on_ray(book, book.left)
 
 
 @cache
@@ -288,4 +291,4 @@ class _Losses(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         reason = str(trial.get_error() or "its process died").strip().splitlines()[-1]
-        self._book.failed(str(trial.config["id"]), reason)
+        self._book.given_up(str(trial.config["id"]), reason)
