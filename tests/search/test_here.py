@@ -38,19 +38,19 @@ class Weighing(Book):
 
     def __init__(self, run: Run, *rest: Any) -> None:
         super().__init__(run, *rest)
-        self.left: dict[str, int] = {}
+        self.weighed: dict[str, int] = {}
 
     def _end(self, record: TrialRecord, *rest: Any) -> None:
         files = self.run.paths.tune.glob(f"*/{record.id}/checkpoint_*/*")
-        self.left[record.id] = sum(path.stat().st_size for path in files)
+        self.weighed[record.id] = sum(path.stat().st_size for path in files)
         super()._end(record, *rest)
 
 
 def check_that_the_pruned_wrote_nothing(book: Weighing) -> None:
     """Those that were pruned at their first rung; those that were promoted have left something."""
     first = [t.id for t in book.trials.values() if t.state == "pruned" and len(t.reports) == 1]
-    assert first and {book.left[id] for id in first} == {0}
-    assert all(bytes > 0 for id, bytes in book.left.items() if id not in first)
+    assert first and {book.weighed[id] for id in first} == {0}
+    assert all(bytes > 0 for id, bytes in book.weighed.items() if id not in first)
 
 
 def fresh(folder: Path, spec: StudySpec) -> Run:
