@@ -18,9 +18,10 @@ from xrt.record.run import Run
 from xrt.robust.predictions import Predictions
 from xrt.search import checkpoints
 
-# The run's command, name, dates and durations, which no two runs have in common.
+# The run's command and commit, its name, dates and durations, which no two runs have in common.
 MASKED = (
     r"(?s)```[a-z]*\npython -.*?\n```",
+    r"\| commit \|.*",
     r"\d+ (?:s|min|h)\b",
     r"\d{4}-\d\d-\d\d(?: \d\d:\d\d)?(?: UTC)?",
     r"[\d.,]+ (?:examples|tokens) (?:a|per) second",
