@@ -139,7 +139,7 @@ class Book:
         self._begun.discard(id)
 
     def given_up(self, id: str, reason: str) -> None:
-        """Whoever runs a trial has given it up. One that never began, for its process was gone, comes again."""
+        """A trial's process failed for good: the trial fails. If it had not begun there, it is run again."""
         begun = id in self._begun
         self.died(id)
         if begun or self._deaths[id] > RETRIES:

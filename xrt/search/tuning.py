@@ -110,7 +110,7 @@ def run_on_ray(book: Book, waiting: int) -> None:
         raise RayLost(
             f"Ray has died under the study. Nothing is lost; go on with: {run.command('resume')}"
         ) from None
-    # Tune had heard that there are no more when a process was lost in which a trial was to begin.
+    # A trial whose process died before it began waits again, maybe after Tune was told that no more trials come.
     if book.left:
         run_on_ray(book, book.left)
 
