@@ -22,6 +22,8 @@ VALUES = {
     "dropout": "[null, 0.1, 0.2]",
     "micro_batch": "[null, 4]",
     "gradient_checkpointing": "[false, true]",
+    "compile": "[false, true]",
+    "deterministic": "[false, true]",
     "keep": "[last, {best: dev/acc/en, every: 500}, {average: 4, every: 20}]",
 }
 

@@ -92,6 +92,16 @@ class Batch:
         for start in range(0, len(self), size):
             yield self.rows(start, start + size) if size < len(self) else self
 
+    def clone(self) -> "Batch":
+        """The same in memory of its own."""
+        return self._mapped(torch.clone)
+
+    def copy_(self, other: "Batch") -> None:
+        """Take over the contents of a batch of the same shape."""
+        for name, own in vars(self).items():
+            if own is not None:
+                own.copy_(getattr(other, name))
+
     def __len__(self) -> int:
         return self.input_ids.shape[0]
 
@@ -115,34 +125,25 @@ def collate(
     cuts = [
         _kept(len(a), len(b), max_tokens - template.specials) for a, b in zip(firsts, seconds, strict=True)
     ]
-    longest = max(a + b for a, b in cuts) + template.specials
-    shape = (len(cuts), max(longest, min(-(-longest // multiple) * multiple, max_tokens)))
-    ids = np.full(shape, template.pad, np.int64)
-    mask, perturbable = np.zeros(shape, np.int64), np.zeros(shape, bool)
-    types = None if template.types is None else np.zeros(shape, np.int64)
-    for row, (a, b) in enumerate(cuts):
-        parts: tuple[Sequence[int] | npt.NDArray[Any], ...] = (
-            template.before,
-            firsts[row][:a],
-            template.between,
-            seconds[row][:b],
-            template.after,
-        )
-        at = 0
-        for k, part in enumerate(parts):
-            end = at + len(part)
-            ids[row, at:end] = np.asarray(part)
-            perturbable[row, at:end] = k in (1, 3)
-            if types is not None and template.types is not None:
-                types[row, at:end] = template.types[k]
-            at = end
-        mask[row, :at] = 1
-    tensor = torch.from_numpy
+    parts = [
+        (template.before, first[:a], template.between, second[:b], template.after)
+        for first, second, (a, b) in zip(firsts, seconds, cuts, strict=True)
+    ]
+    ends = np.cumsum([[len(part) for part in row] for row in parts], axis=1)  # (B, 5)
+    longest = int(ends[:, -1].max())
+    width = max(longest, min(-(-longest // multiple) * multiple, max_tokens))
+    # Which of the five parts a place belongs to; the sixth is padding.
+    part = (np.arange(width)[:, None] >= ends[:, None, :]).sum(-1)  # (B, T)
+    ids = np.full(part.shape, template.pad, np.int64)
+    ids[part < 5] = np.concatenate([np.asarray(one, np.int64) for row in parts for one in row])
+    types = (
+        None if template.types is None else torch.from_numpy(np.array([*template.types, 0], np.int64)[part])
+    )
     return Batch(
-        tensor(ids),
-        tensor(mask),
-        None if types is None else tensor(types),
-        tensor(perturbable),
+        torch.from_numpy(ids),
+        torch.from_numpy((part < 5).astype(np.int64)),
+        types,
+        torch.from_numpy((part == 1) | (part == 3)),
         torch.as_tensor(np.asarray(labels, np.int64)),
     )
 

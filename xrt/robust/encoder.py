@@ -19,7 +19,7 @@ from transformers import GradientCheckpointingLayer
 
 from xrt.data.batches import Batch, PairTemplate
 from xrt.errors import EncoderError
-from xrt.robust.settings import mask_unseen, recompute, set_dropout
+from xrt.robust.settings import keep_positions, mask_unseen, recompute, set_dropout
 from xrt.robust.site import entering, layer_count, leaving, upper_layers
 from xrt.robust.sources import load_config, load_tokenizer, worded
 from xrt.robust.weights import load_model
@@ -170,6 +170,7 @@ def load_encoder(
         if dropout is not None:
             set_dropout(model, dropout)
         mask_unseen(model)
+        keep_positions(model)
         if gradient_checkpointing:
             recompute(model)
         return Encoder(model, tokenizer, layer, sentences)

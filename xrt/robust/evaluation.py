@@ -7,6 +7,7 @@ Letters: Q inputs (an aligned example in a pair of languages).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from xrt.data.ahead import ahead
 from xrt.data.batches import Batch, PairTemplate, collate, pair_lengths
 from xrt.data.pairs import Aligned, PairRows
 from xrt.data.tokens import Tokens, tokenize_cached, tokenizer_digest
 from xrt.robust.encoder import Encoder
+from xrt.robust.memory import EVALUATED
 from xrt.robust.predictions import NOT_EVALUATED, Pair, Predictions
 
 Progress = Callable[[int, int], None]  # called after each batch with how many of how many inputs are done
-CPU_TOKENS, GPU_TOKENS = 2048, 32768  # tokens a batch: what keeps the device busy
+CPU_TOKENS, GPU_TOKENS = 2048, EVALUATED  # tokens a batch: what keeps the device busy
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,11 @@ class Inputs:
             found[here] = pair_lengths(template, first, second, self.max_tokens)
         return found
 
-    def batch(self, template: PairTemplate, chosen: npt.NDArray[Any]) -> Batch:
-        """Some of them as tensors, without labels."""
+    def batch(self, template: PairTemplate, chosen: npt.NDArray[Any], multiple: int = 1) -> Batch:
+        """Some of them as tensors, without labels; padded to a multiple."""
         first = [self.firsts[self.pairs[self.cell[i]][0]][self.rows[i]] for i in chosen]
         second = [self.seconds[self.pairs[self.cell[i]][1]][self.rows[i]] for i in chosen]
-        return collate(template, first, second, np.zeros(len(chosen)), self.max_tokens)
+        return collate(template, first, second, np.zeros(len(chosen)), self.max_tokens, multiple)
 
 
 def predict_inputs(
@@ -74,13 +77,33 @@ def predict_inputs(
     encoder.model.eval()
     lengths = inputs.lengths(encoder.template)
     found = np.full(len(lengths), NOT_EVALUATED, np.int16)
-    done, budget = 0, CPU_TOKENS if encoder.device.type == "cpu" else GPU_TOKENS
-    for chosen in _by_length(lengths, budget):
-        batch = inputs.batch(encoder.template, chosen).to(encoder.device)
-        found[chosen] = classify(encoder, batch).cpu().numpy()
+    budget, multiple = (CPU_TOKENS, 1) if encoder.device.type == "cpu" else (GPU_TOKENS, 8)
+    made = (
+        (chosen, inputs.batch(encoder.template, chosen, multiple)) for chosen in _by_length(lengths, budget)
+    )
+    done = 0
+    for chosen, classes in _classified(encoder, made, classify):
+        found[chosen] = classes.cpu().numpy()
         done += len(chosen)
         progress(done, len(lengths))
     return found
+
+
+def _classified(
+    encoder: Encoder,
+    made: Iterator[tuple[npt.NDArray[Any], Batch]],
+    classify: Callable[[Encoder, Batch], torch.Tensor],
+) -> Iterator[tuple[npt.NDArray[Any], torch.Tensor]]:
+    """Each batch's classes once the next is under way, so that a GPU has work while the host reads."""
+    before = None
+    with closing(ahead(made)) as stream:
+        for chosen, batch in stream:
+            now = chosen, classify(encoder, batch.to(encoder.device))
+            if before is not None:
+                yield before
+            before = now
+    if before is not None:
+        yield before
 
 
 def predict(

@@ -3,7 +3,8 @@
 Weights, gradients and AdamW's two moments in float32 are 16 bytes a trained parameter, and 4 a frozen one; bfloat16
 copies of the weights are 2 more. Activations in bfloat16 are 34 bytes a token, layer and unit of width, and 5 a head
 and pair of tokens where attention is not fused (Korthikanti et al. 2022, section 4). The rest is CUDA's own, and what
-its allocator cannot use. The inner steps of an adversarial method keep no more than a plain step does.
+its allocator cannot use. The inner steps of an adversarial method keep no more than a plain step does. An evaluation
+keeps the activations of one layer, of a batch of its own. What was measured on an H100 beside it: the log of findings.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from xrt.mini import ENCODERS
 
 OVERHEAD = 0.7 * 2**30  # bytes: CUDA's context and kernels
 SLACK = 1.2  # fragments, and batches that vary in length
+EVALUATED = 32768  # tokens of a batch that is evaluated on a GPU
+# Bytes a head and pair of tokens: attention that is not fused; DeBERTa adds two gathered maps and their indices.
+MAP, DEBERTA = 5, 18
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Shape:
     layers: int
     width: int
     heads: int
+    map: int = MAP
 
 
 @lru_cache
@@ -41,15 +46,36 @@ def shape_of(name: str) -> Shape:
         config.num_hidden_layers,
         config.hidden_size,
         config.num_attention_heads,
+        DEBERTA if config.model_type.startswith("deberta") else MAP,
     )
 
 
-def step_gib(shape: Shape, pairs: int, tokens: int, *, frozen_embeddings: bool = False) -> float:
-    """GiB of a training step with so many pairs at once, each of `tokens` tokens."""
+def step_gib(
+    shape: Shape, pairs: int, tokens: int, *, frozen_embeddings: bool = False, compiled: bool = False
+) -> float:
+    """GiB of a training step with so many pairs at once, each of `tokens` tokens.
+
+    Args:
+        compiled: steps are CUDA graphs, whose memory nothing else can use.
+    """
+    activations = pairs * tokens * shape.layers * _token(shape, tokens)
+    return _gib(shape, activations * (1 + compiled), frozen_embeddings)
+
+
+def evaluation_gib(shape: Shape, tokens: int, *, frozen_embeddings: bool = False) -> float:
+    """The same of an evaluation during the training: one layer at a time, of a large batch."""
+    return _gib(shape, EVALUATED * _token(shape, tokens), frozen_embeddings)
+
+
+def _gib(shape: Shape, activations: int, frozen_embeddings: bool) -> float:
     frozen = shape.embeddings if frozen_embeddings else 0
     states = 16 * (shape.parameters - frozen) + 4 * frozen + 2 * shape.parameters
-    layer = pairs * tokens * (34 * shape.width + 5 * shape.heads * tokens)
-    return (SLACK * (states + shape.layers * layer) + OVERHEAD) / 2**30
+    return (SLACK * (states + activations) + OVERHEAD) / 2**30
+
+
+def _token(shape: Shape, tokens: int) -> int:
+    """Bytes of the activations of a token in one layer."""
+    return 34 * shape.width + shape.map * shape.heads * tokens
 
 
 # cuBLAS, cuDNN and the driver take memory beside torch's allocator, and say so in words of their own

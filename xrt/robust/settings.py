@@ -1,5 +1,6 @@
-"""What the study file may set inside a loaded encoder: dropout, recomputation; and attention that waits for nobody."""
+"""What the study file may set inside a loaded encoder: dropout, recomputation; and steps that wait for nobody."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -58,6 +59,31 @@ def mask_unseen(model: Any) -> None:
         AttentionInterface.register(UNSEEN, AttentionInterface()["sdpa"])
         AttentionMaskInterface.register(UNSEEN, _sdpa_mask)
         model.set_attn_implementation(UNSEEN)
+
+
+def keep_positions(model: Any) -> None:
+    """Compute DeBERTa's relative positions once for each width, where its family does in every forward pass.
+
+    They depend on nothing else, and making them copies from the host: a GPU waits, and no CUDA graph can hold it.
+    """
+    for module in model.modules():
+        if hasattr(module, "get_rel_pos"):
+            module.get_rel_pos = _Positions(module.get_rel_pos)
+
+
+class _Positions:
+    def __init__(self, compute: Callable[..., torch.Tensor | None]) -> None:
+        self._compute, self._known = compute, dict[tuple[torch.device, int], torch.Tensor | None]()
+
+    def __call__(self, hidden_states: torch.Tensor, *others: Any, **named: Any) -> torch.Tensor | None:
+        if any(value is not None for value in (*others, *named.values())):
+            return self._compute(hidden_states, *others, **named)
+        key = (hidden_states.device, hidden_states.shape[-2])
+        if key not in self._known:
+            # Not as an inference tensor: a training may be next to read it.
+            with torch.inference_mode(False):
+                self._known[key] = self._compute(hidden_states)
+        return self._known[key]
 
 
 def _has_sdpa(config: Any) -> bool:

@@ -17,6 +17,7 @@ from xrt.data.ahead import ahead
 from xrt.data.batches import Batch
 from xrt.errors import TrainingError
 from xrt.robust.encoder import Encoder
+from xrt.robust.graphs import Graphs
 from xrt.robust.keeping import Kept
 from xrt.robust.memory import out_of_memory
 from xrt.robust.objective import Method
@@ -38,6 +39,7 @@ class Recipe:
     clip: float = 1.0  # L2 norm of the gradient
     freeze_word_embeddings: bool = False
     micro_batch: int | None = None
+    compile: bool = False  # steps as CUDA graphs, on a GPU
 
 
 @dataclass
@@ -56,6 +58,7 @@ class TrainingState:
     step: int = 0
     meter: Meter = field(default_factory=Meter)
     kept: Kept | None = None
+    graphs: Graphs | None = None  # of no checkpoint: they are recorded anew
 
 
 def start(encoder: Encoder, recipe: Recipe) -> TrainingState:
@@ -68,7 +71,8 @@ def start(encoder: Encoder, recipe: Recipe) -> TrainingState:
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-    return TrainingState(encoder, optimizer, trained, recipe.micro_batch)
+    graphs = Graphs() if recipe.compile and encoder.device.type == "cuda" else None
+    return TrainingState(encoder, optimizer, trained, recipe.micro_batch, graphs=graphs)
 
 
 def train(
@@ -144,7 +148,7 @@ def _step(
     loss = _gradients(state, method, recipe, batch, generator)
     norm = torch.nn.utils.clip_grad_norm_(state.trained, recipe.clip)
     state.optimizer.step()
-    state.optimizer.zero_grad()
+    state.optimizer.zero_grad(set_to_none=state.graphs is None)
     state.step += 1
     return loss, norm
 
@@ -159,7 +163,7 @@ def _gradients(
     """
     loss, size = _accumulated(state, method, recipe.seed, batch, generator), state.micro_batch or len(batch)
     if loss is None and size > 1 and state.micro_batch == recipe.micro_batch:
-        state.optimizer.zero_grad()
+        state.optimizer.zero_grad(set_to_none=state.graphs is None)
         torch.cuda.empty_cache()
         state.micro_batch = -(-size // 2)
         loss = _accumulated(state, method, recipe.seed, batch, generator)
@@ -184,12 +188,20 @@ def _accumulated(
         with state.encoder.casting_once():
             for part in batch.parts(state.micro_batch or len(batch)):
                 weight = len(part) / len(batch)
-                losses.append(method.backward(state.encoder, part, weight, generator) * weight)
+                losses.append(_backward(state, method, part, weight, generator) * weight)
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
         return None  # ends here, and with it the traceback that holds what fills the memory
     return torch.stack(losses).sum()
+
+
+def _backward(
+    state: TrainingState, method: Method, part: Batch, weight: float, generator: torch.Generator
+) -> torch.Tensor:
+    if state.graphs is None:
+        return method.backward(state.encoder, part, weight, generator)
+    return state.graphs.backward(state.encoder, method, part, weight, generator)
 
 
 def _schedule(step: int, recipe: Recipe) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from xrt.errors import SpecError
-from xrt.robust.memory import shape_of, step_gib
+from xrt.robust.memory import evaluation_gib, shape_of, step_gib
 from xrt.spec.study import StudySpec
 from xrt.spec.values import Choice, ends
 
@@ -132,12 +132,17 @@ def _share(spec: StudySpec, workers: Workers, encoder: str, waiting: int) -> flo
     """As many trials on a GPU as there must be and as the memory model lets fit; none where there are no GPUs."""
     if workers.gpus < 1 or not workers.gpu_gib:
         return min(1.0, workers.gpus)
-    training = spec.training
-    need = step_gib(
-        shape_of(encoder),
-        training.pairs_at_once * _outer_passes(spec),
-        int(ends(training.max_tokens)[1]),
-        frozen_embeddings=bool(ends(training.freeze_word_embeddings)[0]),
+    training, shape = spec.training, shape_of(encoder)
+    tokens, frozen = int(ends(training.max_tokens)[1]), bool(ends(training.freeze_word_embeddings)[0])
+    need = max(
+        step_gib(
+            shape,
+            training.pairs_at_once * _outer_passes(spec),
+            tokens,
+            frozen_embeddings=frozen,
+            compiled=bool(ends(training.compile)[1]),
+        ),
+        evaluation_gib(shape, tokens, frozen_embeddings=frozen),
     )
     at_once = max(1, min(waiting, spec.search.concurrent or waiting))
     crowd = math.ceil(at_once / workers.all_gpus)

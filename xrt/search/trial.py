@@ -29,6 +29,7 @@ from xrt.errors import RecordError, TrainingError
 from xrt.robust import checkpoint
 from xrt.robust.encoder import Encoder, load_encoder
 from xrt.robust.keeping import Kept
+from xrt.robust.memory import OVERHEAD
 from xrt.robust.methods import METHODS
 from xrt.robust.progress import Attacked, Progress
 from xrt.robust.training import CHECK_EVERY, Recipe, TrainingState, progress, start, train
@@ -179,6 +180,7 @@ def open_encoder(config: TrialConfig) -> Encoder:
     )
     if device().type == "cuda":
         torch.set_float32_matmul_precision("high")
+        torch.use_deterministic_algorithms(config.deterministic)
     encoder.model.to(device())
     return encoder
 
@@ -212,6 +214,7 @@ def _recipe(config: TrialConfig, steps: int) -> Recipe:
         clip=config.clip,
         freeze_word_embeddings=config.freeze_word_embeddings,
         micro_batch=config.micro_batch,
+        compile=config.compile and not config.gradient_checkpointing,
     )
 
 
@@ -296,9 +299,13 @@ def use_gpu(share: float) -> None:
         share: 0: it has none, whatever the machine has. Ray may show it all of them.
     """
     _gpu["share"] = share
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS does not repeat itself
     if device().type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-        torch.cuda.set_per_process_memory_fraction(min(1.0, share))
+        context = (
+            OVERHEAD / torch.cuda.get_device_properties(0).total_memory
+        )  # lies outside of what torch allocates
+        torch.cuda.set_per_process_memory_fraction(max(0.0, min(1.0, share) - context))
 
 
 def device() -> torch.device:

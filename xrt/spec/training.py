@@ -47,6 +47,16 @@ class Training(Section):
     gradient_checkpointing: Annotated[Value, FLAG] = setting(
         False, "Less memory for more time: states inside a layer are computed twice."
     )
+    compile: Annotated[Value, FLAG] = setting(
+        False,
+        "Record a step once for each width of batch and replay it (CUDA graphs): quicker where steps are small. "
+        "Without a GPU, for `free` and with gradient_checkpointing it changes nothing.",
+    )
+    deterministic: Annotated[Value, FLAG] = setting(
+        False,
+        "On a GPU: kernels that repeat themselves, so that on cards of one kind a resumed training equals an "
+        "uninterrupted one to the bit; a tenth more time. On a CPU it always does.",
+    )
     keep: Annotated[Value, Reader(Kind("keep"))] = setting(
         "last",
         "Which weights a training ends with: its last; the best by a dev metric, measured every so many "

@@ -85,6 +85,8 @@ class TrialConfig:
     rungs: tuple[float, ...]
     rung_rows: int | None
     test: bool
+    compile: bool = False
+    deterministic: bool = False
     keep: str = "last"
     shortest: Length | None = None
 

@@ -33,6 +33,8 @@ SETTINGS = (
         "dropout",
         "micro_batch",
         "gradient_checkpointing",
+        "compile",
+        "deterministic",
         "keep",
     ),
 )

@@ -1,0 +1,115 @@
+"""Gradients of a step as CUDA graphs: recorded once for each shape of batch, then replayed in one launch.
+
+Small steps are bound by what Python and the driver launch, not by the card. A replay launches the same kernels in the
+same order, with the random numbers of the same seeds, so that a study may switch this on without other numbers.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from xrt.data.batches import Batch
+from xrt.errors import TrainingError
+from xrt.robust.encoder import Encoder
+from xrt.robust.memory import out_of_memory
+from xrt.robust.objective import Method, Perturbed
+
+_log = logging.getLogger("xrt")
+EAGER = 3  # steps of a shape before it is recorded: libraries choose their kernels in the first ones
+
+
+@dataclass
+class _Shape:
+    """What is known of one shape: how often it was met and, once recorded, its graph and what that reads and writes."""
+
+    met: int = 0
+    graph: Any = None
+    batch: Batch | None = None
+    loss: torch.Tensor | None = None
+
+
+@dataclass
+class Graphs:
+    """The graphs of one training, which share their memory: none of them leaves anything to another.
+
+    Gradients must stay where they are between steps (`zero_grad(set_to_none=False)`), for a graph writes where it wrote
+    when it was recorded. Of `Free`, which sets back the random numbers between its passes, and of an encoder that asks
+    the card for numbers, all steps are eager.
+    """
+
+    shapes: dict[tuple[int, int, float], _Shape] = field(default_factory=dict)
+    pool: Any = None
+    refused: bool = False  # this encoder cannot be recorded
+
+    def backward(
+        self, encoder: Encoder, method: Method, batch: Batch, weight: float, generator: torch.Generator
+    ) -> torch.Tensor:
+        """As `method.backward`, replayed from the fourth time on that a shape occurs.
+
+        Raises:
+            TrainingError: the encoder cannot be recorded, and did not show it before.
+        """
+        rows, tokens = batch.input_ids.shape
+        shape = self.shapes.setdefault((rows, tokens, weight), _Shape())
+        shape.met += 1
+        if self.refused or shape.met < EAGER or not isinstance(method, Perturbed):
+            return method.backward(encoder, batch, weight, generator)
+        if shape.met == EAGER:
+            with self._watched():
+                return method.backward(encoder, batch, weight, generator)
+        if shape.graph is None:
+            self._record(shape, encoder, method, batch, weight, generator)
+        assert shape.batch is not None and shape.loss is not None
+        shape.batch.copy_(batch)
+        shape.graph.replay()
+        return shape.loss.clone()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """A step that waits for the card cannot be recorded, and a recording that fails leaves the card unusable."""
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            with warnings.catch_warnings(record=True) as seen:
+                warnings.simplefilter("always")
+                yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        if any("synchroniz" in str(one.message) for one in seen):
+            self.refused = True
+            _log.warning(
+                "training.compile: this encoder waits for the GPU in every step; its steps stay as they are."
+            )
+
+    def _record(
+        self,
+        shape: _Shape,
+        encoder: Encoder,
+        method: Method,
+        batch: Batch,
+        weight: float,
+        generator: torch.Generator,
+    ) -> None:
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(generator)
+        self.pool = self.pool or torch.cuda.graph_pool_handle()
+        shape.batch = batch.clone()
+        # What was cast before belongs to an eager step, and what is cast here to the graph.
+        torch.clear_autocast_cache()
+        # Another thread may do as it likes meanwhile: the batches ahead are made in one.
+        try:
+            with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
+                shape.loss = method.backward(encoder, shape.batch, weight, generator)
+        except RuntimeError as error:
+            if out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"training.compile: the steps of this encoder cannot be recorded ({str(error).splitlines()[0]}); "
+                "set it to false."
+            ) from error
+        torch.clear_autocast_cache()
+        shape.graph = graph
