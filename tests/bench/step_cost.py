@@ -62,8 +62,8 @@ class Usual:
         return 1.0 + self.passes
 
 
-def random_bert(folder: str) -> str:
-    """A BERT of 34 million parameters with a word tokenizer, like e5-small with a cut vocabulary."""
+def random_bert(folder: str, pieces: int = 34_000) -> str:
+    """A BERT of e5-small's layers with a word tokenizer; 34 million parameters, as with a cut vocabulary."""
     words = {word: i for i, word in enumerate(["<s>", "<pad>", "</s>", "<unk>", "one", "two"])}
     backend = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -73,7 +73,7 @@ def random_bert(folder: str) -> str:
     PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="<pad>", unk_token="<unk>").save_pretrained(
         folder
     )
-    config = BertConfig(hidden_size=384, intermediate_size=1536, num_attention_heads=12, vocab_size=34_000)
+    config = BertConfig(hidden_size=384, intermediate_size=1536, num_attention_heads=12, vocab_size=pieces)
     BertModel(config).save_pretrained(folder)
     return folder
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
@@ -25,6 +26,7 @@ from xrt.robust.training import Recipe, TrainingState, start, train
 
 # Layers, width, heads and vocabulary of mBERT, XLM-R base and mDeBERTa base.
 SHAPES = {"bert": (12, 768, 12, 119_547), "xlmr": (12, 768, 12, 250_002), "deberta": (12, 768, 12, 251_000)}
+USED = 30_000  # pieces of the vocabulary that the data use, as PAWS-X uses of XLM-R's
 TINY = (2, 64, 4, 500)
 METHODS: dict[str, Method] = {"plain": Perturbed(Clean()), "K = 3": Perturbed(Adversarial(0.1, 3))}
 
@@ -130,11 +132,16 @@ def _tokenizer() -> PreTrainedTokenizerFast:
 def batch_of(encoder: Encoder, pairs: int, tokens: int, seed: int = 0) -> Batch:
     """Random pieces on the host, the last tenth of every second pair padding."""
     drawn, shape = torch.Generator().manual_seed(seed), (pairs, tokens)  # dropout has the other
-    ids = torch.randint(5, encoder.model.get_input_embeddings().num_embeddings, shape, generator=drawn)
+    ids = torch.randint(5, used_of(encoder), shape, generator=drawn)
     mask = torch.ones(shape, dtype=torch.long)
     mask[1::2, tokens - tokens // 10 :] = 0
     ids[mask == 0] = 1
     return Batch(ids, mask, None, mask == 1, torch.randint(0, 2, (pairs,), generator=drawn))
+
+
+def used_of(encoder: Encoder) -> int:
+    """How many pieces, the first of the vocabulary, the batches draw from."""
+    return min(USED, encoder.model.get_input_embeddings().num_embeddings // 4)
 
 
 def training(
@@ -142,7 +149,7 @@ def training(
 ) -> tuple[TrainingState, Recipe]:
     """A state before its first step, and how it is to be trained."""
     recipe = Recipe(1e-5, 10_000, seed=1, micro_batch=micro_batch, compile=compiled)
-    return start(encoder, recipe), recipe
+    return start(encoder, recipe, np.arange(used_of(encoder))), recipe
 
 
 def seconds_of_a_step(card: Card, state: TrainingState, recipe: Recipe, method: Method, steps: int) -> float:

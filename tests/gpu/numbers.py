@@ -8,9 +8,10 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from tests.gpu.card import METHODS, Card, Figure, batch_of, encoder_of, seconds_of_a_step, training
+from tests.gpu.card import METHODS, Card, Figure, batch_of, encoder_of, seconds_of_a_step, training, used_of
 from xrt.data.batches import Batch
 from xrt.robust import checkpoint
 from xrt.robust.methods import METHODS as BY_NAME
@@ -40,7 +41,7 @@ def trained_mini(
     scoring = Scoring.of(config, encoder, stream, used, lambda split, done, total: None)
     method = BY_NAME[config.method].build(config.parameters, scoring.site_norm)
     recipe = Recipe(config.learning_rate, steps, config.seed, compile=compiled)
-    (reached,) = train(start(encoder, recipe), method, recipe, stream, (steps,))
+    (reached,) = train(start(encoder, recipe, used), method, recipe, stream, (steps,))
     score = 0.0 if card.small else scoring.whole(encoder).metrics[METRIC]
     gain = reached.attack.after - reached.attack.before if reached.attack else 0.0
     return {k: v.clone() for k, v in encoder.model.state_dict().items()}, score, gain
@@ -73,7 +74,7 @@ def precision(card: Card) -> Iterator[Figure]:
             scores[mixed] = encoder.scores(batch)
     off = (scores[True] - scores[False]).abs().max() / scores[False].abs().max()
     yield Figure("logits in bfloat16, off by (of the largest)", float(off), "", 0.05)
-    config, steps = mini_trial("adversarial", radius=0.05, steps=3), card.steps(270)
+    config, steps = mini_trial("adversarial", radius=0.2, steps=3), card.steps(270)
     _, full, gained = trained_mini(card, config, steps, mixed=False)
     _, half, gain = trained_mini(card, config, steps, mixed=None if card.cuda else True)
     if not card.small:
@@ -139,7 +140,7 @@ def _trained(
             encoder.model.register_forward_hook(
                 lambda model, given, out: out.logits.detach().sum().item() and None
             )
-        return start(encoder, recipe)
+        return start(encoder, recipe, np.arange(used_of(encoder)))
 
     def batches(step: int) -> Iterator[Batch]:
         return (batch_of(state.encoder, card.pairs, card.tokens, seed) for seed in count(step))

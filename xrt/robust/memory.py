@@ -1,10 +1,11 @@
 """What a training step needs of a GPU's memory: a small model, for packing trials onto GPUs. Knows no GPU.
 
 Weights, gradients and AdamW's two moments in float32 are 16 bytes a trained parameter, and 4 a frozen one; bfloat16
-copies of the weights are 2 more. Activations in bfloat16 are 34 bytes a token, layer and unit of width, and 5 a head
-and pair of tokens where attention is not fused (Korthikanti et al. 2022, section 4). The rest is CUDA's own, and what
-its allocator cannot use. The inner steps of an adversarial method keep no more than a plain step does. An evaluation
-keeps the activations of one layer, of a batch of its own. What was measured on an H100 beside it: the log of findings.
+copies of the weights are 2 more. It is a bound: word embeddings that the data do not use need less (`words`).
+Activations in bfloat16 are 34 bytes a token, layer and unit of width, and 5 a head and pair of tokens where attention
+is not fused (Korthikanti et al. 2022, section 4). The rest is CUDA's own, and what its allocator cannot use. The inner
+steps of an adversarial method keep no more than a plain step does. An evaluation keeps the activations of one layer, of
+a batch of its own. What was measured beside it on an H100: the log of findings (studies/README.md).
 """
 
 from dataclasses import dataclass

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any
 
+import numpy as np
 import torch
 
 from xrt.data.ahead import ahead
@@ -22,6 +24,7 @@ from xrt.robust.keeping import Kept
 from xrt.robust.memory import out_of_memory
 from xrt.robust.objective import Method
 from xrt.robust.progress import Meter, Progress, measure, peak_memory
+from xrt.robust.words import Words
 
 PROBED = 3  # batches before a stop that the attack is measured on
 CHECK_EVERY = 20  # steps between looks at the device for NaN and Inf: each look waits for the device
@@ -54,25 +57,42 @@ class TrainingState:
     encoder: Encoder
     optimizer: torch.optim.Optimizer
     trained: list[torch.nn.Parameter]
+    words: Words
     micro_batch: int | None = None
     step: int = 0
     meter: Meter = field(default_factory=Meter)
     kept: Kept | None = None
     graphs: Graphs | None = None  # of no checkpoint: they are recorded anew
 
+    def go_on(self) -> None:
+        """Steps follow, until `rest`."""
+        self.encoder.model.train()
+        self.words.take()
+        self.meter.go_on()
 
-def start(encoder: Encoder, recipe: Recipe) -> TrainingState:
-    """The state before the first step. Biases and norms are not decayed (Devlin et al. 2019)."""
+    def rest(self) -> None:
+        """No step follows at once: the encoder has all its weights, as they were trained."""
+        self.words.give_back()
+
+
+def start(encoder: Encoder, recipe: Recipe, used: np.ndarray[Any, Any] | None = None) -> TrainingState:
+    """The state before the first step. Biases and norms are not decayed (Devlin et al. 2019).
+
+    Args:
+        used: the token ids of all sentences to train on. Only their word embeddings are trained, which changes no
+            weight; with weight decay, and where the ids are not known beforehand (None), it is the whole table.
+    """
     if recipe.freeze_word_embeddings:
         encoder.model.get_input_embeddings().requires_grad_(False)
-    trained = [p for p in encoder.model.parameters() if p.requires_grad]
+    words = Words(encoder, used, recipe.weight_decay)
+    trained = [words.weight if p is words.whole else p for p in encoder.model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
     graphs = Graphs() if recipe.compile and encoder.device.type == "cuda" else None
-    return TrainingState(encoder, optimizer, trained, recipe.micro_batch, graphs=graphs)
+    return TrainingState(encoder, optimizer, trained, words, recipe.micro_batch, graphs=graphs)
 
 
 def train(
@@ -98,8 +118,7 @@ def train(
         meter.clear()
     with closing(ahead(batches(state.step))) as stream:
         for stop in [s for s in stops if s > state.step]:
-            meter.go_on()
-            state.encoder.model.train()
+            state.go_on()
             while state.step < stop:
                 batch = next(stream).to(state.encoder.device)
                 loss, norm = _step(state, method, recipe, batch, generator)
@@ -107,9 +126,10 @@ def train(
                 if state.step % CHECK_EVERY == 0 and state.step < stop:
                     meter.check()
                 if state.step < stop and pause(state.step):
+                    state.rest()
                     yield _reading(state, method)
-                    state.encoder.model.train()
-                    meter.go_on()
+                    state.go_on()
+            state.rest()
             yield progress(state, method, recipe, batches)
             meter.clear()
 
@@ -146,7 +166,7 @@ def _step(
     for group in state.optimizer.param_groups:
         group["lr"] = recipe.learning_rate * _schedule(state.step, recipe)
     loss = _gradients(state, method, recipe, batch, generator)
-    norm = torch.nn.utils.clip_grad_norm_(state.trained, recipe.clip)
+    norm = state.words.clip(state.trained, recipe.clip)
     state.optimizer.step()
     state.optimizer.zero_grad(set_to_none=state.graphs is None)
     state.step += 1

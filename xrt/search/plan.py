@@ -108,7 +108,7 @@ def make_plan(spec: StudySpec, earlier: Findings | None = None) -> Plan:
     """
     first = build(spec, _plain(spec), spec.search.seed)
     encoder = open_encoder(first)
-    stream, _ = training_stream(first, encoder)
+    stream, used = training_stream(first, encoder)
     dev, test = evaluation(spec)
     known = _Known(encoder.layers, stream.rows, dev)
     arms = tuple(_arm(spec, place, known) for place in range(len(spec.arms)))
@@ -126,7 +126,7 @@ def make_plan(spec: StudySpec, earlier: Findings | None = None) -> Plan:
         confirming=(low, low + more * (dearest + dev + test)),
         configurations=(count, count + more),
         seeds=spec.confirm.seeds if spec.confirm else (0, 0),
-        seconds_per_step=_timed(first, encoder, stream),
+        seconds_per_step=_timed(first, encoder, stream, used),
         sight=sight(spec, test_groups(spec), earlier),
     )
 
@@ -251,10 +251,11 @@ def _plain_steps(trial: TrialConfig, rows: int) -> float:
     return replace(trial.length, copies=1).steps(rows) * trial.plain_step
 
 
-def _timed(config: TrialConfig, encoder: Any, stream: Any) -> float:
+def _timed(config: TrialConfig, encoder: Any, stream: Any, used: Any) -> float:
     from xrt.robust.training import Recipe, start, train
 
-    state = start(encoder, Recipe(config.learning_rate, 1 + TIMED, config.seed))
+    recipe = Recipe(config.learning_rate, 1 + TIMED, config.seed, weight_decay=config.weight_decay)
+    state = start(encoder, recipe, used)
     steps = train(state, METHODS[PLAIN].build({}, 1.0), Recipe(1e-5, 1 + TIMED, 0), stream, (1, 1 + TIMED))
     next(steps)
     began = time.perf_counter()

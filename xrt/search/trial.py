@@ -105,7 +105,8 @@ def begin(
     method = METHODS[config.method].build(config.parameters, scoring.site_norm)
     stops = config.stops(stream.rows)
     recipe, looks, clock = _recipe(config, stops[-1]), config.kept.looks(stops[-1]), _Clock(seconds)
-    state = start(encoder, recipe)
+    # Where words are replaced, nobody knows the pieces before they are drawn.
+    state = start(encoder, recipe, used if isinstance(stream.pairs, FixedPairs) else None)
     state.kept = Kept() if looks else None
     _restore_first(state, resume, about)
     report = partial(_report, config, state, stops, scoring, about or {})

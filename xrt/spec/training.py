@@ -33,7 +33,10 @@ class Training(Section):
     warmup: Annotated[Value, Reader(Kind("number", below=1))] = setting(
         0.1, "Share of the steps with a rising learning rate."
     )
-    weight_decay: Annotated[Value, Reader(Kind("number"))] = setting(0.0, "Of AdamW.")
+    weight_decay: Annotated[Value, Reader(Kind("number"))] = setting(
+        0.0,
+        "Of AdamW. Above 0 each step updates the whole table of word embeddings, not only the pieces in use.",
+    )
     clip: Annotated[Value, Reader(Kind("number", above=True))] = setting(
         1.0, "Largest L2 norm of the gradient."
     )
