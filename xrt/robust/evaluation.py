@@ -24,6 +24,7 @@ from xrt.robust.memory import EVALUATED
 from xrt.robust.predictions import NOT_EVALUATED, Pair, Predictions
 
 Progress = Callable[[int, int], None]  # called after each batch with how many of how many inputs are done
+Rows = npt.NDArray[Any]
 CPU_TOKENS, GPU_TOKENS = 2048, EVALUATED  # tokens a batch: what keeps the device busy
 
 
@@ -82,8 +83,8 @@ def predict_inputs(
         (chosen, inputs.batch(encoder.template, chosen, multiple)) for chosen in _by_length(lengths, budget)
     )
     done = 0
-    for chosen, classes in _classified(encoder, made, classify):
-        found[chosen] = classes.cpu().numpy()
+    for chosen, read in _classified(encoder, made, classify):
+        found[chosen] = read()
         done += len(chosen)
         progress(done, len(lengths))
     return found
@@ -91,19 +92,33 @@ def predict_inputs(
 
 def _classified(
     encoder: Encoder,
-    made: Iterator[tuple[npt.NDArray[Any], Batch]],
+    made: Iterator[tuple[Rows, Batch]],
     classify: Callable[[Encoder, Batch], torch.Tensor],
-) -> Iterator[tuple[npt.NDArray[Any], torch.Tensor]]:
-    """Each batch's classes once the next is under way, so that a GPU has work while the host reads."""
+) -> Iterator[tuple[Rows, Callable[[], Rows]]]:
+    """How to read each batch's classes, once the next is under way: a GPU has work while the host reads."""
     before = None
     with closing(ahead(made)) as stream:
         for chosen, batch in stream:
-            now = chosen, classify(encoder, batch.to(encoder.device))
+            now = chosen, _reading(classify(encoder, batch.to(encoder.device)))
             if before is not None:
                 yield before
             before = now
     if before is not None:
         yield before
+
+
+def _reading(classes: torch.Tensor) -> Callable[[], Rows]:
+    """Copies to the host behind the batch itself: who reads waits for this batch, not for those after it."""
+    if classes.device.type == "cpu":
+        return classes.numpy
+    copy, copied = classes.to("cpu", non_blocking=True), torch.cuda.Event()
+    copied.record()
+
+    def read() -> Rows:
+        copied.synchronize()
+        return copy.numpy()
+
+    return read
 
 
 def predict(

@@ -58,7 +58,7 @@ class Training(Section):
     deterministic: Annotated[Value, FLAG] = setting(
         False,
         "On a GPU: kernels that repeat themselves, so that on cards of one kind a resumed training equals an "
-        "uninterrupted one to the bit; a tenth more time. On a CPU it always does.",
+        "uninterrupted one to the bit; a tenth to a fifth more time. On a CPU it always does.",
     )
     keep: Annotated[Value, Reader(Kind("keep"))] = setting(
         "last",
