@@ -121,7 +121,7 @@ def resume(card: Card) -> Iterator[Figure]:
             with deterministic(wanted):
                 state, recipe = training(card, encoder_of(card, "bert"))
                 taken.append(seconds_of_a_step(card, state, recipe, METHODS["K = 3"], 20))
-        yield Figure("K = 3: a step with deterministic algorithms", taken[1] / taken[0], "x", 1.3)
+        yield Figure("K = 3: a step with deterministic algorithms", taken[1] / taken[0], "x")
 
 
 def _resumed(card: Card, method: Method) -> float:

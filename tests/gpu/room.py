@@ -108,7 +108,7 @@ def packing(card: Card) -> Iterator[Figure]:
     total, alone = torch.cuda.get_device_properties(card.device).total_memory / 2**30, 0.0
     need = 1.1 * step_gib(shape(encoder_of(card, "bert")), card.pairs, card.tokens) / total
     card.free()
-    for together in (1, 2, 3, 4):
+    for together in (1, 2, 4):
         done = _side_by_side([min(need, 1 / together)] * together)
         rate = sum(done)
         alone = alone or rate

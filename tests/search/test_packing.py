@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 from xrt.errors import SpecError
-from xrt.robust.memory import Shape
+from xrt.robust.memory import Shape, evaluation_gib, step_gib
 from xrt.search import packing
 from xrt.search.packing import Workers, described, present, trial_resources
 from xrt.spec import load_study
@@ -39,6 +39,33 @@ def test_as_many_trials_share_a_gpu_as_their_memory_lets_fit(encoder, fitting):
     assert fitting * given["GPU"] <= 1 < (fitting + 1) * given["GPU"]
     assert given["CPU"] == min(4, 8 // fitting), "the cores of a machine are enough for all of them"
     assert A10G.slots(given) == 8 * fitting
+
+
+@pytest.mark.parametrize(
+    ("changed", "fewer"),
+    [
+        # Recorded steps keep their activations beside those of everything else.
+        (("training.compile=true", "training.batch_size=64", "training.micro_batch=null"), True),
+        (("training.deterministic=true",), False),
+    ],
+)
+def test_recorded_steps_let_fewer_trials_fit(changed, fewer):
+    common = ("resources.gpu=auto", "training.freeze_word_embeddings=false", *changed)
+    plain = [one for one in common if "compile" not in one and "deterministic" not in one]
+    shares = [
+        trial_resources(study(*how), A10G, "bert-base-multilingual-cased", MANY)["GPU"]
+        for how in (plain, common)
+    ]
+    assert (shares[0] < shares[1]) == fewer
+
+
+def test_an_evaluation_needs_its_memory_however_small_the_steps_are():
+    """Eight pairs a step: the batches that are evaluated are larger."""
+    shape = SHAPES["bert-base-multilingual-cased"]
+    assert step_gib(shape, 1, 512) < evaluation_gib(shape, 512) < 1.5 * step_gib(shape, 1, 512)
+    spec = study("resources.gpu=auto", "training.batch_size=1", "training.max_tokens=512")
+    given = trial_resources(spec, Workers(1, 8, 1, 12.4), "bert-base-multilingual-cased", MANY)
+    assert 12.4 * given["GPU"] >= evaluation_gib(shape, 512, frozen_embeddings=True)
 
 
 def server(gib: float) -> Workers:
