@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,13 @@ from xrt.search import checkpoints
 from xrt.search.book import RETRIES
 
 WRITES = 40  # of a driver, within which it dies: it makes about four a second
+FEWER = """
+import sys
+from xrt.search import book
+from xrt.study.__main__ import main
+book.RETRIES = int(sys.argv.pop(1))
+main()
+"""
 PAGE = 4096  # bytes that a file system keeps or loses together
 
 
@@ -167,9 +174,12 @@ def _forget_unsynced(study: Study, draw: random.Random) -> None:
 
 
 def one_trial_without_luck(study: Study, count: int, seed: int) -> int:
-    """SIGKILL to the first trial each time that it starts: it fails, with the reason, and the study goes on."""
-    process, killed = study.start(), set()
-    while len(killed) <= RETRIES:
+    """SIGKILL to the first trial each time that it starts: it fails, with the reason, and the study goes on.
+
+    A trial is tried again `count` times in place of the book's `RETRIES`, for each costs the start of a process.
+    """
+    process, killed = study.start(program=("-c", FEWER, str(count))), set()
+    while len(killed) <= count:
         wait_for(lambda: bool(set(trial_processes(process)) - killed), process)
         for pid in set(trial_processes(process)) - killed:
             killed.add(pid)
@@ -198,14 +208,19 @@ def disk_filled(study: Study, count: int, seed: int, seconds: float = 10.0) -> i
     """The results are on a file system of a fixed size, which others fill to the last byte, and free again."""
     process, done = study.start(), 0
     while done < count and wait_for(lambda done=done: reports(study) > 2 * done, process):
-        filler = study.results / "filler"
-        fill(filler)
-        time.sleep(seconds)
-        assert process.poll() is None, "it ended because the disk was full"
-        filler.unlink()
+        full_for(study, process, seconds)
         done += 1
     study.finish(process)
     return done
+
+
+def full_for(study: Study, process: subprocess.Popen, seconds: float) -> None:
+    """Others take all the space that the results could have, and free it again; the study must outlive that."""
+    filler = study.results / "filler"
+    fill(filler)
+    time.sleep(seconds)
+    assert process.poll() is None, "it ended because the disk was full"
+    filler.unlink()
 
 
 def fill(filler: Path) -> None:
@@ -303,8 +318,9 @@ def under_way(study: Study, process: subprocess.Popen) -> bool:
     return training(study) and bool(trial_processes(process))
 
 
-def reports(study: Study) -> int:
-    return sum(len(t.reports) for t in _trials(study))
+def reports(study: Study, but: Collection[str] = ()) -> int:
+    """How many reports the record has, but for those of some trials."""
+    return sum(len(t.reports) for t in _trials(study) if t.id not in but)
 
 
 def _trials(study: Study) -> list[TrialRecord]:

@@ -57,16 +57,19 @@ class Study:
     tracking: str | None = None
     processes: list[subprocess.Popen] = field(default_factory=list)
 
-    def start(self, *command: str, dies_at: int = 0) -> subprocess.Popen:
+    def start(
+        self, *command: str, dies_at: int = 0, program: tuple[str, ...] = ("-m", "xrt.study")
+    ) -> subprocess.Popen:
         """`run`, or another command, in a process group of its own, as a terminal would.
 
         Args:
             dies_at: The write at which the driver kills itself: the same number, the same place; 0 for never.
+            program: What Python runs.
         """
         if not command:
             overrides = [word for one in self.more for word in ("--set", one)]
             command = ("run", str(SMALL), *overrides)
-        program = ["-c", DYING, str(dies_at)] if dies_at else ["-m", "xrt.study"]
+        program = ("-c", DYING, str(dies_at)) if dies_at else program
         words = [sys.executable, *program, *command, "--results", str(self.results)]
         words += ["--tracking", self.tracking] if self.tracking else []
         log = self.results.with_suffix(f".{len(self.processes)}.log")

@@ -1,8 +1,10 @@
 """A toy study: three languages, a tiny encoder, real files, real Ray, real MLflow; run once for all tests here."""
 
 import contextlib
+import io
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.robust.conftest import build
+from xrt.study.__main__ import QUIET, main
 
 WORDS = {
     "en": [
@@ -97,7 +101,10 @@ class Toy:
     folder: Path
 
     def xrt(self, *arguments: str, code: int = 0) -> str:
-        """Run a command to its end and return all that it printed; its exit code must be `code`."""
+        """Run a command to its end, in a process of its own, and return all that it printed.
+
+        Its exit code must be `code`.
+        """
         done = subprocess.run(
             [sys.executable, "-m", "xrt.study", *arguments],
             cwd=self.folder, capture_output=True, text=True, check=False,
@@ -105,6 +112,28 @@ class Toy:
         printed = done.stdout + done.stderr
         assert done.returncode == code, printed
         return printed
+
+    def here(self, *arguments: str, code: int = 0) -> str:
+        """The same in this process, which has the libraries already: for commands that start no Ray."""
+        printed = io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+        ):
+            for name, value in QUIET.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["xrt", *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        assert (ended.value.code or 0) == code, printed.getvalue()
+        return printed.getvalue()
+
+    def copied(self, folder: Path) -> "Toy":
+        """A copy in which a test may change what it likes. MLflow's store refuses to be moved: `--tracking later`."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Toy(folder)
 
 
 def write_split(folder: Path, split: str, languages: list[str], count: int) -> None:
@@ -180,10 +209,29 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     return make_toy(tmp_path_factory.mktemp("toy"))
 
 
+def run_once(factory: pytest.TempPathFactory, name: str, *arguments: str) -> Toy:
+    """The toy study, run to its end once for all processes of the tests; `printed.txt` holds what it printed."""
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # of a worker's folder; the parent is of all of them
+    folder = shared / name
+    with FileLock(shared / f"{name}.lock"):
+        if not (folder / "printed.txt").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            printed = make_toy(folder).xrt("run", "toy.yaml", *arguments)
+            (folder / "printed.txt").write_text(printed)
+    return Toy(folder)
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """The toy study, run to its end once."""
-    toy = make_toy(tmp_path_factory.mktemp("finished"))
-    printed = toy.xrt("run", "toy.yaml")
-    (toy.folder / "printed.txt").write_text(printed)
-    return toy
+    """The toy study with its confirmation; tests share it, and change copies of it alone."""
+    return run_once(tmp_path_factory, "finished")
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    """A short search without MLflow, one trial after the other: again, it would be the same; changed in copies."""
+    sets = ("search.trials=4", "search.concurrent=1", "confirm=null", "training.epochs=1")
+    words = [word for one in sets for word in ("--set", one)]
+    return run_once(tmp_path_factory, "searched", *words, "--tracking", "later")

@@ -62,37 +62,33 @@ def test_the_example_runs(finished, run, monkeypatch, name, words) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_repeated_from_its_record_gives_the_same_table_and_an_ended_one_resumes(tmp_path, toy) -> None:
-    first, again, _ = (words for name, words in EXAMPLES if name == "run")
-    place = ["--results", str(tmp_path)]
-    small = "--set search.trials=4 --set search.concurrent=1 --set confirm=null --set training.epochs=1"
-    toy.xrt(*on_the_toy(first, ""), *shlex.split(small), *place)
-    one = Run.open(Results.at(tmp_path), "toy")
-    printed = toy.xrt(*on_the_toy(again, one.name), *place)
-    other = Run.open(Results.at(tmp_path), "toy")
+def test_a_run_repeated_from_its_record_gives_the_same_table_and_an_ended_one_resumes(tmp_path, searched):
+    _, again, _ = (words for name, words in EXAMPLES if name == "run")
+    toy = searched.copied(tmp_path / "toy")
+    results = Results.at(toy.folder / "results")
+    one = Run.open(results, "toy")
+    printed = toy.xrt(*on_the_toy(again, one.name))
+    other = Run.open(results, "toy")
     assert other.name != one.name and other.spec_yaml == one.spec_yaml
     assert "Not as in" not in printed and other.meta.repeats == one.name
     assert table_of(other) == table_of(one)
     [resume] = [words for name, words in EXAMPLES if name == "resume"]
     before = (other.paths.root / "run.json").read_bytes()
-    assert "nothing is left to resume" in toy.xrt(*on_the_toy(resume, ""), *place)
+    assert "nothing is left to resume" in toy.here(*on_the_toy(resume, ""))
     assert (other.paths.root / "run.json").read_bytes() == before
 
 
 @pytest.mark.slow
-def test_more_seeds_continue_a_finished_confirmation_and_are_recorded_as_added(tmp_path, toy) -> None:
-    place = ["--results", str(tmp_path)]
-    small = "--set search.trials=3 --set confirm.seeds=2 --set training.epochs=1 --set pruning=null"
-    toy.xrt("run", "toy.yaml", *shlex.split(small), *place)
-    before = {t.id: t for t in Run.open(Results.at(tmp_path), "toy").trials()}
-    toy.xrt("confirm", "toy", "--set", "confirm.seeds=3", *place)
-    after = {t.id: t for t in Run.open(Results.at(tmp_path), "toy").trials()}
+def test_more_seeds_continue_a_finished_confirmation_and_are_recorded_as_added(tmp_path, finished) -> None:
+    toy = finished.copied(tmp_path / "toy")
+    results = Results.at(toy.folder / "results")
+    before = {t.id: t for t in Run.open(results, "toy").trials()}
+    toy.xrt("confirm", "toy", "--set", "confirm.seeds=3", "--tracking", "later")
+    after = {t.id: t for t in Run.open(results, "toy").trials()}
     new = [t for id, t in after.items() if id not in before]
     assert {id: after[id] for id in before} == before, "nothing is trained twice"
     assert new and {t.seed for t in new} == {6} and all(t.added for t in new)
-    assert "only confirm.seeds can change" in toy.xrt(
-        "confirm", "toy", "--set", "search.trials=9", *place, code=2
-    )
+    assert "only confirm.seeds can change" in toy.here("confirm", "toy", "--set", "search.trials=9", code=2)
 
 
 def table_of(run: Run) -> list[tuple]:
@@ -109,7 +105,7 @@ def table_of(run: Run) -> list[tuple]:
 
 def test_a_study_and_a_run_to_repeat_are_not_both_given(toy) -> None:
     for words in (["run"], ["run", "toy.yaml", "--from", "toy"]):
-        assert "either a study" in toy.xrt(*words, code=2)
+        assert "either a study" in toy.here(*words, code=2)
 
 
 def test_a_shell_completes_commands_studies_and_runs(finished, run) -> None:

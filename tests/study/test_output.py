@@ -10,6 +10,7 @@ import pytest
 from rich.table import Table
 
 from tests.conftest import ROOT
+from tests.faults.small import SMALL
 from xrt.record.listeners import tell
 from xrt.record.paths import Results
 from xrt.record.run import Run, TrialRecord
@@ -123,9 +124,7 @@ def test_a_listener_that_fails_is_said_once_and_hears_nothing_more(caplog) -> No
 
 @pytest.mark.slow
 def test_a_study_whose_reader_has_gone_ends_with_its_answer(tmp_path: Path) -> None:
-    study = " --set ".join(
-        ["mini", "space.encoder=mini-a", "search.trials=4", "confirm=null", "training.epochs=1"]
-    )
+    study = f"{SMALL} --set search.trials=2 --set confirm=null"
     done = ended(f'"$PYTHON" -m xrt.study run {study} --tracking later --results {tmp_path} | head -1')
     assert done.returncode == 0 and done.stdout.count("\n") == 1, done.stderr
     [paths] = Results.at(tmp_path).runs()

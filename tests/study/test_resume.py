@@ -36,21 +36,26 @@ def wait_for_reports(toy, count: int, process) -> Run:
     raise AssertionError(f"no {count} reports: {process.communicate()[0]}")
 
 
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_run_goes_on_where_it_was(tmp_path, kill):
+def test_an_interrupted_run_goes_on_where_it_was_and_nobody_else_resumes_it_before(tmp_path):
     toy = make_toy(tmp_path)
-    process = begin(toy)
-    run = wait_for_reports(toy, 5, process)
-    before = {t.id: t.reports for t in run.trials()}
-    os.killpg(process.pid, kill) if kill == signal.SIGINT else process.kill()
-    printed = process.communicate()[0]
-    if kill == signal.SIGINT:
-        assert process.returncode == 130 and f"resume {run.name}" in printed and "Traceback" not in printed
-        assert run.meta.status == "stopped"
+    process = begin(toy, "--set", "search.trials=6")
+    run = wait_for_reports(toy, 4, process)
+    os.kill(process.pid, signal.SIGSTOP)  # it holds the run, and cannot come to its end meanwhile
+    try:
+        assert f"process {process.pid}" in toy.here("resume", run.name, code=2)
+        shown = toy.here("status", "toy")  # from another terminal
+        assert f"Running: process {process.pid}" in shown and "0000" in shown
+        before = {t.id: t.reports for t in run.trials()}
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+        os.killpg(process.pid, signal.SIGINT)
+        printed = process.communicate()[0]
+    assert process.returncode == 130 and f"resume {run.name}" in printed and "Traceback" not in printed
+    assert run.meta.status == "stopped"
     toy.xrt("resume", run.name)
     run = Run(run.paths)
     assert run.meta.status == "finished"
-    assert [t.id for t in run.trials()] == [f"{i:04d}" for i in range(8)]
+    assert [t.id for t in run.trials()] == [f"{i:04d}" for i in range(6)]
     assert {t.state for t in run.trials()} <= {"finished", "pruned"}
     for trial in run.trials():
         kept = before.get(trial.id, ())
@@ -63,21 +68,6 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, kill):
     assert sorted(tags) == ["", *(t.id for t in run.trials())], "no duplicates"
 
 
-def test_a_run_that_somebody_holds_is_shown_to_others_and_not_resumed_by_them(tmp_path):
-    toy = make_toy(tmp_path)
-    process = begin(toy)
-    try:
-        run = wait_for_reports(toy, 1, process)
-        os.kill(process.pid, signal.SIGSTOP)  # it holds the run, and cannot come to its end meanwhile
-        assert f"process {process.pid}" in toy.xrt("resume", run.name, code=2)
-        shown = toy.xrt("status", "toy")  # from another terminal
-        assert f"Running: process {process.pid}" in shown and "0000" in shown
-    finally:
-        os.kill(process.pid, signal.SIGCONT)
-        os.killpg(process.pid, signal.SIGINT)
-        process.communicate()
-
-
 def test_what_failed_because_the_encoder_was_away_is_trained_again_once_it_is_back(tmp_path):
     toy = make_toy(tmp_path)
     process = begin(toy, "--set", "search.trials=3", "--tracking", "later")
@@ -87,23 +77,22 @@ def test_what_failed_because_the_encoder_was_away_is_trained_again_once_it_is_ba
     failed = [t.id for t in Run(run.paths).trials() if t.outside]
     assert "0002" in failed and {t.state for t in Run(run.paths).trials() if t.id in failed} == {"failed"}
     assert f"Once that is mended: python -m xrt.study resume {run.name}" in printed
-    assert "encoder" in toy.xrt("resume", run.name, code=2)
+    assert "encoder" in toy.here("resume", run.name, code=2)
     assert [t.id for t in Run(run.paths).trials() if t.outside] == failed, "nothing was touched"
     (toy.folder / "away").rename(toy.folder / "encoder")
     assert "0002: failed (encoder: encoder: " in toy.xrt("resume", run.name)
     assert {t.state for t in Run(run.paths).trials()} <= {"finished", "pruned"}
 
 
-def test_a_finished_trial_whose_record_was_lost_is_said_and_trained_again(tmp_path):
-    toy = make_toy(tmp_path)
-    toy.xrt("run", "toy.yaml", *SET, "--set", "search.trials=3")
+def test_a_finished_trial_whose_record_was_lost_is_said_and_trained_again(tmp_path, searched):
+    toy = searched.copied(tmp_path / "toy")
     run = Run.open(Results.at(toy.folder / "results"), "toy")
     before = run.trial("0001")
     run.paths.trial("0001").unlink()
-    assert "0001.json: is gone" in toy.xrt("best", run.name)
+    assert "0001.json: is gone" in toy.here("best", run.name)
     assert "trial 0001 is trained again" in toy.xrt("resume", run.name)
     again = Run(run.paths)
-    assert [t.id for t in again.trials()] == ["0000", "0001", "0002"]
+    assert [t.id for t in again.trials()] == ["0000", "0001", "0002", "0003"]
     now = again.trial("0001")
     assert (now.params, now.state) == (before.params, before.state)
-    assert "is finished; nothing is left to resume" in toy.xrt("resume", run.name)
+    assert "is finished; nothing is left to resume" in toy.here("resume", run.name)

@@ -187,12 +187,12 @@ def test_dropped_examples_are_counted_on_the_screen_in_the_record_and_in_mlflow(
 
 
 def test_a_second_sync_changes_nothing(finished):
-    assert "MLflow had everything" in finished.xrt("sync", "toy")
+    assert "MLflow had everything" in finished.here("sync", "toy")
 
 
 def test_one_trial_runs_alone_and_repeats_its_numbers(finished, search):
     trial = next(t for t in search if t.state == "finished")
-    printed = finished.xrt("trial", "toy", trial.id)
+    printed = finished.here("trial", "toy", trial.id)
     assert f"{'dev/mean/mixed':32} {trial.metrics['dev/mean/mixed']:.4f}" in printed
 
 

@@ -57,12 +57,13 @@ def run(
     """
     from xrt.record.paths import Results
     from xrt.spec import load_study
-    from xrt.study.running import check_methods, start
 
     if (study is None) == (origin is None):
         raise XrtError("run: give either a study (run mini) or a run to repeat (run --from RUN).")
     before = opened_run(origin, results) if origin else None
     if before:
+        from xrt.study.running import check_methods
+
         check_methods(before)
     spec = load_study(study or str(before and before.paths.spec), overrides or [])
     if again and (runs := Results.at(results).runs(spec.study)):
@@ -71,6 +72,9 @@ def run(
             return resume(newest.name, results, tracking)
         out.print(f"{newest.name} is finished; `run` without --resume starts another.", soft_wrap=True)
         raise typer.Exit(0)
+    # Torch and transformers take ten seconds to load: a mistake in the study is said before.
+    from xrt.study.running import start
+
     done = start(spec, Results.at(results), out, tracking, before)
     summary(done, results)
     raise typer.Exit(code_of(done))
