@@ -42,12 +42,14 @@ from xrt.robust.training import Recipe, start
 from xrt.tracking.tracker import sync
 
 ENDS = ("finished", "pruned")
+# Trainings of seconds; those of the table of faults take three times as long.
+SHORT = ("data.train_rows=200", "data.dev_rows=30", "data.test_rows=30")
 pytestmark = [pytest.mark.slow, pytest.mark.kills]
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Seen:
-    with Study(tmp_path_factory.mktemp("undisturbed") / "results").held() as study:
+    with Study(tmp_path_factory.mktemp("undisturbed") / "results", SHORT).held() as study:
         study.finish(study.start())
         seen = Seen.of(study)
     assert len(seen.table) >= 7 and {row[1] for row in seen.table.values()} == set(ENDS)
@@ -106,7 +108,7 @@ def struck(undisturbed, tmp_path_factory) -> Struck:
             disk = True
         except PermissionError:
             disk = False
-        study = stack.enter_context(Study(place).held())
+        study = stack.enter_context(Study(place, SHORT).held())
         process = study.start(program=("-c", STRUCK, ",".join(chosen)))
         if disk:
             # A trial that is not struck has just reported: its process writes checkpoints, of it or of the next.
@@ -128,7 +130,7 @@ def test_a_disk_that_was_full_for_a_while_leaves_the_same_table(struck):
 
 
 def test_killed_trials_driver_and_ray_and_an_mlflow_that_was_away_leave_the_same_table(undisturbed, tmp_path):
-    with Study(tmp_path / "results").held() as study, inject.mlflow_server(study) as server:
+    with Study(tmp_path / "results", SHORT).held() as study, inject.mlflow_server(study) as server:
         process = study.start()
         strike(study, process, lambda: trial_processes(process))  # tried again by Tune, from its checkpoint
         wait_for(lambda: inject.reports(study) >= 3, process)
@@ -220,7 +222,7 @@ def test_two_runs_that_begin_at_once_where_a_third_was_killed_share_mlflows_stor
     killed.kill()
     killed.communicate()
     assert not (results / "mlflow.db").exists(), "none is half made"
-    with Study(results, ("confirm=null", "search.trials=2")).held() as study:
+    with Study(results, (*SHORT, "confirm=null", "search.trials=2")).held() as study:
         both = [study.start(), study.start()]
         for process in both:
             study.finish(process)
@@ -233,7 +235,7 @@ def test_two_runs_that_begin_at_once_where_a_third_was_killed_share_mlflows_stor
 
 
 def test_trials_that_die_each_time_or_diverge_fail_the_study_goes_on_and_sync_sends_it_all(tmp_path):
-    more = ("confirm=null", "search.trials=4", "space.learning_rate=[1.0e-3, 1.0e+9]")
+    more = (*SHORT, "confirm=null", "search.trials=4", "space.learning_rate=[1.0e-3, 1.0e+9]")
     with Study(tmp_path / "results", more, tracking="later").held() as study:
         assert inject.one_trial_without_luck(study, 1, 1) == 2
         first, *others = study.run.trials()
