@@ -1,9 +1,12 @@
 """What every test of the repository itself starts from."""
 
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 pytest_plugins = ["tests.bucket"]
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +38,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return min(FIRST.index(name) if name in FIRST else len(FIRST) for name in (str(path), path.parts[0]))
 
     items.sort(key=place)
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that one process of the tests makes for all of them."""
+    shared = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # above the folders of all processes
+    folder, done = shared / name, shared / f"{name}.done"
+    with FileLock(shared / f"{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory, own_places: None) -> Path:
+    """An MLflow store without runs: to make its tables takes seconds, to copy it does not."""
+
+    def make(folder: Path) -> None:
+        from xrt.record.paths import Results
+        from xrt.tracking.tracker import check
+
+        check(Results.at(folder))
+
+    return made_once(tmp_path_factory, "empty", make) / "mlflow.db"
 
 
 @pytest.fixture

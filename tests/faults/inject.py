@@ -269,7 +269,7 @@ class Server:
     """An MLflow server that can be killed and begun again, with what it had."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"

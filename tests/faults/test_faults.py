@@ -5,6 +5,7 @@ What is asserted: the final table (every trial, every metric), predictions, weig
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,8 +49,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.kills]
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Seen:
-    with Study(tmp_path_factory.mktemp("undisturbed") / "results", SHORT).held() as study:
+def undisturbed(tmp_path_factory, empty_store) -> Seen:
+    results = tmp_path_factory.mktemp("undisturbed") / "results"
+    results.mkdir()
+    shutil.copy(empty_store, results)
+    with Study(results, SHORT).held() as study:
         study.finish(study.start())
         seen = Seen.of(study)
     assert len(seen.table) >= 7 and {row[1] for row in seen.table.values()} == set(ENDS)
@@ -99,7 +103,7 @@ class Struck:
 
 
 @pytest.fixture(scope="module")
-def struck(undisturbed, tmp_path_factory) -> Struck:
+def struck(undisturbed, tmp_path_factory, empty_store) -> Struck:
     chosen = {min(id for id, row in undisturbed.table.items() if row[1] == how) for how in ENDS}
     place = tmp_path_factory.mktemp("struck") / "results"
     with ExitStack() as stack:
@@ -108,6 +112,8 @@ def struck(undisturbed, tmp_path_factory) -> Struck:
             disk = True
         except PermissionError:
             disk = False
+            place.mkdir()
+        shutil.copy(empty_store, place)
         study = stack.enter_context(Study(place, SHORT).held())
         process = study.start(program=("-c", STRUCK, ",".join(chosen)))
         if disk:
@@ -129,7 +135,11 @@ def test_a_disk_that_was_full_for_a_while_leaves_the_same_table(struck):
     assert struck.outcome.whole, struck.outcome
 
 
-def test_killed_trials_driver_and_ray_and_an_mlflow_that_was_away_leave_the_same_table(undisturbed, tmp_path):
+def test_killed_trials_driver_and_ray_and_an_mlflow_that_was_away_leave_the_same_table(
+    undisturbed, empty_store, tmp_path
+):
+    (tmp_path / "results.mlflow").mkdir()
+    shutil.copy(empty_store, tmp_path / "results.mlflow" / "store.db")
     with Study(tmp_path / "results", SHORT).held() as study, inject.mlflow_server(study) as server:
         process = study.start()
         strike(study, process, lambda: trial_processes(process))  # tried again by Tune, from its checkpoint

@@ -158,9 +158,14 @@ def test_half_a_file_of_a_trial_is_one_line_and_only_readers_go_on_without_it(
 
 @pytest.mark.parametrize("command", [*READING, *HANDING])
 def test_a_trial_whose_record_is_gone_is_one_line_wherever_a_run_is_read(
-    command: list[str], run: Run, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    command: list[str],
+    run: Run,
+    empty_store: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run.paths.trial("0001").unlink()
+    shutil.copy(empty_store, run.paths.results.mlflow_db)
     _, _, told = ran(run, command, capfd, monkeypatch)
     lines = [line for line in told.splitlines() if "0001.json" in line]
     assert lines == [

@@ -122,17 +122,17 @@ def test_the_ray_that_is_named_is_joined(folder: Path) -> None:
     assert stranger.startswith(f"refused RAY_ADDRESS: {address}: ") and "\n" not in stranger
 
 
+HURRIED = "from xrt.search import cluster; cluster.JOINING = 5.0\n" + CONNECT  # 20 without this
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nonsense", "silent"])
-def test_a_named_ray_that_does_not_answer_ends_in_twenty_seconds_with_one_line(
-    folder: Path, address: str
-) -> None:
+def test_a_named_ray_that_does_not_answer_in_time_ends_with_one_line(folder: Path, address: str) -> None:
     with listening() as (silent, _):
         named = silent if address == "silent" else address
-        timed = "import time, xrt.search.cluster; began = time.monotonic()" + CONNECT
-        timed += "print(time.monotonic() - began)"
-        answer, seconds = said(timed, environment(folder, RAY_ADDRESS=named)).splitlines()
+        answer = said(HURRIED, environment(folder, RAY_ADDRESS=named))
+    # Ray itself would abort after a minute, with a page.
     assert answer.startswith(f"refused RAY_ADDRESS: {named}: ") and "unset RAY_ADDRESS" in answer
-    assert float(seconds) < 50, "Ray itself aborts after 66 s; ours are 20 and what a busy machine adds"
+    assert "\n" not in answer and ("no answer within 5 s" in answer) == (address == "silent")
 
 
 def test_a_folder_that_somebody_else_has_made_is_not_used(folder: Path) -> None:

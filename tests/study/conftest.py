@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
+from tests.conftest import made_once
 from tests.robust.conftest import build
 from xrt.study.__main__ import QUIET, main
 
@@ -160,8 +160,8 @@ def spoil(file: Path, row: int, change: Callable[[str, str, str], tuple[str, str
     file.write_text("\n".join(lines) + "\n")
 
 
-def make_toy(folder: Path) -> Toy:
-    """Write data, encoder and study into `folder`."""
+def make_toy(folder: Path, store: Path | None = None) -> Toy:
+    """Write data, encoder and study into `folder`; of an empty MLflow store a copy into its results."""
     data = folder / "data"
     data.mkdir(parents=True)
     write_split(data, "train", ["en"], 96)
@@ -171,6 +171,9 @@ def make_toy(folder: Path) -> Toy:
     spoil(data / "dev-fr.tsv", 7, lambda first, second, label: (first, second, str(1 - int(label))))
     build("bert", folder / "encoder")
     (folder / "toy.yaml").write_text(STUDY.format(data="data", encoder="encoder"))
+    if store:
+        (folder / "results").mkdir()
+        shutil.copy(store, folder / "results")
     return Toy(folder)
 
 
@@ -210,17 +213,13 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
 
 
 def run_once(factory: pytest.TempPathFactory, name: str, *arguments: str) -> Toy:
-    """The toy study, run to its end once for all processes of the tests; `printed.txt` holds what it printed."""
-    shared = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent  # of a worker's folder; the parent is of all of them
-    folder = shared / name
-    with FileLock(shared / f"{name}.lock"):
-        if not (folder / "printed.txt").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            printed = make_toy(folder).xrt("run", "toy.yaml", *arguments)
-            (folder / "printed.txt").write_text(printed)
-    return Toy(folder)
+    """The toy study, run to its end once; `printed.txt` holds what it printed."""
+
+    def make(folder: Path) -> None:
+        printed = make_toy(folder).xrt("run", "toy.yaml", *arguments)
+        (folder / "printed.txt").write_text(printed)
+
+    return Toy(made_once(factory, name, make))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ sources too, is trained and evaluated in tests/search/test_kinds_of_tasks.py.
 """
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def write_topics(folder: Path, split: str, languages: list[str], count: int) -> 
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Run:
     """The study run to its end, in the folder that it stands in."""
     folder = tmp_path_factory.mktemp("kinds")
     (folder / "data").mkdir()
@@ -56,6 +57,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     write_topics(folder / "data", "train", ["de"], 64)
     for split, count in (("dev", 30), ("test", 40)):
         write_topics(folder / "data", split, list(WORDS), count)
+    (folder / "results").mkdir()
+    shutil.copy(empty_store, folder / "results")
     build("bert", folder / "encoder")
     (folder / "own.yaml").write_text(STUDY.format(more="sentences: 1, source: [en, de]"))
     (folder / "printed.txt").write_text(Toy(folder).xrt("run", "own.yaml"))

@@ -36,8 +36,8 @@ def wait_for_reports(toy, count: int, process) -> Run:
     raise AssertionError(f"no {count} reports: {process.communicate()[0]}")
 
 
-def test_an_interrupted_run_goes_on_where_it_was_and_nobody_else_resumes_it_before(tmp_path):
-    toy = make_toy(tmp_path)
+def test_an_interrupted_run_goes_on_where_it_was_and_nobody_else_resumes_it_before(tmp_path, empty_store):
+    toy = make_toy(tmp_path, empty_store)
     process = begin(toy, "--set", "search.trials=6")
     run = wait_for_reports(toy, 4, process)
     os.kill(process.pid, signal.SIGSTOP)  # it holds the run, and cannot come to its end meanwhile

@@ -13,7 +13,6 @@ import pytest
 
 from tests.findings import worked
 from xrt.record import Data, Report, Results, Run, TrialRecord
-from xrt.tracking.tracker import check
 
 METRIC = "dev/mean/mixed"
 START = 1_700_000_000.0
@@ -22,14 +21,6 @@ DATA = (
     Data("mini", "dev", "2" * 12, 500, "evaluation"),
     Data("mini", "test", "3" * 12, 500, "test", origin="/data/mini"),
 )
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MLflow store without runs: to make its tables takes seconds, to copy it does not."""
-    results = Results.at(tmp_path_factory.mktemp("empty"))
-    check(results)
-    return results.mlflow_db
 
 
 @pytest.fixture
