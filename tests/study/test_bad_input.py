@@ -1,6 +1,6 @@
 """Every mistake of a user: a clear line, exit code 2, no traceback, no run folder left behind.
 
-In this process, for a new one takes ten seconds to begin; the last mistake and the missing network have one of theirs.
+In this process, for a new one takes ten seconds to begin; an unknown field and the missing network have one of theirs.
 """
 
 import shutil
@@ -43,7 +43,7 @@ def test_bad_input_is_told_in_one_clear_line(folders, name):
     arguments, expected = CASES[name]
     if arguments[0] != "run":
         arguments = ["run", "toy.yaml", *arguments]
-    printed = (folders.xrt if name == "too many rungs" else folders.here)(*arguments, code=2)
+    printed = (folders.xrt if name == "unknown field" else folders.here)(*arguments, code=2)
     for words in expected:
         assert words in printed
     assert "Traceback" not in printed

@@ -17,7 +17,6 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from scipy.stats import qmc
 
 from xrt.errors import RecordError
 from xrt.record.values import TrialRecord
@@ -88,6 +87,9 @@ def _draws(spec: StudySpec, arm: Arm, known: Sequence[TrialRecord]) -> Iterator[
 
 def filling(spec: StudySpec, arm: Arm, place: int) -> dict[str, float]:
     """A point of the arm's unit cube by parameter: of a Halton sequence, scrambled (Owen 2017)."""
+    # Takes more than a second to load, which every process that trains would wait for.
+    from scipy.stats import qmc
+
     own = (f"{arm.method}.{name}" for name in spec.space.method[arm.method])
     names = ["encoder", "learning_rate", *own, *(name for name, _ in spec.training.searched())]
     sequence = qmc.Halton(len(names), rng=_mixed(spec.search.seed, arm.name))
