@@ -67,7 +67,7 @@ def test_every_robust_arm_is_claimed_by_every_primary_metric_and_plain_is_not() 
 @pytest.mark.parametrize("at", [(5,), looks(3, 10)])
 def test_interval_and_verdict_never_contradict_each_other(at: tuple[int, ...]) -> None:
     rng, seen = np.random.default_rng(0), set()
-    for _ in range(120):
+    for _ in range(60):
         accuracy = dict(zip(("p", "a", "n", "pa", "pn"), 0.7 + rng.normal(0, 0.012, 5), strict=True))
         found = {
             id: replace(m, name=f"{id}{rng.integers(10**6)}") for id, m in trained(at[-1], **accuracy).items()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import ray
 
 from tests.conftest import made_once
 from tests.robust.conftest import build
@@ -114,7 +115,7 @@ class Toy:
         return printed
 
     def here(self, *arguments: str, code: int = 0) -> str:
-        """The same in this process, which has the libraries already: for commands that start no Ray."""
+        """The same in this process, which has the libraries already; with `ray_kept` where it starts Ray."""
         printed = io.StringIO()
         with (
             pytest.MonkeyPatch.context() as patch,
@@ -206,31 +207,40 @@ def served(command: list[str], folder: Path, address: str) -> Iterator[str]:
         process.wait()
 
 
+@pytest.fixture(scope="module")
+def ray_kept() -> Iterator[None]:
+    """Commands in this process leave their Ray to the next, until the tests of the file are done."""
+    yield
+    ray.shutdown()
+
+
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
     """A toy study that nobody has run yet; tests share it and leave no run behind."""
     return make_toy(tmp_path_factory.mktemp("toy"))
 
 
-def run_once(factory: pytest.TempPathFactory, name: str, *arguments: str) -> Toy:
-    """The toy study, run to its end once; `printed.txt` holds what it printed."""
-
-    def make(folder: Path) -> None:
-        printed = make_toy(folder).xrt("run", "toy.yaml", *arguments)
-        (folder / "printed.txt").write_text(printed)
-
-    return Toy(made_once(factory, name, make))
-
-
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Toy:
-    """The toy study with its confirmation; tests share it, and change copies of it alone."""
-    return run_once(tmp_path_factory, "finished")
+    """The toy study with its confirmation, run by a process of its own; tests share it, and change copies alone.
+
+    `printed.txt` holds what it printed.
+    """
+
+    def make(folder: Path) -> None:
+        printed = make_toy(folder).xrt("run", "toy.yaml")
+        (folder / "printed.txt").write_text(printed)
+
+    return Toy(made_once(tmp_path_factory, "finished", make))
 
 
-@pytest.fixture(scope="session")
-def searched(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory, ray_kept: None) -> Toy:
     """A short search without MLflow, one trial after the other: again, it would be the same; changed in copies."""
     sets = ("search.trials=4", "search.concurrent=1", "confirm=null", "training.epochs=1")
     words = [word for one in sets for word in ("--set", one)]
-    return run_once(tmp_path_factory, "searched", *words, "--tracking", "later")
+
+    def make(folder: Path) -> None:
+        make_toy(folder).here("run", "toy.yaml", *words, "--tracking", "later")
+
+    return Toy(made_once(tmp_path_factory, "searched", make))

@@ -16,7 +16,7 @@ SET = ["--set", "confirm=null", "--set", "search.concurrent=1", "--set", "search
 
 
 @pytest.mark.slow
-def test_a_head_that_is_lost_is_succeeded_by_another(tmp_path, bucket, monkeypatch):
+def test_a_head_that_is_lost_is_succeeded_by_another(tmp_path, bucket, ray_kept, monkeypatch):
     toy = make_toy(tmp_path)
     address = bucket.address.replace("/xrt?", "/two-heads?")  # of its own: other tests use the bucket too
     assert address != bucket.address
@@ -35,7 +35,7 @@ def test_a_head_that_is_lost_is_succeeded_by_another(tmp_path, bucket, monkeypat
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "second"))
     forget_holder(address)  # what 90 seconds of silence do
-    toy.xrt("resume", "toy")
+    toy.here("resume", "toy")
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "laptop"))
     run = Run.open(Results.at(address), "toy")

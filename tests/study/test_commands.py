@@ -62,12 +62,14 @@ def test_the_example_runs(finished, run, monkeypatch, name, words) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_repeated_from_its_record_gives_the_same_table_and_an_ended_one_resumes(tmp_path, searched):
+def test_a_run_repeated_from_its_record_gives_the_same_table_and_an_ended_one_resumes(
+    tmp_path, searched, ray_kept
+):
     _, again, _ = (words for name, words in EXAMPLES if name == "run")
     toy = searched.copied(tmp_path / "toy")
     results = Results.at(toy.folder / "results")
     one = Run.open(results, "toy")
-    printed = toy.xrt(*on_the_toy(again, one.name))
+    printed = toy.here(*on_the_toy(again, one.name))
     other = Run.open(results, "toy")
     assert other.name != one.name and other.spec_yaml == one.spec_yaml
     assert "Not as in" not in printed and other.meta.repeats == one.name
@@ -79,11 +81,13 @@ def test_a_run_repeated_from_its_record_gives_the_same_table_and_an_ended_one_re
 
 
 @pytest.mark.slow
-def test_more_seeds_continue_a_finished_confirmation_and_are_recorded_as_added(tmp_path, finished) -> None:
+def test_more_seeds_continue_a_finished_confirmation_and_are_recorded_as_added(
+    tmp_path, finished, ray_kept
+) -> None:
     toy = finished.copied(tmp_path / "toy")
     results = Results.at(toy.folder / "results")
     before = {t.id: t for t in Run.open(results, "toy").trials()}
-    toy.xrt("confirm", "toy", "--set", "confirm.seeds=3", "--tracking", "later")
+    toy.here("confirm", "toy", "--set", "confirm.seeds=3", "--tracking", "later")
     after = {t.id: t for t in Run.open(results, "toy").trials()}
     new = [t for id, t in after.items() if id not in before]
     assert {id: after[id] for id in before} == before, "nothing is trained twice"

@@ -49,7 +49,7 @@ def write_topics(folder: Path, split: str, languages: list[str], count: int) -> 
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory, empty_store: Path, ray_kept: None) -> Run:
     """The study run to its end, in the folder that it stands in."""
     folder = tmp_path_factory.mktemp("kinds")
     (folder / "data").mkdir()
@@ -61,7 +61,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Run:
     shutil.copy(empty_store, folder / "results")
     build("bert", folder / "encoder")
     (folder / "own.yaml").write_text(STUDY.format(more="sentences: 1, source: [en, de]"))
-    (folder / "printed.txt").write_text(Toy(folder).xrt("run", "own.yaml"))
+    (folder / "printed.txt").write_text(Toy(folder).here("run", "own.yaml"))
     return Run.open(Results.at(folder / "results"), "own")
 
 

@@ -13,7 +13,7 @@ from tests.study.conftest import make_toy
 from xrt.record.paths import Results
 from xrt.record.run import Run
 
-pytestmark = pytest.mark.kills
+pytestmark = [pytest.mark.kills, pytest.mark.usefixtures("ray_kept")]
 SET = ["--set", "confirm=null", "--set", "search.concurrent=1"]
 
 
@@ -52,7 +52,7 @@ def test_an_interrupted_run_goes_on_where_it_was_and_nobody_else_resumes_it_befo
         printed = process.communicate()[0]
     assert process.returncode == 130 and f"resume {run.name}" in printed and "Traceback" not in printed
     assert run.meta.status == "stopped"
-    toy.xrt("resume", run.name)
+    toy.here("resume", run.name)
     run = Run(run.paths)
     assert run.meta.status == "finished"
     assert [t.id for t in run.trials()] == [f"{i:04d}" for i in range(6)]
@@ -80,7 +80,7 @@ def test_what_failed_because_the_encoder_was_away_is_trained_again_once_it_is_ba
     assert "encoder" in toy.here("resume", run.name, code=2)
     assert [t.id for t in Run(run.paths).trials() if t.outside] == failed, "nothing was touched"
     (toy.folder / "away").rename(toy.folder / "encoder")
-    assert "0002: failed (encoder: encoder: " in toy.xrt("resume", run.name)
+    assert "0002: failed (encoder: encoder: " in toy.here("resume", run.name)
     assert {t.state for t in Run(run.paths).trials()} <= {"finished", "pruned"}
 
 
@@ -90,7 +90,7 @@ def test_a_finished_trial_whose_record_was_lost_is_said_and_trained_again(tmp_pa
     before = run.trial("0001")
     run.paths.trial("0001").unlink()
     assert "0001.json: is gone" in toy.here("best", run.name)
-    assert "trial 0001 is trained again" in toy.xrt("resume", run.name)
+    assert "trial 0001 is trained again" in toy.here("resume", run.name)
     again = Run(run.paths)
     assert [t.id for t in again.trials()] == ["0000", "0001", "0002", "0003"]
     now = again.trial("0001")

@@ -339,7 +339,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("how", [shutil.move, shutil.copytree])
 def test_of_a_results_folder_that_was_moved_or_copied_nothing_is_written_to_the_old_place(
-    run: Run, tmp_path: Path, how: Any
+    run: Run, empty_store: Path, tmp_path: Path, how: Any
 ) -> None:
     fill(run)
     sync(run)
@@ -351,7 +351,7 @@ def test_of_a_results_folder_that_was_moved_or_copied_nothing_is_written_to_the_
         with pytest.raises(RecordError, match=f"belongs to {old}; the results folder was moved or copied"):
             send(there)
     assert (files(old) if old.exists() else None) == before
-    (new / "mlflow.db").unlink()
+    shutil.copy(empty_store, new / "mlflow.db")  # as new as one that is made where there is none
     shutil.rmtree(new / "mlartifacts", ignore_errors=True)
     assert in_a_new_process(there, "print(sync(run).created, bool(sync(run)))") == "7 False\n"
     assert (files(old) if old.exists() else None) == before
