@@ -37,6 +37,8 @@ from xrt.study.__main__ import main
 book.RETRIES = int(sys.argv.pop(1))
 main()
 """
+# MLflow's server begins ten processes for jobs that nobody gives it.
+JOBLESS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 PAGE = 4096  # bytes that a file system keeps or loses together
 
 
@@ -280,8 +282,9 @@ class Server:
         words += ["--default-artifact-root", str(self.folder / "artifacts")]
         with (self.folder / "log").open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", *words], stdout=log, stderr=log, start_new_session=True
-            )
+                [sys.executable, "-m", "mlflow", *words],
+                stdout=log, stderr=log, start_new_session=True, env={**os.environ, **JOBLESS},
+            )  # fmt: skip
         wait_for(self._answers, self.process)
 
     def _answers(self) -> bool:

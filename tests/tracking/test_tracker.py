@@ -26,6 +26,8 @@ from tests.tracking.conftest import (
 from xrt.record import Listener, Run
 from xrt.tracking.tracker import Tracker, sync
 
+# As xrt starts it: without the ten processes for jobs that nobody gives it.
+JOBLESS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -47,8 +49,9 @@ class Server:
         words += ["--artifacts-destination", str(self.folder / "artifacts")]
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", *words], stdout=log, stderr=log, start_new_session=True
-            )
+                [sys.executable, "-m", "mlflow", *words],
+                stdout=log, stderr=log, start_new_session=True, env={**os.environ, **JOBLESS},
+            )  # fmt: skip
         wait_until(self._answers)
 
     def kill(self) -> None:
