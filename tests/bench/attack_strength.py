@@ -23,7 +23,7 @@ from xrt.robust.methods import METHODS
 from xrt.robust.perturb import Adversarial, LossOf, Perturbation
 from xrt.robust.region import Region
 from xrt.robust.training import start, train
-from xrt.search.trial import _recipe, open_encoder, training_stream
+from xrt.search.trial import open_encoder, recipe_of, training_stream
 from xrt.spec import TrialConfig, build, load_study
 
 RADII, STEPS = (0.03, 0.1, 0.2), (1, 2, 3, 5, 10)
@@ -62,7 +62,7 @@ def fine_tuned(name: str, overrides: list[str], rate: float) -> tuple[Encoder, l
     encoder = open_encoder(config)
     stream, ids = training_stream(config, encoder)
     norm = encoder.site_norm(ids, [])
-    recipe = _recipe(config, config.length.steps(stream.rows))
+    recipe = recipe_of(config, stream.rows)
     state = start(encoder, recipe)
     list(train(state, METHODS["plain"].build({}, 1.0), recipe, stream, (recipe.steps,)))
     return encoder, dev_batches(config, encoder), norm

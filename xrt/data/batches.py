@@ -266,12 +266,16 @@ class TrainingStream:
     multiple: int = 1
 
     def __call__(self, step: int) -> Iterator[Batch]:
-        lengths = np.minimum(self.pairs.lengths + self.template.specials, self.max_tokens)
-        for epoch, rows in batches_from(lengths, self.batch_size, self.seed, step):
+        for epoch, rows in batches_from(self.lengths, self.batch_size, self.seed, step):
             first, second = self.pairs.tokens(rows, epoch)
             yield collate(
                 self.template, first, second, self.pairs.labels[rows], self.max_tokens, self.multiple
             )
+
+    @property
+    def lengths(self) -> Ints:
+        """Tokens of each training example, joined and truncated."""
+        return np.minimum(self.pairs.lengths + self.template.specials, self.max_tokens)
 
     @property
     def rows(self) -> int:

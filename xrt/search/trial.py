@@ -104,9 +104,8 @@ def begin(
     scoring = Scoring.of(config, encoder, stream, used, watch)
     method = METHODS[config.method].build(config.parameters, scoring.site_norm)
     stops = config.stops(stream.rows)
-    recipe, looks, clock = _recipe(config, stops[-1]), config.kept.looks(stops[-1]), _Clock(seconds)
-    # Where words are replaced, nobody knows the pieces before they are drawn.
-    state = start(encoder, recipe, used if isinstance(stream.pairs, FixedPairs) else None)
+    looks, clock = config.kept.looks(stops[-1]), _Clock(seconds)
+    recipe, state = started(config, encoder, stream, used)
     state.kept = Kept() if looks else None
     _restore_first(state, resume, about)
     report = partial(_report, config, state, stops, scoring, about or {})
@@ -205,20 +204,6 @@ def training_data(task: Task, source: Source, rows: int | None) -> TrainingData:
     return TrainingData([first for first, _ in sides], [second for _, second in sides], labels)
 
 
-def _recipe(config: TrialConfig, steps: int) -> Recipe:
-    return Recipe(
-        learning_rate=config.learning_rate,
-        steps=steps,
-        seed=config.seed,
-        warmup=config.warmup,
-        weight_decay=config.weight_decay,
-        clip=config.clip,
-        freeze_word_embeddings=config.freeze_word_embeddings,
-        micro_batch=config.micro_batch,
-        compile=config.compile and not config.gradient_checkpointing,
-    )
-
-
 def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStream, npt.NDArray[np.int32]]:
     """The training batches, and the token ids that occur in the training data."""
     sentences = training_data(config.task, config.source, config.train_rows)
@@ -243,6 +228,30 @@ def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStre
         pairs, encoder.template, config.batch_size, config.max_tokens, config.seed, multiple
     )
     return stream, np.union1d(np.unique(first.values), np.unique(second.values))
+
+
+def recipe_of(config: TrialConfig, rows: int) -> Recipe:
+    """How to train, with so many training examples."""
+    return Recipe(
+        learning_rate=config.learning_rate,
+        steps=config.length.steps(rows),
+        seed=config.seed,
+        warmup=config.warmup,
+        weight_decay=config.weight_decay,
+        clip=config.clip,
+        freeze_word_embeddings=config.freeze_word_embeddings,
+        micro_batch=config.micro_batch,
+        compile=config.compile and not config.gradient_checkpointing,
+    )
+
+
+def started(
+    config: TrialConfig, encoder: Encoder, stream: TrainingStream, used: npt.NDArray[np.int32]
+) -> tuple[Recipe, TrainingState]:
+    """How to train, and the state before the first step; `stream` and `used` as `training_stream` gives them."""
+    recipe = recipe_of(config, stream.rows)
+    # Where words are replaced, nobody knows the pieces before they are drawn.
+    return recipe, start(encoder, recipe, used if isinstance(stream.pairs, FixedPairs) else None)
 
 
 def _report(

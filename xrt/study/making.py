@@ -26,6 +26,7 @@ from xrt.study.app import (
 if TYPE_CHECKING:
     from xrt.findings.findings import Findings
     from xrt.record.paths import RunPaths
+    from xrt.spec.study import StudySpec
 
 
 @app.command()
@@ -129,8 +130,10 @@ def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id
     from xrt.spec.trial import TrialConfig, check_unchanged
     from xrt.study.console import evaluation_bar
 
-    record = opened_run(run, results).trial(id)
+    opened = opened_run(run, results)
+    record = opened.trial(id)
     check_unchanged(record.config)
+    _as_a_trial(opened.spec)
 
     with evaluation_bar(err) as watch:
         for at in begin(TrialConfig.from_dict(record.config), watch=watch):
@@ -148,12 +151,13 @@ def plan(
     overrides: SetOption = None,
     results: ResultsOption = None,
 ) -> None:
-    """Say what a study would do and cost here, without running it. Times a few steps of the first encoder.
+    """Say what a study would do and cost here, without running it. Times some steps of each encoder and method.
 
     Example: `python -m xrt.study plan mini --set search.trials=100`
     """
     from xrt.record.paths import Results
     from xrt.search.plan import make_plan
+    from xrt.search.timing import timings
     from xrt.spec import load_study
     from xrt.study.before import check_before
     from xrt.study.planned import plan_table
@@ -161,7 +165,19 @@ def plan(
     spec = load_study(study, overrides or [])
     check_before(spec)
     runs = Results.at(results).runs(spec.study)
-    out.print(plan_table(spec, make_plan(spec, earlier(runs))))
+    _as_a_trial(spec)
+    with err.status("") as status:  # on a terminal only
+        measured = timings(spec, lambda what: status.update(f"timing {what}"))
+    out.print(plan_table(spec, make_plan(spec, measured, earlier(runs))))
+
+
+def _as_a_trial(spec: "StudySpec") -> None:
+    """This process computes with the threads of a trial, and on a GPU only if trials of the study do."""
+    from xrt.search.packing import cores
+    from xrt.search.trial import use_gpu, use_threads
+
+    use_threads(min(spec.resources.cpu, cores()))
+    use_gpu(float(spec.resources.gpu != 0))
 
 
 def earlier(runs: "Sequence[RunPaths]") -> "Findings | None":

@@ -1,15 +1,19 @@
 """What a study would do and cost, as a table."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
+from xrt.findings.words import count
+from xrt.search.packing import cores
 from xrt.spec.study import StudySpec
 from xrt.study.tables import clock
 
 if TYPE_CHECKING:
     from xrt.search.plan import ArmPlan, Plan
+    from xrt.search.timing import Timing
 
 
 def plan_table(spec: StudySpec, plan: "Plan") -> Table:
@@ -28,11 +32,14 @@ def _rows(spec: StudySpec, plan: "Plan") -> list[tuple[str, str]]:
         ("task", f"{task.name}: {len(task.languages)} languages{pairs}"),
         ("varied", ", ".join(spec.varying())),
         ("a plain training", f"{plan.steps:,} steps"),
-        ("search", f"{plan.trials} trials in {len(plan.arms)} arms, about {plan.search:,.0f} plain steps"),
+        (
+            "search",
+            f"{plan.trials} trials in {len(plan.arms)} arms, about {plan.search.steps:,.0f} plain steps",
+        ),
         *((f"  {arm.arm.name}", _arm(arm)) for arm in plan.arms),
     ]
     if spec.confirm:
-        trainings, costs = _span(plan.confirmed), _span(plan.confirmation)
+        trainings, costs = _span(plan.confirmed), _span([cost.steps for cost in plan.confirmation])
         seeds = _span(plan.seeds)
         rows.append(("confirmation", f"{trainings} trainings with {seeds} seeds each, {costs} plain steps"))
     else:
@@ -42,19 +49,28 @@ def _rows(spec: StudySpec, plan: "Plan") -> list[tuple[str, str]]:
         span = fewest if fewest == most else f"{most} (most seeds) to {fewest} (fewest)"
         text = f"a true difference of {span} points is found in 80 % of such studies, {plan.sight.basis}"
         rows.append(("what can be seen", text))
-    threads = f"{spec.resources.cpu} CPU{'s' if spec.resources.cpu > 1 else ''}"
+    threads = count(min(spec.resources.cpu, cores()), "CPU")
     ends = dict.fromkeys(clock(seconds) for seconds in plan.seconds)
-    rows += [
-        ("a plain step", f"{plan.seconds_per_step * 1000:,.0f} ms here, with {threads}"),
+    return [
+        *rows,
+        ("a step here", f"with {threads}, at the middle of the parameters of each method"),
+        *((f"  {name}", _timing(timing)) for name, timing in plan.timings.items()),
         ("time", f"about {' to '.join(ends)} for one slot; divide by the trials that run at once"),
     ]
-    return rows
+
+
+def _timing(timing: "Timing") -> str:
+    steps = ", ".join(f"{method} {step.seconds * 1000:,.0f} ms" for method, step in timing.steps.items())
+    room = f" of the {timing.room:.1f} that packing gives a trial" if timing.room else ""
+    evaluation = f"evaluates {1 / timing.evaluation:,.0f} inputs a second"
+    return f"{steps}; {evaluation}; peak memory {timing.peak / 2**30:.1f} GiB{room}"
 
 
 def _arm(arm: "ArmPlan") -> str:
     rungs = ", ".join(f"{step:,}" for step in arm.rungs)
-    return f"{arm.trials} trials, rungs at {rungs} steps; a whole training costs {arm.cost:,.0f} plain steps"
+    cost = f"a whole training costs {arm.cost.steps:,.0f} plain steps, {clock(arm.cost.seconds)}"
+    return f"{arm.trials} trials, rungs at {rungs} steps; {cost}"
 
 
-def _span(ends: tuple[float, float]) -> str:
+def _span(ends: Sequence[float]) -> str:
     return " to ".join(dict.fromkeys(f"{end:,.0f}" for end in ends))
