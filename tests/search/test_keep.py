@@ -7,9 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 from tests.faults.small import SMALL
+from tests.search.timed import timed
 from xrt.robust import checkpoint
 from xrt.search import trial as trials
 from xrt.search.plan import make_plan
+from xrt.search.prices import Cost
 from xrt.search.scoring import Scoring
 from xrt.search.trial import RungReport, Saving, begin, open_encoder, training_stream
 from xrt.spec import TrialConfig, build, load_study
@@ -131,12 +133,15 @@ def test_what_is_evaluated_on_the_way_is_part_of_the_cost(tmp_path):
 
 def test_a_plan_counts_it_too():
     spec = load_study(str(SMALL), [*SHORT, "training.keep=last"])
-    plain = make_plan(spec)
-    best = make_plan(load_study(str(SMALL), [*SHORT, f"training.keep={KEEPS[0]}"]))
+    plain = make_plan(spec, timed(spec))
+    often = load_study(str(SMALL), [*SHORT, f"training.keep={KEEPS[0]}"])
+    best = make_plan(often, timed(often))
     for before, after in zip(plain.arms, best.arms, strict=True):
-        assert after.cost == pytest.approx(before.cost + 5)
-        assert after.ablation - before.ablation == (5 if after.arm.method == "adversarial" else 0)
-    assert best.search > plain.search and best.confirming[0] == pytest.approx(plain.confirming[0] + 3 * 5)
+        assert after.cost.steps == pytest.approx(before.cost.steps + 5)
+        more = after.ablation.steps - before.ablation.steps
+        assert more == (5 if after.arm.method == "adversarial" else 0)
+    assert best.search.steps > plain.search.steps
+    assert best.confirming[0].steps == pytest.approx(plain.confirming[0].steps + 3 * 5)
 
 
 # Training settings that vary
@@ -157,8 +162,9 @@ def test_the_cost_of_a_small_batch_is_in_steps_of_the_largest(tmp_path):
 
 def test_a_plan_averages_over_the_training_settings():
     spec = load_study(str(SMALL), [*SHORT, "training.epochs=[1, 3]", "training.batch_size=[8, 16]"])
-    plan = make_plan(spec)
+    plan = make_plan(spec, timed(spec))
     plain, adversarial = plan.arms
-    assert 10 < plain.cost < 30, "one epoch is 10 steps of the largest batch, three are 30"
-    assert plain.cost == pytest.approx(plan.steps, abs=0.5) and plain.rungs == (5, 10)
-    assert adversarial.ablation == pytest.approx(plain.cost, rel=0.2) and plain.ablation == 0
+    assert 10 < plain.cost.steps < 30, "one epoch is 10 steps of the largest batch, three are 30"
+    assert plain.cost.steps == pytest.approx(plan.steps, abs=0.5) and plain.rungs == (5, 10)
+    assert adversarial.ablation.steps == pytest.approx(plain.cost.steps, rel=0.2)
+    assert plain.ablation == Cost()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -24,7 +25,7 @@ SAYS = {
     "best": "Accuracy, %",
     "sync": "MLflow had everything.",
     "trial": "dev/mean/mixed",
-    "plan": "a plain training",
+    "plan": "inputs a second",
     "status": "Nobody works on it.",
     "report": "report.html",
     "compare": "difference",
@@ -59,6 +60,18 @@ def test_the_example_runs(finished, run, monkeypatch, name, words) -> None:
     assert done.exit_code == 0 and SAYS[name] in said, done.output
     if name == "compare":
         assert "no reliable difference: 0.0 points" in done.output.lower()
+
+
+@pytest.mark.parametrize("words", ["plan toy.yaml", "trial toy 0000"])
+def test_plan_and_trial_compute_with_the_threads_of_a_trial(finished, monkeypatch, words) -> None:
+    monkeypatch.chdir(finished.folder)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        CliRunner().invoke(app, words.split(), catch_exceptions=False)
+        assert torch.get_num_threads() == 1, "resources.cpu of the toy study"
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.slow
