@@ -5,6 +5,7 @@ function of (seed, step). Size: 4 bytes a parameter for the weights, 8 a trained
 word embeddings: the rows in use, see `words`), and 4 more where the training may end with other weights than its last
 (`kept`); the checkpoint of an ended training has the weights that it ended with, and no more. An XLM-R base of 278
 million parameters with 30,000 of its 250,002 pieces in use: 2.0 GB (3.1), at its end 1.1; with all of them 3.3 (4.4).
+While it is written, the host holds a copy of it.
 """
 
 import errno
@@ -12,12 +13,13 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, load_model, save_file, save_model
+from safetensors.torch import load_file, load_model, save_file
 
 from xrt.data.integrity import content, fingerprint, is_broken, sealed
 from xrt.errors import RecordError
@@ -31,24 +33,29 @@ KEPT = "kept.safetensors"
 def save(
     state: TrainingState, folder: Path, *, optimizer: bool = True, about: Mapping[str, Any] | None = None
 ) -> None:
-    """Write the state into `folder`; the small JSON comes last and holds length and checksum of the rest, and its own.
+    """Write the state into `folder`; arguments and errors are those of `snapshot`."""
+    snapshot(state, optimizer=optimizer, about=about)(folder)
+
+
+def snapshot(
+    state: TrainingState, *, optimizer: bool = True, about: Mapping[str, Any] | None = None
+) -> Callable[[Path], None]:
+    """Copy the state to the host, while no step is under way.
 
     Args:
         optimizer: leave out the optimizer of a training that has ended.
         about: whose it is, in JSON's types: run and trial.
 
-    Raises:
-        OSError: the folder cannot be written; with `errno.ENOSPC` when the disk is full.
+    Returns:
+        What writes the copy into a folder, in any thread, whatever the training does meanwhile. The small JSON comes
+        last and holds length and checksum of the rest, and its own. It raises `OSError` where the folder cannot be
+        written, with `errno.ENOSPC` when the disk is full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [WEIGHTS]
-    _write(lambda path: save_model(state.encoder.model, path), folder / WEIGHTS)
+    tensors = {WEIGHTS: _on_host(_untied(state.encoder.model))}
     if optimizer:
-        files.append(OPTIMIZER)
-        _write(lambda path: save_file(_flat(state.optimizer.state_dict()["state"]), path), folder / OPTIMIZER)
+        tensors[OPTIMIZER] = _on_host(_flat(state.optimizer.state_dict()["state"]))
     if kept := state.kept:
-        files.append(KEPT)
-        _write(lambda path: save_file(kept.weights, path), folder / KEPT)
+        tensors[KEPT] = dict(kept.weights)  # on the host already, and never changed in place
     progress = {
         "about": {**about, "step": state.step} if about else {},
         "step": state.step,
@@ -57,9 +64,16 @@ def save(
         # The score as text: minus infinity, before the first look, is no JSON.
         "kept": {"score": repr(kept.score), "count": kept.count} if kept else None,
         "meter": state.meter.sums(),
-        "files": {name: fingerprint(folder / name) for name in files},
     }
-    (folder / PROGRESS).write_text(json.dumps(sealed(progress)))
+    return partial(_write, tensors, progress)
+
+
+def _write(tensors: Mapping[str, dict[str, torch.Tensor]], progress: Mapping[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, values in tensors.items():
+        _write_file(values, folder / name)
+    files = {name: fingerprint(folder / name) for name in tensors}
+    (folder / PROGRESS).write_text(json.dumps(sealed({**progress, "files": files})))
 
 
 def step_in(progress: bytes, lengths: Mapping[str, int], trial: str | None = None) -> int | None:
@@ -146,8 +160,20 @@ def load_weights(model: Any, folder: Path) -> None:
     load_model(model, folder / WEIGHTS)
 
 
+def _untied(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """All weights; those that are tied once, by the first of their names, as `load_model` wants it."""
+    weights = model.state_dict()
+    names = {(value.data_ptr(), value.shape): name for name, value in reversed(weights.items())}
+    return {name: weights[name] for name in names.values()}
+
+
 def _flat(states: dict[int, dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    return {f"{i}.{k}": v.contiguous() for i, moments in states.items() for k, v in moments.items()}
+    return {f"{i}.{k}": v for i, moments in states.items() for k, v in moments.items()}
+
+
+def _on_host(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    whole = torch.contiguous_format
+    return {name: value.to("cpu", copy=True, memory_format=whole) for name, value in tensors.items()}
 
 
 def _moments(optimizer: torch.optim.Optimizer, folder: Path) -> dict[int, dict[str, torch.Tensor]]:
@@ -169,10 +195,10 @@ def _nested(flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]
     return states
 
 
-def _write(write: Callable[[str], object], path: Path) -> None:
-    """As `write`, whose own error hides the number that says what is wrong with the disk."""
+def _write_file(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """As `save_file`, whose own error hides the number that says what is wrong with the disk."""
     try:
-        write(str(path))
+        save_file(tensors, path)
     except SafetensorError as error:
         number = re.search(r"os error (\d+)", str(error))
         code = int(number[1]) if number else errno.EIO

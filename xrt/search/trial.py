@@ -41,10 +41,18 @@ _log = logging.getLogger("xrt")
 
 @dataclass(frozen=True)
 class Saving:
-    """A trial that is due for a checkpoint, between two rungs or where it continues past one. `save` writes it."""
+    """A trial that is due for a checkpoint, between two rungs or where it continues past one.
+
+    `take`, before the trial continues, copies it to the host, and returns what writes the copy into a folder: at any
+    time, in any thread.
+    """
 
     step: int
-    save: Callable[[Path], None]
+    take: Callable[[], Callable[[Path], None]]
+
+    def save(self, folder: Path) -> None:
+        """Write it before the trial continues."""
+        self.take()(folder)
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,7 @@ def begin(
     state.kept = Kept() if looks else None
     _restore_first(state, resume, about)
     report = partial(_report, config, state, stops, scoring, about or {})
-    save = partial(checkpoint.save, state, about=about)
+    take = partial(checkpoint.snapshot, state, about=about)
 
     def pause(step: int) -> bool:
         return step in looks or (step % CHECK_EVERY == 0 and clock.due())
@@ -127,7 +135,7 @@ def begin(
             if reached.step in stops:
                 yield report(reached)
             if reached.step in stops[:-1] or reached.step not in {*looks, *stops}:
-                yield Saving(reached.step, save)
+                yield Saving(reached.step, take)
 
 
 def _look(config: TrialConfig, state: TrainingState, scoring: Scoring) -> None:

@@ -30,6 +30,7 @@ from xrt.record.place import Place
 from xrt.record.run import Listener, Run
 from xrt.robust.memory import out_of_memory
 from xrt.search import checkpoints
+from xrt.search.behind import Behind
 from xrt.search.book import OVER, Book, Rung, Task
 from xrt.search.cluster import connect
 from xrt.search.confirm import proposing
@@ -158,9 +159,13 @@ def trainable(config: dict[str, Any]) -> None:
         enter(told["home"])
         # Reports of this start have arrived before Tune knows of their checkpoints; those of an earlier one may not.
         known = len(trial.rungs) + 1 if loaded else told["known"]
-        with _at_hand([loaded] if loaded else [], config["resume"]) as resume:
+        with _at_hand([loaded] if loaded else [], config["resume"]) as resume, Behind() as behind:
             for at in begin(trial, resume, known, told["seconds"], about=told["about"]):
-                _tell(_as_plain(at), at.save, folder)
+                behind.wait()  # Tune hears one thing at a time
+                if isinstance(at, RungReport):
+                    _tell(_as_plain(at), at.save, folder)
+                else:
+                    behind.begin(partial(_tell, _as_plain(at), at.take(), folder))
     except Exception as error:  # said once, by name; only a process that dies is tried again
         # The secrets of this machine are not known to the driver, so they are removed here.
         reason = redact(_reason(error, had.get("GPU", 0.0)))
