@@ -26,6 +26,7 @@ FIRST = (
     "study",
     "faults",
     "search",
+    "robust/test_training.py",
     "tracking",
 )
 
