@@ -15,12 +15,12 @@ from xrt.spec.tasks import OwnTask
 from xrt.spec.values import Kind, Reader
 
 HEAD = """\
-# Study files
+# What can a study file say?
 
 A study is one YAML file; `--set training.epochs=2` overrides any field of it and can be repeated. A field that is
-not named here is refused, with the nearest one that is. Only `task` and `space` must be given.
+not listed here is refused; the message names the nearest one that is. Only `task` and `space` must be given.
 
-*Made from the program by `python -m tools.study_reference`; a test sees to it that it is current.*
+*Generated from the code by `python -m tools.study_reference`; a test checks that it is current.*
 """
 VALUES = """\
 A value of `encoder`, `learning_rate`, a method's parameter or a field of [`training`](#training) is one of:
@@ -30,7 +30,7 @@ A value of `encoder`, `learning_rate`, a method's parameter or a field of [`trai
 | a constant | `2.0e-5` | not searched |
 | a choice | `[1, 2, 3]`, `[null, 0.1]` | one of these |
 | a range | `{uniform: [0.1, 0.5]}` | any number between, both ends included |
-| a range over magnitudes | `{log: [1.0e-5, 1.0e-3]}` | the same, uniform in the logarithm |
+| a log range | `{log: [1.0e-5, 1.0e-3]}` | the same, uniform in the logarithm |
 | a range of whole numbers | `{int: [1, 5]}` | |
 """
 
@@ -38,11 +38,11 @@ A value of `encoder`, `learning_rate`, a method's parameter or a field of [`trai
 def reference() -> str:
     """The whole page."""
     own = (
-        "The name of a task that ships (`pawsx`, `xnli`, `mini`), or one of your own, read from files or the hub "
-        "([Your own data](data.md)):"
+        "The name of a task that ships (`pawsx`, `xnli`, `mini`, `mini-topics`), or your own, read from files or the "
+        "hub ([Your own data](data.md)):"
     )
     parts = [HEAD, _top(), "## task", own, _fields(OwnTask), "## space", VALUES]
-    parts += [_table(("field", "", "default"), _space()), "The methods and what each opens:", _methods()]
+    parts += [_table(("field", "", "default"), _space()), "The methods and their parameters:", _methods()]
     for name, model in sections().items():
         more = " `null` skips it." if StudySpec.model_fields[name].annotation is not model else ""
         parts += [f"## {name}", f"{(model.__doc__ or '').strip()}{more}", _fields(model)]

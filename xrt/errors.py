@@ -1,4 +1,4 @@
-"""What can be wrong, one family: each message says what was given, what is allowed, what to do.
+"""The exceptions of xrt, one family: each message says what was given, what is allowed, what to do.
 
 The command line prints the problems, one line each, and ends with `exit_code`; nobody meets a traceback
 for a mistake in a file. Programming mistakes are not in this family: they stay assertions.
@@ -26,7 +26,7 @@ class SpecError(XrtError):
 
 
 class DataError(XrtError):
-    """A data set that is missing, torn, or not what its task says."""
+    """A data set that is missing, truncated, or not what its task says."""
 
 
 class EncoderError(XrtError):
@@ -44,9 +44,9 @@ class TrainingError(XrtError):
 
 
 def is_outside(error: BaseException | None) -> bool:
-    """Whether a trial failed for want of something outside it: a disk, a folder, a network, a cache.
+    """Whether a trial failed for lack of something outside it: a disk, a folder, a network, a cache.
 
-    Data and encoders were sound before the first trial: what is wrong with them in a later one happened to them since.
+    Data and encoders were checked before the first trial, so a later problem with them comes from outside.
     """
     while error is not None:
         if isinstance(error, OSError | DataError | EncoderError | RecordError):

@@ -139,6 +139,16 @@ def test_an_unknown_study_lists_the_known_ones(name: str, hint: str) -> None:
     )
 
 
+def test_a_file_of_a_similar_name_is_offered_before_a_shipped_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sick.yaml").touch()
+    for name, offered in (("sick.yml", "sick.yaml"), (f"{tmp_path}/sik.yaml", f"{tmp_path}/sick.yaml")):
+        with pytest.raises(SpecError, match=f'Did you mean "{offered}"'):
+            load_study(name)
+
+
 def test_an_unknown_study_and_a_bad_override_are_told_together() -> None:
     with pytest.raises(SpecError) as caught:
         load_study("nothing", ["search.trails=1"])

@@ -8,7 +8,7 @@ import pytest
 from tests.spec.conftest import MINIMAL, Problems
 from xrt.spec import Choice, Range, known_fields, load_study
 
-TOP = "study, task, data, compare, space, training, search, pruning, confirm, resources, checkpoints"
+TOP = "study, task, data, compare, space, training, search, pruning, confirm, evaluation, resources, checkpoints"
 
 
 def load(*overrides: str, text: str = MINIMAL) -> Any:
@@ -59,7 +59,7 @@ def test_a_value_may_hold_an_equals_sign() -> None:
         ("search.trials=0", "--set: search.trials: 0 is not allowed; a whole number of at least 1."),
         ("search.trials", '--set "search.trials": has no value; write FIELD=VALUE, like search.trials=8.'),
         ("search.trails=8", "--set: search.trails: unknown field; allowed of search are trials, metric, seed, "
-         'concurrent. Did you mean "search.trials"?'),
+         'concurrent, after. Did you mean "search.trials"?'),
         ("trials=8", f'--set: trials: unknown field; allowed are {TOP}. Did you mean "search.trials"?'),
         ("serach.trials=8", f'--set: serach.trials: unknown field; allowed are {TOP}. Did you mean "search.trials"?'),
         ("search.trials.x=8", "--set: search.trials.x: unknown field; search.trials has no fields. "

@@ -25,7 +25,7 @@ RANGE = "a list of such, {log: [low, high]} or {uniform: [low, high]}"
 
 
 class OptunaSuggest:
-    """A real trial behind the protocol, noting what it was asked."""
+    """A real trial behind the protocol, which records its calls."""
 
     def __init__(self, trial: optuna.trial.BaseTrial) -> None:
         self.trial, self.asked = trial, list[str]()

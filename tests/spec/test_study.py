@@ -1,4 +1,4 @@
-"""Every problem of a study file: found, reported with all others, and worded for who has to mend it."""
+"""Every problem of a study file: found, reported with all others, and worded for the user."""
 
 from pathlib import Path
 
@@ -7,8 +7,11 @@ from pydantic import ValidationError
 
 from tests.spec.conftest import MINIMAL, Problems
 from xrt.data import Task
-from xrt.spec import StudySpec, load_study
+from xrt.errors import SpecError
+from xrt.spec import StudySpec, build, load_study
+from xrt.spec.metric import MEANS
 
+MEANS_OF_MINI = ", ".join(f"dev/mean/{name}" for name in MEANS if name != "sources")
 PLAIN_SPACE = {"encoder": "x", "learning_rate": 1e-3, "method": "plain"}
 
 
@@ -20,10 +23,10 @@ KEEP = "last, {best: METRIC, every: STEPS} or {average: COUNT, every: STEPS} or 
     ("section", "problem"),
     [
         ("trials: 3", "trials: unknown field; allowed are study, task, data, compare, space, training, search, "
-         'pruning, confirm, resources, checkpoints. Did you mean "search.trials"?'),
+         'pruning, confirm, evaluation, resources, checkpoints. Did you mean "search.trials"?'),
         ("serach: {trials: 3}", "serach: unknown field; allowed are study, task, data, compare, space, training, "
-         'search, pruning, confirm, resources, checkpoints. Did you mean "search"?'),
-        ("search: {trails: 3}", "search.trails: unknown field; allowed are trials, metric, seed, concurrent. "
+         'search, pruning, confirm, evaluation, resources, checkpoints. Did you mean "search"?'),
+        ("search: {trails: 3}", "search.trails: unknown field; allowed are trials, metric, seed, concurrent, after. "
          'Did you mean "trials"?'),
         ("search: {trials: 0}", "search.trials: 0 is not allowed; a whole number of at least 1."),
         ("search: {trials: 3.0}", "search.trials: 3.0 is not allowed; a whole number of at least 1."),
@@ -35,7 +38,7 @@ KEEP = "last, {best: METRIC, every: STEPS} or {average: COUNT, every: STEPS} or 
         ("search: {trials: 9999999999}", "search.trials: 9999999999 is not allowed; a whole number of at least 1, "
          "at most 1000000000."),
         ("search: {seed: -1}", "search.seed: -1 is not allowed; a whole number from 0 to 4294967295."),
-        ("search:", "search: null is not allowed; a mapping of trials, metric, seed, concurrent. "
+        ("search:", "search: null is not allowed; a mapping of trials, metric, seed, concurrent, after. "
          "Leave it out for the default."),
         ("training: 3", "training: 3 is not allowed; a mapping of epochs, batch_size, max_tokens, warmup, "
          "weight_decay, clip, freeze_word_embeddings, dropout, micro_batch, gradient_checkpointing, "
@@ -60,7 +63,7 @@ KEEP = "last, {best: METRIC, every: STEPS} or {average: COUNT, every: STEPS} or 
         ("training: {keep: {average: 1, every: 9}}", 'training.keep: {"average": 1, "every": 9} is not allowed; '
          f"{KEEP}."),
         ("training: {keep: {best: dev/acc/no, every: 9}}", 'training.keep: "dev/acc/no" is not measured; '
-         "dev/mean/languages, dev/mean/targets, dev/mean/mixed, dev/mean/all, dev/acc/LANGUAGE, dev/pair/A-B with the "
+         f"{MEANS_OF_MINI}, dev/acc/LANGUAGE, dev/pair/A-B with the "
          'languages en, de, es, fr, ja, ko, zh. Did you mean "dev/acc/ko"?'),
         ("training: {batch_size: [16, 32], micro_batch: 20}", "training.micro_batch: 20 is not allowed; at most "
          "training.batch_size, 16."),
@@ -94,7 +97,7 @@ KEEP = "last, {best: METRIC, every: STEPS} or {average: COUNT, every: STEPS} or 
         ("study: ../evil", 'study: "../evil" is not allowed; a name of at most 64 letters, digits, ".", "_" and '
          '"-", beginning with a letter or digit.'),
         ('"a\\nb": 1', '"a\\nb": unknown field; allowed are study, task, data, compare, space, training, search, '
-         "pruning, confirm, resources, checkpoints."),
+         "pruning, confirm, evaluation, resources, checkpoints."),
     ],
 )  # fmt: skip
 def test_one_mistake_is_one_line_that_says_how_to_mend_it(
@@ -287,3 +290,16 @@ def test_a_spec_cannot_be_changed() -> None:
     spec = StudySpec.model_validate({"study": "s", "task": "pawsx", "space": PLAIN_SPACE})
     with pytest.raises(ValidationError, match="frozen"):
         spec.study = "other"  # type: ignore[misc]
+
+
+def test_votes_are_of_the_confirmation_alone_and_refused_without_one() -> None:
+    spec = load_study("mini", ["evaluation={votes: 4, scale: 0.5}"])
+    sample = {"encoder": "mini-a", "learning_rate": 1e-3, "method": "plain"}
+    assert build(spec, sample, 1, confirm=True).votes == (4, 0.5)
+    assert build(spec, sample, 1).votes is None
+    with pytest.raises(
+        SpecError, match="evaluation: votes are taken in the confirmation, and confirm is null"
+    ):
+        load_study("mini", ["evaluation={votes: 4}", "confirm=null"])
+    with pytest.raises(SpecError, match=r'evaluation\.under: "gauss" is not allowed; noise\.$'):
+        load_study("mini", ["evaluation.under=gauss"])

@@ -29,7 +29,7 @@ VALUES = {
 
 
 class Last:
-    """Answers with the last choice, or the upper end of a range."""
+    """Takes the last choice, or the upper end of a range."""
 
     def categorical(self, name: str, choices: Any) -> Any:
         return choices[-1]

@@ -15,7 +15,7 @@ from xrt.data import Source, Task
 from xrt.errors import SpecError
 from xrt.robust.methods import METHODS
 from xrt.spec import Scalar, StudySpec, TrialConfig, build, load_study
-from xrt.spec.trial import Length, check_unchanged, earlier
+from xrt.spec.trial import Length, check_unchanged, meant_before
 
 ADVERSARIAL: dict[str, Scalar] = {
     "encoder": "mini-a",
@@ -107,7 +107,7 @@ def test_the_digest_tells_every_field_apart(spec: StudySpec) -> None:
     trial = build(spec, ADVERSARIAL, seed=3)
     others: dict[str, Any] = {
         "task": Task("mine", ("en", "de"), ("a", "b")), "source": Source("hub"), "params": (("radius", 0.2),),
-        "rungs": (1.0,), "neighbours": "n", "shortest": Length(1.0, 1, 8),
+        "rungs": (1.0,), "neighbours": "n", "shortest": Length(1.0, 1, 8), "votes": (2, 0.3),
     }  # fmt: skip
     digests = {trial.digest}
     for field in dataclasses.fields(trial):
@@ -161,12 +161,12 @@ def test_a_missing_field_of_a_configuration_is_named(spec: StudySpec) -> None:
 @pytest.mark.parametrize("method", ["adversarial", "free", "synonyms"])
 def test_what_a_method_meant_in_the_first_edition_is_said_and_refused(method: str) -> None:
     old = {"method": method, "params": [["radius", 0.1]]}  # it knew no versions
-    meant = METHODS[method].was[1]
-    assert earlier(old) == meant
+    meant = METHODS[method].earlier[1]
+    assert meant_before(old) == meant
     with pytest.raises(SpecError, match="meant something else when this was recorded") as refused:
         check_unchanged(old)
     assert len(refused.value.problems) == 1 and meant in refused.value.problems[0]
-    assert earlier({**old, "version": METHODS[method].version}) is None
+    assert meant_before({**old, "version": METHODS[method].version}) is None
 
 
 def test_a_method_of_a_newer_xrt_is_not_taken_for_ours(spec: StudySpec) -> None:

@@ -1,4 +1,4 @@
-"""What is asked: a study file, its search space, and the trial that follows from a sample of it.
+"""The question: a study file, its search space, and the trial built from a sample of the space.
 
     spec = load_study("mini", ["search.trials=8"])
     trial = build(spec, spec.sample(suggest), seed=spec.search.seed)

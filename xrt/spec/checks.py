@@ -165,8 +165,8 @@ def _keep(get: Get) -> Iterator[tuple[str, str]]:
         if keep and keep.how == "best" and keep.metric not in known:
             listed = f"{', '.join(map(str, means_of(task)))}, dev/acc/LANGUAGE, dev/pair/A-B"
             languages = ", ".join(task.languages)
-            told = f"{show(keep.metric)} is not measured; {listed} with the languages {languages}"
-            yield "training.keep", f"{told}.{closest(keep.metric, known)}"
+            problem = f"{show(keep.metric)} is not measured; {listed} with the languages {languages}"
+            yield "training.keep", f"{problem}.{closest(keep.metric, known)}"
 
 
 def _first_rung(get: Get) -> Iterator[tuple[str, str]]:
@@ -195,6 +195,11 @@ def _gpu(get: Get) -> Iterator[tuple[str, str]]:
         )
 
 
+def _votes(get: Get) -> Iterator[tuple[str, str]]:
+    if get("evaluation") is not None and get("confirm") is None:
+        yield "evaluation", "votes are taken in the confirmation, and confirm is null; leave evaluation out."
+
+
 CHECKS = (
     _source,
     _path,
@@ -207,4 +212,5 @@ CHECKS = (
     _trials,
     _first_rung,
     _gpu,
+    _votes,
 )

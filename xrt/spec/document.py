@@ -67,9 +67,9 @@ def parse(text: str, where: str) -> Any:
         raise SpecError(f"{where}: line {error.line}: {_one_line(str(error))}.") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        told = ", ".join(part for part in (error.context, error.problem) if part)
+        reason = ", ".join(part for part in (error.context, error.problem) if part)
         raise SpecError(
-            f"{where}: line {mark.line + 1 if mark else 1}: not YAML: {_one_line(told)}."
+            f"{where}: line {mark.line + 1 if mark else 1}: not YAML: {_one_line(reason)}."
         ) from error
     except yaml.reader.ReaderError as error:
         raise SpecError(f"{where}: character {error.character:#x} is not allowed; plain text.") from error
@@ -126,8 +126,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-            how = "anchors (&) and aliases (*) are not used; write the value out, or put it in quotes"
-            raise _Refused(event.start_mark, how)
+            rule = "anchors (&) and aliases (*) are not used; write the value out, or put it in quotes"
+            raise _Refused(event.start_mark, rule)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             raise _Refused(event.start_mark, f"tag {tag} is not allowed; plain values only")

@@ -79,7 +79,11 @@ def find_study(name_or_path: str) -> Path:
                 return path
     known = known_studies()
     listed = f"known are {', '.join(known)}, and files: PATH.yaml" if known else "give a file: PATH.yaml"
-    hint = closest(Path(name_or_path).stem, known)
+    path = Path(name_or_path)
+    there = path.suffix != "" and path.parent.is_dir()
+    files = {str(path.with_name(file.name)) for file in path.parent.glob("*.yaml")} if there else set()
+    # A file beside it is meant rather than a shipped study of a similar name.
+    hint = closest(str(path), files) or closest(path.stem, known)
     raise SpecError(f"study {show(name_or_path)}: there is no such study; {listed}.{hint}")
 
 

@@ -1,9 +1,9 @@
 """A metric as a value: how `dev/mean/mixed` is written and read, what it is called, and which cells it covers.
 
-Nobody else splits such a string. A new mean is one entry in `MEANS`: a study can then select by it, every trial
+No other file parses these names. A new mean is one entry in `MEANS`: a study can then select by it, every trial
 reports it, and it has a name in tables, figures and MLflow. Knows no numbers.
 
-A cell is a pair of languages (a, b): sentence 1 in a, sentence 2 in b (design, section 1).
+A cell is a pair of languages (a, b): sentence 1 in a, sentence 2 in b.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,10 @@ MEANS: dict[str, Mean] = {
 
 @dataclass(frozen=True)
 class Metric:
-    """`split/kind/name`: dev/mean/mixed, test/acc/de, dev/pair/de-zh, dev/proxy/noise."""
+    """`split/kind/name`: dev/mean/mixed, test/acc/de, dev/pair/de-zh, dev/proxy/noise.
+
+    A trial also reports what no study selects by and no cells enter: test/votes/mixed, dev/along/de.
+    """
 
     kind: str
     name: str
@@ -88,13 +91,16 @@ class Metric:
         return [i for i, pair in enumerate(pairs) if self.covers(pair, sources)]
 
     def needs_targets(self, sources: Sources) -> bool:
-        """Whether labelled examples of other languages than the sources enter it: no zero-shot rule may use it."""
+        """Whether it uses labelled examples of target languages, so that no zero-shot rule may use it."""
         own = {Metric.of((a, b)).short for a in sources for b in sources}
         return self.kind != "proxy" and self.short not in own | {"mean/sources"}
 
 
 def means_of(task: Task) -> list[Metric]:
-    """The means that cover at least one cell of the task, without those that say again what another metric says."""
+    """The means that cover at least one cell of the task, without those that would repeat another metric.
+
+    Left out are `sources` where there is one source, and `all` where sentences stand alone.
+    """
     found = [Metric("mean", name) for name in MEANS if name not in _again(task)]
     return [mean for mean in found if mean.cells(task.pairs(), task.sources)]
 
@@ -127,14 +133,14 @@ def zero_shot(sources: Sources) -> list[Metric]:
 
 
 def default_metric(task: Task) -> Metric:
-    """What a study selects by that does not say: mixed pairs, else target languages, else all languages."""
+    """The default metric of selection: mixed pairs, else target languages, else all languages."""
     known = means_of(task)
     wanted = (Metric("mean", name) for name in ("mixed", "targets", "languages"))
     return next(metric for metric in wanted if metric in known)
 
 
 def primary(task: Task, selected: Metric) -> list[Metric]:
-    """What a study is about: mixed pairs and target languages where there are such, then the study's own metric.
+    """The metrics of the claims: mixed pairs and target languages, if the task has them, then the study's own metric.
 
     A study that selects by the source language alone is still judged by transfer, so its metric is no primary one.
     """

@@ -39,7 +39,7 @@ def known_fields() -> tuple[str, ...]:
 
 
 def read_override(text: str) -> Override:
-    """Reads `a.b=value`; raises SpecError when it is no override, or no study has the field."""
+    """Read `a.b=value`; raises SpecError if it is not an override, or if studies have no such field."""
     name, equals, value = text.partition("=")
     name = name.strip()
     if not equals:
@@ -48,9 +48,8 @@ def read_override(text: str) -> Override:
         raise SpecError(f"{WHERE}: {name or show(text)}: {_unknown(name)}")
     field = tuple(name.split("."))
     read = parse(value, f"{WHERE}: {name}")
-    if (
-        field[0] in ("space", "training") and field[-1] in RANGES
-    ):  # a range is one value: {log: [...]} replaces what was there
+    # A range is one value: {log: [...]} replaces what was there.
+    if field[0] in ("space", "training") and field[-1] in RANGES:
         return Override(field[:-1], {field[-1]: read})
     return Override(field, read)
 

@@ -1,4 +1,4 @@
-"""From what pydantic refuses to one line a human can act on: what was given, what is allowed, a near name.
+"""Turns pydantic's errors into lines that a user can act on: what was given, what is allowed, a near name.
 
 What is allowed is read off the models (types, bounds, literals), so that no message can disagree with the
 check. Knows no study; `Problem.field` is where it is, the reader adds the file.
@@ -22,7 +22,7 @@ REFUSED = "xrt"  # the type of errors that bring their own sentences
 
 
 class Problem(NamedTuple):
-    """One thing to mend: where (`("search", "trials")`), and the sentence."""
+    """One problem: its field (`("search", "trials")`), and the sentence."""
 
     field: Field
     text: str

@@ -1,4 +1,5 @@
-"""The sections of a study file, each with its defaults: data, training, search, pruning, confirm, resources.
+"""The sections of a study file, each with its defaults: data, training, search, pruning, confirm, evaluation,
+resources.
 
 Types are strict ("3" is not 3, true is not 1) and unknown fields are refused. What fields must satisfy
 together stands in `checks`.
@@ -34,16 +35,14 @@ Column = Text | Annotated[int, Field(ge=1, le=LARGEST_WHOLE)]
 
 
 class ColumnNames(Section):
-    """Which columns are which: by name, or by number from 1 in files without a header; null: by the usual names."""
+    """The columns, by name, or by number from 1 in files without a header; null: found by their usual names."""
 
     first: Column | None = Field(default=None, description="Sentence 1; `{language}` in a name is the code.")
     second: Column | None = Field(default=None, description="Sentence 2, likewise.")
     label: Column | None = Field(default=None, description="The label.")
-    id: Column | None = Field(default=None, description="What aligns languages; without ids, rows do.")
-    language: Column | None = Field(
-        default=None, description="The language of a row, where a file has several."
-    )
-    split: Column | None = Field(default=None, description="The split of a row, where a file has several.")
+    id: Column | None = Field(default=None, description="Aligns languages; without ids, row numbers do.")
+    language: Column | None = Field(default=None, description="The language of a row, if a file has several.")
+    split: Column | None = Field(default=None, description="The split of a row, if a file has several.")
 
     @property
     def named(self) -> Named:
@@ -52,7 +51,7 @@ class ColumnNames(Section):
 
 
 class SplitNames(Section):
-    """What the splits are called in file names, columns or on the hub; null: as is usual."""
+    """Names of the splits in file names, columns or on the hub; null: their usual names."""
 
     train: Text | None = Field(default=None, description="For `train`.")
     dev: Text | None = Field(default=None, description="For `dev`, `validation`, `valid`, `val` or `trial`.")
@@ -65,7 +64,7 @@ class SplitNames(Section):
 
 
 class Paths(Section):
-    """A path for each split, where one pattern does not reach them all."""
+    """A path for each split, if one pattern cannot cover them all."""
 
     train: Text | None = Field(default=None, description="Training data of the source languages.")
     dev: Text | None = Field(default=None, description="The dev split.")
@@ -76,36 +75,33 @@ class Data(Section):
     """Where the sentences come from, and how many are used."""
 
     source: Literal["hub", "folder", "embedded"] = Field(
-        default="hub", description="The Hugging Face hub, files (path), or the package (task mini)."
+        default="hub", description="The Hugging Face hub, files (path), or the package (mini, mini-topics)."
     )
     path: Text | Paths | None = Field(
         default=None,
-        description="For source: folder: a folder, a file, or files by a pattern, `data/{split}/{language}.tsv`; "
-        "or one for each split.",
+        description="With source: folder, a folder, a file, or a pattern, `data/{split}/{language}.tsv`; or a path for "
+        "each split.",
     )
-    columns: ColumnNames | None = Field(default=None, description="Which columns are which.")
+    columns: ColumnNames | None = Field(default=None, description="Names of the columns.")
     labels: dict[Word, Word | None] | None = Field(
         default=None,
-        description="What label words of the data mean, `{ENTAILMENT: entailment}`; null leaves their rows out.",
+        description="The task's label for each label word of the data, `{ENTAILMENT: entailment}`; null drops rows.",
     )
-    splits: SplitNames | None = Field(default=None, description="What the splits are called there.")
+    splits: SplitNames | None = Field(default=None, description="Names of the splits in the data.")
     align: Literal["all", "own"] = Field(
         default="all",
-        description="Languages without ids and with other rows than the source: refused, or (own) evaluated by "
-        "themselves, in no mixed pair. Of single sentences own leaves every language its own examples.",
+        description="A language without ids whose number of rows differs from the source's is refused (all), or is "
+        "evaluated alone, in no mixed pair (own). With single sentences, own gives every language its own examples.",
     )
     conflicts: Literal["refuse", "allow"] = Field(
-        default="refuse", description="Languages that disagree about more than a third of the labels."
+        default="refuse",
+        description="What to do if two languages disagree about more than a third of the labels.",
     )
-    train_rows: Count | None = Field(default=None, description="Train on so many rows; null: on all.")
-    dev_rows: Count | None = Field(
-        default=None, description="Evaluate on so many aligned dev examples; null: all."
-    )
-    test_rows: Count | None = Field(
-        default=None, description="Evaluate on so many aligned test examples; null: all."
-    )
+    train_rows: Count | None = Field(default=None, description="Number of rows to train on; null: all.")
+    dev_rows: Count | None = Field(default=None, description="Number of aligned dev examples; null: all.")
+    test_rows: Count | None = Field(default=None, description="Number of aligned test examples; null: all.")
     neighbours: Text | None = Field(
-        default=None, description="A JSON table of synonyms; null: the one that belongs to the task."
+        default=None, description="A JSON table of synonyms; null: the task's own, or the published one."
     )
 
     @property
@@ -140,28 +136,41 @@ class Search(Section):
     trials: Count = Field(default=32, description="Configurations to try.")
     metric: str = Field(
         default="dev/mean/mixed",
-        description="What is maximised: a metric of the dev split. Where a task has no mixed pairs, the default is "
-        "dev/mean/targets.",
+        description="The dev metric to maximise. For a task without mixed pairs the default is dev/mean/targets.",
     )
-    seed: int = Field(default=7, ge=0, le=2**32 - 1, description="Of the sampler and of the trials.")
-    concurrent: Count | None = Field(default=None, description="Trials at once; null: as many as fit.")
+    seed: int = Field(
+        default=7, ge=0, le=2**32 - 1, description="Seed of the sampler and of the search's trials."
+    )
+    concurrent: Count | None = Field(
+        default=None, description="Trials that run at once; null: as many as fit."
+    )
+    after: str | None = Field(
+        default=None,
+        description="An earlier run, or a study for its newest run: the sampler starts from its trials and their dev "
+        "scores. They do not count as trials of this run.",
+    )
 
 
 class Pruning(Section):
-    """ASHA: trials of an arm are evaluated at rungs, and only the better share of them continues past a rung."""
+    """ASHA: trials of an arm are evaluated at rungs, and only the best share of them continues past a rung."""
 
     reduction: int = Field(
-        default=3, ge=2, le=100, description="At each rung one in `reduction` trials of an arm goes on."
+        default=3,
+        ge=2,
+        le=100,
+        description="At each rung one in `reduction` trials of an arm continues; each rung is at `reduction` times "
+        "the steps of the rung before.",
     )
     rungs: int = Field(
         default=3,
         ge=1,
         le=10,
-        description="How often trials of an arm are compared, the end of its shortest training included.",
+        description="Number of rungs, the end of an arm's shortest training included.",
     )
     rung_rows: Count | None = Field(
         default=None,
-        description="Examples of each language pair at a rung; null: a tenth of the cost of plain training.",
+        description="Examples per language pair at a rung; null: the rungs before the last cost a tenth of plain "
+        "training together.",
     )
 
 
@@ -200,33 +209,49 @@ Seeds = Annotated[tuple[int, int], PlainValidator(_read_seeds), PlainSerializer(
 
 
 class Confirm(Section):
-    """Training the best of every arm again with new seeds, and evaluating it on the test split."""
+    """Trains the best of every arm again with new seeds, and evaluates it on the test split."""
 
     seeds: Seeds = Field(
-        default=(3, 10), description="Trainings of each: [fewest, most], as many as the verdict takes."
+        default=(3, 10),
+        description="Seeds of each configuration: [fewest, most]; more only for open verdicts.",
+    )
+
+
+class Evaluation(Section):
+    """Adds predictions of test by votes under noise to a confirmation; verdicts do not use them."""
+
+    votes: Count = Field(
+        default=8, description="Predictions of each test example; the most common class counts."
+    )
+    under: Literal["noise"] = Field(default="noise", description="What is drawn anew for each prediction.")
+    scale: float = Field(
+        default=0.3,
+        gt=0,
+        le=LARGEST_WHOLE,
+        description="Scale of the noise on word embeddings, relative to their mean norm, as in the method `noise`.",
     )
 
 
 class Resources(Section):
     """What one trial occupies."""
 
-    cpu: Count = Field(default=1, description="CPUs, and threads, of a trial.")
+    cpu: Count = Field(default=1, description="CPUs and threads of a trial.")
     gpu: Literal["auto"] | Annotated[float, Field(ge=0, le=LARGEST_WHOLE)] = Field(
         default="auto",
-        description="Share of a GPU for a trial; auto: what it needs, where there are any; 0: none.",
+        description="Share of a GPU for a trial, at most 1; auto: what it needs, if there is a GPU; 0: none.",
     )
 
 
 class Checkpoints(Section):
-    """What is kept on disk to go on from, and of trials that have ended."""
+    """What stays on disk: checkpoints to resume from, and weights of trials that have ended."""
 
     seconds: float = Field(
         default=600.0,
         gt=0,
         le=LARGEST_WHOLE,
-        description="Between two checkpoints of a trial; one that continues past a rung saves there, too.",
+        description="Seconds between two checkpoints of a trial; a trial that continues past a rung saves there too.",
     )
     keep: Count = Field(
         default=3,
-        description="Finished trials of the search whose weights are kept: the best; of others, the answers.",
+        description="Number of best search trials that keep their weights; others keep predictions only.",
     )

@@ -21,7 +21,7 @@ Methods = Mapping[str, Mapping[str, Value]]
 
 
 class Suggest(Protocol):
-    """What a sampler can be asked. Each name is asked at most once a sample."""
+    """The interface of a sampler. Each name is requested at most once per sample."""
 
     def categorical(self, name: str, choices: Sequence[Scalar]) -> Scalar:
         """One of the choices."""
@@ -95,7 +95,7 @@ class Space(BaseModel):
     def sample(self, suggest: Suggest) -> dict[str, Scalar]:
         """One point of the space: flat names, only the chosen method's parameters, constants included.
 
-        Constants are not asked for, so that a sampler sees only what varies.
+        A sampler never sees constants, only what varies.
         """
         methods = Choice(tuple(self.method))
         sample = {
@@ -110,7 +110,7 @@ class Space(BaseModel):
         return sample
 
     def varying(self) -> tuple[str, ...]:
-        """The names among `names` that have more than one value: what a sampler is asked for."""
+        """The names among `names` that have more than one value, which a sampler chooses."""
         return tuple(name for name, value in self.values() if value.varies)
 
     def values(self) -> Iterator[tuple[str, Value]]:

@@ -1,4 +1,4 @@
-"""A study: what its file asks, checked as a whole. It says nothing of how or where it is run.
+"""A study: the contents of its file, checked as a whole. It does not say how or where it is run.
 
 `StudySpec.model_validate(mapping)` is for programs; people's files and overrides are read by `load_study`,
 which words every problem.
@@ -16,7 +16,7 @@ from xrt.spec.checks import together
 from xrt.spec.document import dump
 from xrt.spec.metric import Metric, default_metric
 from xrt.spec.problems import Problem, Refused, refuse
-from xrt.spec.sections import Checkpoints, Confirm, Data, Pruning, Resources, Search, Section
+from xrt.spec.sections import Checkpoints, Confirm, Data, Evaluation, Pruning, Resources, Search, Section
 from xrt.spec.space import Space, Suggest, ask
 from xrt.spec.tasks import TaskField, read_task
 from xrt.spec.training import Training
@@ -76,13 +76,13 @@ Compared = Annotated[
 
 
 class StudySpec(Section):
-    """A study file. `null` for pruning or confirm skips it."""
+    """A study file. `null` for pruning, confirm or evaluation skips it."""
 
     study: Annotated[str, AfterValidator(_named)] = Field(
-        description="Its name, and that of its results; the file's name unless given."
+        description="The name of the study and of its results; by default the file's name."
     )
     task: TaskField = Field(
-        description="pawsx, xnli, mini, or your own: {name, languages, labels, source, sentences}."
+        description="pawsx, xnli, mini, mini-topics, or your own: {name, languages, labels, source, sentences}."
     )
     data: Data = Field(default_factory=Data, description=Data.__doc__)
     compare: Compared = Field(
@@ -94,6 +94,7 @@ class StudySpec(Section):
     search: Search = Field(default_factory=Search, description=Search.__doc__)
     pruning: Pruning | None = Field(default_factory=Pruning, description=Pruning.__doc__)
     confirm: Confirm | None = Field(default_factory=Confirm, description=Confirm.__doc__)
+    evaluation: Evaluation | None = Field(default=None, description=Evaluation.__doc__)
     resources: Resources = Field(default_factory=Resources, description=Resources.__doc__)
     checkpoints: Checkpoints = Field(default_factory=Checkpoints, description=Checkpoints.__doc__)
 
@@ -108,6 +109,15 @@ class StudySpec(Section):
         if problems:
             raise _refused(*problems)
         return self
+
+    def raised(self, trials: int | None, seeds: tuple[int, int] | None) -> Self:
+        """The study with other bounds of its search and of its confirmation; None: as they are."""
+        changes: dict[str, Any] = {}
+        if trials is not None:
+            changes["search"] = self.search.model_copy(update={"trials": trials})
+        if seeds is not None and self.confirm is not None:
+            changes["confirm"] = self.confirm.model_copy(update={"seeds": seeds})
+        return self.model_copy(update=changes)
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -125,7 +135,7 @@ class StudySpec(Section):
         yield from self.training.searched()
 
     def varying(self) -> tuple[str, ...]:
-        """The names that have more than one value: what a sampler is asked for."""
+        """The names that have more than one value, which a sampler chooses."""
         return tuple(name for name, value in self.values() if value.varies)
 
     def sample(self, suggest: Suggest) -> dict[str, Scalar]:

@@ -26,13 +26,13 @@ class HubPlace(Section):
     """Where the Hugging Face hub keeps an aligned data set."""
 
     repo: Text = Field(
-        description="Its repository; `{language}` stands for the code where each language has one."
+        description="The repository; `{language}` stands for the code if each language has its own."
     )
     config: Text | None = Field(
-        default="{language}", description="The configuration, likewise; null: the repository has only one."
+        default="{language}", description="The configuration, likewise; null: the repository's only one."
     )
-    columns: ColumnNames | None = Field(default=None, description="Which columns are which.")
-    splits: SplitNames | None = Field(default=None, description="What the splits are called there.")
+    columns: ColumnNames | None = Field(default=None, description="Names of the columns.")
+    splits: SplitNames | None = Field(default=None, description="Names of the splits on the hub.")
 
     @property
     def hub(self) -> Hub:
@@ -47,17 +47,17 @@ class OwnTask(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str = Field(description="Its name: letters, digits, - and _.")
-    languages: Words = Field(description="Codes of all its languages, as in its file names.")
-    labels: LabelWords = Field(description="Label words, as they stand in its files.")
+    languages: Words = Field(description="Codes of all languages to evaluate, as in file names.")
+    labels: LabelWords = Field(description="Label words, as in its files.")
     source: StrictStr | Words = Field(
         default="en",
-        description="The language trained on, or a list of several, each on its own files; one that is not among the "
-        "languages has training data alone.",
+        description="The language to train on, or a list of several; a source that is not among the languages has "
+        "training data only.",
     )
     sentences: Literal[1, 2] = Field(
-        default=2, description="Of an example: a pair, or one alone (topic, sentiment, intent)."
+        default=2, description="Sentences per example: a pair, or one (topic, sentiment, intent)."
     )
-    hub: HubPlace | None = Field(default=None, description="Where the hub has it, for data: {source: hub}.")
+    hub: HubPlace | None = Field(default=None, description="Its place on the hub, for data: {source: hub}.")
 
 
 ALLOWED = f"{', '.join(TASKS)}, or your own, {{{', '.join(f'{name}: ...' for name in OwnTask.model_fields)}}}"

@@ -28,14 +28,14 @@ class Training(Section):
     epochs: Annotated[Value, Reader(Kind("number", above=True))] = setting(
         3.0, "Passes over the training data, in full or in part."
     )
-    batch_size: Annotated[Value, Reader(Kind("whole", 1))] = setting(32, "Sentence pairs an optimizer step.")
-    max_tokens: Annotated[Value, Reader(Kind("whole", 8))] = setting(128, "Longer pairs are cut.")
+    batch_size: Annotated[Value, Reader(Kind("whole", 1))] = setting(32, "Sentence pairs per optimizer step.")
+    max_tokens: Annotated[Value, Reader(Kind("whole", 8))] = setting(128, "Longer pairs are truncated.")
     warmup: Annotated[Value, Reader(Kind("number", below=1))] = setting(
         0.1, "Share of the steps with a rising learning rate."
     )
     weight_decay: Annotated[Value, Reader(Kind("number"))] = setting(
         0.0,
-        "Of AdamW. Above 0 each step updates the whole table of word embeddings, not only the pieces in use.",
+        "AdamW's. Above 0, each step updates the whole table of word embeddings, not only the pieces in use.",
     )
     clip: Annotated[Value, Reader(Kind("number", above=True))] = setting(
         1.0, "Largest L2 norm of the gradient."
@@ -52,18 +52,18 @@ class Training(Section):
     )
     compile: Annotated[Value, FLAG] = setting(
         False,
-        "Record a step once for each width of batch and replay it (CUDA graphs): quicker where steps are small. "
-        "Without a GPU, for `free` and with gradient_checkpointing it changes nothing.",
+        "Record a step once per batch width and replay it (CUDA graphs): faster for small steps. It has no effect "
+        "without a GPU, for `free`, or with gradient_checkpointing.",
     )
     deterministic: Annotated[Value, FLAG] = setting(
         False,
-        "On a GPU: kernels that repeat themselves, so that on cards of one kind a resumed training equals an "
-        "uninterrupted one to the bit; a tenth to a fifth more time. On a CPU it always does.",
+        "Use deterministic GPU kernels: on cards of one kind, a resumed training then equals an uninterrupted one "
+        "to the bit, in 1.1 to 1.4 times the time. On a CPU it always does.",
     )
     keep: Annotated[Value, Reader(Kind("keep"))] = setting(
         "last",
-        "Which weights a training ends with: its last; the best by a dev metric, measured every so many "
-        "steps and at the end; or the mean of so many weights, so many steps apart, the last of them at the end.",
+        "The weights that a training ends with: the last; the best by a dev metric, measured every STEPS steps and "
+        "at the end; or the mean of COUNT weights, STEPS steps apart, the last of them at the end.",
     )
 
     def searched(self) -> Iterator[tuple[str, Value]]:

@@ -1,7 +1,6 @@
 """A trial as a frozen value: a study and a sample of its space, all resolved, no YAML and no defaults left.
 
-Two trials that would do the same are equal and have the same digest. As JSON it goes to workers and to the
-record.
+Trials that would do the same are equal and have the same digest. As JSON a trial goes to workers and to the record.
 """
 
 import hashlib
@@ -46,13 +45,14 @@ class TrialConfig:
         version: of the method: what its parameters meant when the trial was made (`METHODS`).
         params: parameters of the method, without its site.
         site: where δ is added: `word`, or `layer:k`.
-        metric: what the study maximises, by which a rung chooses what to ask.
+        metric: what the study maximises; a rung evaluates more examples of its language pairs.
         rungs: shares of the shortest training of its arm at which it is evaluated, beside its own end. In optimizer
             steps they are the same for all trials of the arm.
         keep: which weights it ends with (`Keep`).
         shortest: the shortest training of its arm, at the study's largest batch; None: this one.
         test: whether it is evaluated on the test split at its end, as only a confirmation is.
-        rung_rows: examples that a rung asks of each pair of languages; None: by the cost rule.
+        votes: how many predictions of each test example, under noise of which scale; None: no votes.
+        rung_rows: examples of each language pair at a rung; None: by the cost rule.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
@@ -89,6 +89,7 @@ class TrialConfig:
     deterministic: bool = False
     keep: str = "last"
     shortest: Length | None = None
+    votes: tuple[int, float] | None = None
 
     @property
     def parameters(self) -> dict[str, Scalar]:
@@ -182,6 +183,7 @@ def build(spec: StudySpec, sample: Mapping[str, Any], seed: int, *, confirm: boo
         rungs=() if confirm else spec.rungs,
         shortest=_shortest(spec, method),
         test=confirm,
+        votes=(spec.evaluation.votes, spec.evaluation.scale) if confirm and spec.evaluation else None,
         rung_rows=spec.pruning.rung_rows if spec.pruning else None,
         **spec.training.at(sample),
         **spec.data.model_dump(include={"train_rows", "dev_rows", "test_rows", "neighbours"}),
@@ -194,8 +196,8 @@ def _shortest(spec: StudySpec, method: str) -> Length:
     return Length(least, int(ends(copies)[0]) if copies else 1, int(largest))
 
 
-def earlier(plain: Mapping[str, Any]) -> str | None:
-    """What the method of a recorded trial meant, in words, where that is not what it does now; None: it is.
+def meant_before(plain: Mapping[str, Any]) -> str | None:
+    """The old meaning of a recorded trial's method, in words; None if the meaning has not changed.
 
     Args:
         plain: its configuration, as `to_dict` wrote it; of the first edition, which knew no versions, too.
@@ -203,16 +205,16 @@ def earlier(plain: Mapping[str, Any]) -> str | None:
     method, version = METHODS.get(str(plain.get("method"))), plain.get("version", 1)
     if method is None or version == method.version:
         return None
-    return method.was.get(version, f"version {version}, which this xrt does not know")
+    return method.earlier.get(version, f"version {version}, which this xrt does not know")
 
 
 def check_unchanged(plain: Mapping[str, Any]) -> None:
-    """Refuse to repeat or continue a recorded trial whose method means something else by now.
+    """Refuse to repeat or continue a recorded trial if the meaning of its method has changed.
 
     Raises:
         SpecError: it does.
     """
-    if meant := earlier(plain):
+    if meant := meant_before(plain):
         method = plain["method"]
         raise SpecError(
             f"configuration of a trial: method: {method} meant something else when this was recorded ({meant}); "

@@ -21,7 +21,7 @@ RANGES = ("log", "uniform", "int")
 
 @dataclass(frozen=True)
 class Choice:
-    """One of `options`; a single option is a constant, which no sampler is asked for."""
+    """One of `options`; a single option is a constant, which no sampler sees."""
 
     options: tuple[Scalar, ...]
 
