@@ -87,7 +87,7 @@ def serve() -> Iterator[Callable[[Mapping[str, bytes]], str]]:
 
 @pytest.fixture
 def hub() -> Iterator[Callable[[Mapping[str, Mapping[str, bytes]]], ThreadingHTTPServer]]:
-    """A hub that holds the data sets `repository -> file -> content`: as much of one as reading uses."""
+    """A hub with the data sets `repository -> file -> content`; it has only what reading needs."""
     servers: list[ThreadingHTTPServer] = []
 
     def serving(repositories: Mapping[str, Mapping[str, bytes]]) -> ThreadingHTTPServer:
@@ -130,7 +130,7 @@ def _handler(answer: Answer, headers: Mapping[str, str]) -> type[BaseHTTPRequest
         do_GET = do_HEAD = do_POST = _respond
 
         def log_message(self, format: str, *args: object) -> None:
-            """Says nothing: a test's output is for its failures."""
+            """Suppresses the server's log."""
 
     return Handler
 

@@ -1,4 +1,4 @@
-"""Batches made ahead are the batches, whoever stops reading and whatever goes wrong."""
+"""Batches made ahead equal the others, also after errors and readers that stop early."""
 
 import threading
 from itertools import islice, pairwise
@@ -12,7 +12,7 @@ from xrt.data.batches import Batch
 
 
 def numbered(count: int, made: list[int]):
-    """Batches that say which they are, and note that they were made."""
+    """Numbered batches that record when they are made."""
     for number in range(count):
         made.append(number)
         ids = torch.full((1, 1), number)

@@ -5,7 +5,7 @@ import pytest
 
 from tests.robust.conftest import SENTENCES, tokenizer
 from xrt.data.batches import FixedPairs, PairTemplate, SynonymPairs, TrainingStream, collate, epoch_batches
-from xrt.data.synonyms import Neighbours
+from xrt.data.synonyms import Neighbours, substitute
 from xrt.data.tokens import tokenize, tokenize_cached, tokenizer_digest
 
 FIRST, SECOND = ([pair[side] for pair in SENTENCES] * 10 for side in (0, 1))
@@ -75,6 +75,24 @@ def test_synonyms_are_drawn_afresh_each_epoch_and_the_same_after_a_resumption():
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
     alone = pairs.tokens(rows[7:8], 0)[0]
     assert np.array_equal(alone[0], first[7]), "a row's draw does not depend on its batch"
+
+
+def test_the_draws_of_a_pass_are_those_of_its_first_and_then_its_second_sentences_with_one_generator():
+    words = tokenizer(True)
+    table = Neighbours.of({"house": ["book", "storm"], "saw": ["met"], "red": ["small"]})
+    drawn = SynonymPairs(fixed(words), (FIRST, SECOND), table, words, seed=3).tokens(np.arange(40), 5)
+    rng = np.random.default_rng([3, 5])
+    for texts, ours in zip((FIRST, SECOND), drawn, strict=True):
+        expected = tokenize(words, [substitute(text, table, rng) for text in texts])
+        assert all(np.array_equal(expected[i], ours[i]) for i in range(40))
+
+
+def test_sentences_without_a_word_that_has_neighbours_stay():
+    words = tokenizer(True)
+    pairs = SynonymPairs(fixed(words), (FIRST, SECOND), Neighbours.of({"absent": ["away"]}), words, seed=3)
+    first, second = pairs.tokens(np.arange(40), 0)
+    assert all(np.array_equal(first[i], pairs.fixed.first[i]) for i in range(40))
+    assert all(np.array_equal(second[i], pairs.fixed.second[i]) for i in range(40))
 
 
 def test_synonyms_drawn_once_come_back_after_so_many_copies():

@@ -59,8 +59,8 @@ def test_ids_that_differ_by_their_writing_show_both(
     put("en", rows("en", [str(i) for i in range(1, 2001)]))
     put("de", rows("de", [here(i) for i in range(1, 2001)]))
     assert refusals(two, folder) == [
-        f'dev-de.tsv: ids are written otherwise than in dev-en.tsv: "{here(1)}" here, "1" there ({count:,} of 2,000 '
-        "ids); write them alike."
+        f'dev-de.tsv: ids are written differently from those in dev-en.tsv: "{here(1)}" here, "1" there '
+        f"({count:,} of 2,000 ids); write them alike."
     ]
 
 
@@ -124,7 +124,7 @@ def test_a_file_that_is_shifted_by_a_row_is_refused_unless_one_insists(
     (problem,) = refusals(three, folder)
     assert problem.startswith("dev: labels differ from those of en in de (")
     assert problem.endswith(
-        "of 90): are these the same examples, row by row? If they are, insist with data.conflicts: allow."
+        "of 90): are these the same examples, row by row? If so, set data.conflicts: allow."
     )
     insisted = load(three, Source("folder", str(folder), conflicts="allow"), "dev")
     (warning,) = insisted.warnings

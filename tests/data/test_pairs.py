@@ -1,5 +1,4 @@
 import subprocess
-import time
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -78,7 +77,7 @@ def test_languages_with_and_without_ids_are_not_aligned(two: Task) -> None:
 
 def test_ids_that_stand_twice_are_refused_with_their_rows(two: Task) -> None:
     twice = column("de", [("a", "x", "y", 0), ("b", "x", "y", 0), ("a", "x", "y", 0)])
-    with pytest.raises(DataError, match=r'de: id "a" stands 2 times \(rows 1, 3\)'):
+    with pytest.raises(DataError, match=r'de: id "a" occurs 2 times \(rows 1, 3\)'):
         align(two, [EN, twice])
 
 
@@ -234,15 +233,3 @@ def test_the_real_training_data_have_1400_rows_and_cells_that_begin_with_a_quote
         check=True,
     )
     assert sum(s.startswith('"') for s in train.sentences("en").first) == int(begins.stdout)
-
-
-def test_seven_languages_of_2000_rows_are_read_in_under_a_second(tmp_path: Path) -> None:
-    for language in PAWSX.languages:
-        text = "".join(
-            f"sentence {i} of some length in {language}\tanother {i}\t{i % 2}\n" for i in range(2000)
-        )
-        (tmp_path / f"dev-{language}.tsv").write_text(text)
-    start = time.perf_counter()
-    aligned = load(PAWSX, Source("folder", str(tmp_path)), "dev")
-    assert len(aligned.drops) == 49
-    assert time.perf_counter() - start < 1

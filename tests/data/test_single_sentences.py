@@ -59,7 +59,7 @@ def test_reviews_that_are_other_ones_in_each_language_are_read_with_align_own(
         ]
         write(f"dev/{language}.csv", "\n".join([header, *lines]) + "\n")
     path = f"{folder}/{{split}}/{{language}}.csv"
-    assert "ids are written otherwise" in refused(task, Source("folder", path))[0]
+    assert "ids are written differently" in refused(task, Source("folder", path))[0]
     found = load(task, Source("folder", path, align="own"), "dev")
     assert (found.apart, len(found), len(set(found.groups.tolist()))) == (("en", "de"), 20, 20)
     assert found.sentences("de").first[-1] == 'de, "7"'
@@ -103,7 +103,9 @@ def test_labels_that_differ_in_most_rows_are_refused_unless_languages_are_on_the
         rows = [f"{language} {i}|{('art', 'sport')[(i + shift) % 2]}" for i in range(20)]
         write(f"dev-{language}.tsv", table("text|topic", *rows))
     (line,) = refused(TOPICS, Source("folder", str(folder)))
-    assert "labels differ from those of en in de (100%: 20 of 20)" in line and "say data.align: own" in line
+    assert (
+        "labels differ from those of en in de (100%: 20 of 20)" in line and "if not, data.align: own" in line
+    )
     own = load(TOPICS, Source("folder", str(folder), align="own"), "dev")
     assert own.apart == ("en", "de") and len(own) == 40
 

@@ -10,7 +10,7 @@ from xrt.data.tokens import tokenize_cached
 
 
 class Slow:
-    """A tokenizer that takes its time and notes that it was asked."""
+    """A slow tokenizer that counts its calls."""
 
     def __init__(self, log: Path) -> None:
         self.log = log
@@ -82,3 +82,15 @@ def test_a_cut_missing_or_swapped_file_is_made_again(tmp_path, monkeypatch, spoi
     assert cached(tmp_path)[0] == right
     asked = (tmp_path / "log").read_text().count("asked")
     assert cached(tmp_path)[0] == right and (tmp_path / "log").read_text().count("asked") == asked
+
+
+def test_a_file_of_an_earlier_format_which_has_no_fingerprint_is_made_again_without_a_word(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    right, path = cached(tmp_path)
+    path.with_suffix(".json").unlink()
+    turn(path, 999)
+    assert cached(tmp_path)[0] == right and not caplog.messages
+    assert path.with_suffix(".json").exists()

@@ -8,8 +8,9 @@ Letters: B pairs, T tokens.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain, pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from xrt.data.sampling import steps_per_epoch
-from xrt.data.synonyms import Match, Neighbours, substitute
+from xrt.data.synonyms import Match, Neighbours, Substitution
 from xrt.data.tokens import Ints, Tokens, tokenize
 
 BUCKET = 50  # batches whose examples are sorted by length together
@@ -201,7 +202,7 @@ class TrainingPairs(Protocol):
 
 @dataclass(frozen=True)
 class FixedPairs:
-    """Pairs that look the same every time they are seen."""
+    """Pairs that are the same in every epoch."""
 
     first: Tokens
     second: Tokens
@@ -217,7 +218,7 @@ class FixedPairs:
 
 @dataclass(frozen=True)
 class SynonymPairs:
-    """RS-DA (Huang et al. 2021): words are replaced at random whenever an example is seen.
+    """RS-DA (Huang et al. 2021): words are replaced at random in every epoch.
 
     With `copies`, so many replacements are drawn once and come back in turn, one a pass over the data (the authors
     write them into one file and shuffle that). A replacement is a function of (seed, epoch or copy, row): nothing to
@@ -231,6 +232,7 @@ class SynonymPairs:
     seed: int
     match: Match = "exact"
     copies: int | None = None
+    _drawn: dict[int, Ints] = field(default_factory=dict, repr=False)  # the latest pass alone
 
     @property
     def labels(self) -> npt.NDArray[np.int64]:
@@ -241,17 +243,36 @@ class SynonymPairs:
         return self.fixed.lengths  # of the words as they stand: good enough to sort by
 
     def tokens(self, rows: Ints, epoch: int) -> tuple[list[Any], list[Any]]:
-        drawn = epoch if self.copies is None else epoch % self.copies
-        draws = [np.random.default_rng([self.seed, drawn, int(i)]) for i in rows]
-        sides = []
-        for side in self.texts:
-            texts = [
-                substitute(side[int(i)], self.neighbours, rng, self.match)
-                for i, rng in zip(rows, draws, strict=True)
-            ]
-            cut = tokenize(self.tokenizer, texts)
-            sides.append([cut[k] for k in range(len(cut))])
-        return sides[0], sides[1]
+        draws, (_, ends) = self._draws(epoch if self.copies is None else epoch % self.copies), self._sizes
+        texts = []
+        for side, start in zip(self.texts, (0, len(self.labels)), strict=True):
+            for row in rows.tolist():
+                own = draws[ends[start + row] : ends[start + row + 1]].tolist()
+                texts.append(self._substitution(side[row], own))
+        cut = tokenize(self.tokenizer, texts)
+        return [cut[i] for i in range(len(rows))], [cut[len(rows) + i] for i in range(len(rows))]
+
+    def _draws(self, drawn: int) -> Ints:
+        """One draw for each word that has neighbours, of the first sentences and then of the second ones.
+
+        All draws of a pass are made at once: a generator for each row, and a call for each sentence, are Python that
+        the training of a small encoder would wait for.
+        """
+        if drawn not in self._drawn:
+            self._drawn.clear()
+            self._drawn[drawn] = np.random.default_rng([self.seed, drawn]).integers(0, self._sizes[0])
+        return self._drawn[drawn]
+
+    @cached_property
+    def _substitution(self) -> Substitution:
+        return Substitution(self.neighbours, self.match)
+
+    @cached_property
+    def _sizes(self) -> tuple[Ints, Ints]:
+        """How many words each word with neighbours may become, of all sentences, and where each sentence begins."""
+        sizes = [self._substitution.sizes(text) for side in self.texts for text in side]
+        ends = np.cumsum([0, *(len(own) for own in sizes)])
+        return np.fromiter(chain.from_iterable(sizes), np.int64, int(ends[-1])), ends
 
 
 @dataclass(frozen=True)

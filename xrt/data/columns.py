@@ -1,4 +1,4 @@
-"""Which column of a table is which: the sentences, the label, the id; and the rows of one language and split.
+"""Finds the columns of a table (sentences, label, id) and the rows of one language and split.
 
 Knows the usual names of the field, what a study says of its own, and three shapes of many languages in one table:
 a column of languages, columns for each language (`sentence1_de`), and columns of translations (`{de: …, fr: …}`).
@@ -77,7 +77,7 @@ class Wanted:
     """What is to be read from a table.
 
     Attributes:
-        told: names or numbers of columns by role, as the study says; `{language}` in a name stands for the code.
+        columns: names or numbers of columns by role, as the study says; `{language}` in a name stands for the code.
         labels: every word that means a label.
         shared: whether the table holds other languages too, so that it must say which is which.
         split_shared: whether it holds other splits too.
@@ -87,7 +87,7 @@ class Wanted:
 
     language: str
     split: Split
-    told: Mapping[str, str | int]
+    columns: Mapping[str, str | int]
     labels: frozenset[str]
     shared: bool = False
     split_shared: bool = False
@@ -137,14 +137,14 @@ def _with_names(table: TextTable, wanted: Wanted) -> Table:
     """The text table with its header's names, or without one by the order of its columns."""
     cells = table.rows.cells
     first = [cell.strip() for cell in cells[0]]
-    told = wanted.told.values()
-    if any(isinstance(name, str) for name in told):
+    named = wanted.columns.values()
+    if any(isinstance(name, str) for name in named):
         return titled(table, first, header=True)
-    if not told and _usual_texts(first, wanted):
+    if not named and _usual_texts(first, wanted):
         return titled(table, first, header=True)
-    if _looks_like_header(cells, wanted.labels, insisted=bool(told)):
-        raise FileError([Found(table.place(0), _header_problem(first, wanted, numbered=bool(told)))])
-    if told:
+    if _looks_like_header(cells, wanted.labels, insisted=bool(named)):
+        raise FileError([Found(table.place(0), _header_problem(first, wanted, numbered=bool(named)))])
+    if named:
         return titled(table, [f"column {i}" for i in range(1, _usual_width(cells) + 1)], header=False)
     # What most rows say; the others are wrong.
     labelled = sum(len(row) == wanted.sentences for row in cells) * 2 <= len(cells)
@@ -207,13 +207,13 @@ def _they_are(wanted: Wanted) -> str:
 
 
 def _single_hint(names: Sequence[str], wanted: Wanted) -> str:
-    """What to say of a table that has one sentence where two are wanted."""
+    """A hint for a table with one sentence where two are expected."""
     single = wanted.sentences == 2 and any(_key(name) in SINGLES for name in names)
     return " An example of a single sentence is task.sentences: 1." if single else ""
 
 
 def _guess(names: Sequence[str], wanted: Wanted) -> dict[str, str]:
-    """What the study might say of these columns: labels and ids by their usual names, the others in order."""
+    """A suggestion for data.columns: labels and ids by their usual names, the others in order."""
     guess = {role: name for role in ("id", "label") for name in reversed(names) if _key(name) in USUAL[role]}
     left = [name for name in names if name not in guess.values() and _key(name) not in KNOWN - _SENTENCES]
     roles = [role for role in (*wanted.texts, "label") if role not in guess]
@@ -232,7 +232,7 @@ def _yaml(values: Mapping[str, str]) -> str:
 
 
 def _key(name: str) -> str:
-    """A name without what differs between writers: `pair_ID`, `pairID` and `Pair ID` are one."""
+    """A name in a normal form: `pair_ID`, `pairID` and `Pair ID` are equal."""
     return re.sub(r"[\s_.-]", "", name.strip().lower())
 
 
@@ -255,11 +255,11 @@ def _usual_texts(names: Sequence[str], wanted: Wanted) -> tuple[int, ...] | None
 
 def _roles(table: Table, wanted: Wanted) -> dict[str, int]:
     """The number of the column for each role that the table has."""
-    roles = {role: _told(table, role, name, wanted) for role, name in wanted.told.items()}
+    roles = {role: _named_column(table, role, name, wanted) for role, name in wanted.columns.items()}
     if not roles.keys() >= set(wanted.texts):
         roles = dict(zip(wanted.texts, _places_of_texts(table, wanted), strict=True)) | roles
     if not table.named:
-        labelled = not wanted.told and len(table.names) > wanted.sentences
+        labelled = not wanted.columns and len(table.names) > wanted.sentences
         return roles | ({"label": wanted.sentences} if labelled else {})
     for role, usual_names in USUAL.items():
         if role not in roles and _is_needed(role, wanted):
@@ -269,12 +269,12 @@ def _roles(table: Table, wanted: Wanted) -> dict[str, int]:
 
 
 def _is_needed(role: str, wanted: Wanted) -> bool:
-    """A table that holds one language is not asked which, whatever its columns say; nor one of one split."""
+    """Whether a role's column must be found: a table of one language (split) needs no column of languages (splits)."""
     return {"language": wanted.shared, "split": wanted.split_shared}.get(role, True)
 
 
 def _places_of_texts(table: Table, wanted: Wanted) -> tuple[int, ...]:
-    if not table.named and not wanted.told:
+    if not table.named and not wanted.columns:
         return tuple(range(wanted.sentences))
     found = _usual_texts(table.names, wanted)
     if found is None:
@@ -299,7 +299,7 @@ def _usual(table: Table, usual: Sequence[str], wanted: Wanted, taken: set[int]) 
     return None
 
 
-def _told(table: Table, role: str, name: str | int, wanted: Wanted) -> int:
+def _named_column(table: Table, role: str, name: str | int, wanted: Wanted) -> int:
     """The column that the study names for a role."""
     if isinstance(name, int):
         if not 1 <= name <= len(table.names):
@@ -343,7 +343,7 @@ def _rows(table: Table, roles: Mapping[str, int], wanted: Wanted) -> list[int] |
 def _require_one_language(
     table: Table, roles: Mapping[str, int], rows: Sequence[int] | None, wanted: Wanted
 ) -> None:
-    """Refuses a file for many languages, or many splits, that does not say which of its rows or columns are whose."""
+    """Refuse a file for many languages or splits that does not assign its rows or columns to them."""
     if wanted.split_shared and "split" not in roles:
         text = (
             "serves all splits, but no column says which row is of which: data.columns: {split: …}, or {split} in "
@@ -354,10 +354,10 @@ def _require_one_language(
         return
     for role in wanted.texts:
         name, values = table.names[roles[role]], table.read(roles[role])
-        own = _bare(name, wanted.language) is not None or "{language}" in str(wanted.told.get(role))
+        own = _bare(name, wanted.language) is not None or "{language}" in str(wanted.columns.get(role))
         if not own and not any(_is_translations(value) for value in _head(values)):
             text = (
-                f'serves all languages, but neither a column of languages nor one of "{wanted.language}" is there '
+                f'serves all languages, but has no column of languages and none of "{wanted.language}" '
                 f"among {quoted(table.names[:20])}: data.columns: {{language: …}}, or {{language}} in its names "
                 "or in data.path."
             )

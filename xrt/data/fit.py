@@ -1,7 +1,7 @@
-"""Whether the languages of a split fit together: ids that are written alike, examples in common, labels that agree.
+"""Checks that the languages of a split fit together: ids written alike, examples in common, labels that agree.
 
-What cannot be meant is refused before a run: a pair of languages without a common example, ids that differ by
-writing alone, labels that differ as those of shifted files do. What is merely unusual is a warning.
+Clear mistakes are refused before a run: a pair of languages without a common example, ids that differ only in their
+spelling, labels that differ as in shifted files. Unusual data are a warning.
 
 Rows of unrelated files disagree about (C - 1)/C of the labels: 50 % for two classes, 67 % for three. Languages that
 were annotated anew disagree about little: PAWS-X 1.6 % at most, Japanese SICK 13 %.
@@ -14,10 +14,8 @@ from typing import NamedTuple
 from xrt.data.sentences import Sentences
 from xrt.data.tasks import SPLITS, quoted
 
-WARNED, REFUSED = (
-    0.10,
-    1 / 3,
-)  # shares of label conflicts among the examples that two languages have in common
+# Shares of label conflicts among the examples that two languages have in common.
+WARNED, REFUSED = 0.10, 1 / 3
 FEWEST_CONFLICTS = 3  # fewer are no pattern
 FEW_IN_COMMON = 0.5  # of the smaller language's examples
 
@@ -33,7 +31,7 @@ class Common(NamedTuple):
 
 
 def written_apart(columns: Sequence[Sentences], source: str) -> list[str]:
-    """A line for each language whose ids differ from the source's (or the first's) by their writing alone."""
+    """A line for each language whose ids differ from the source's (or the first's) only in their spelling."""
     with_ids = [column for column in columns if column.has_ids]
     if len(with_ids) < 2:
         return []
@@ -58,14 +56,14 @@ def _written_apart(column: Sentences, reference: Sentences, columns: Sequence[Se
     if alike:
         here, other = alike[0]
         yield (
-            f"{column.origin or column.language}: ids are written otherwise than in "
+            f"{column.origin or column.language}: ids are written differently from those in "
             f'{reference.origin or reference.language}: "{here}" here, "{other}" there '
             f"({len(alike):,} of {len(column):,} ids); write them alike."
         )
 
 
 def _plain(key: str, languages: Sequence[str]) -> str:
-    """An id without what differs between writers: case, leading zeros, `.0`, a language or a split beside it."""
+    """An id in a normal form: without case, leading zeros, `.0`, or a language or split beside it."""
     parts = re.split(r"[\W_]+", re.sub(r"(?<=\d)\.0$", "", key.strip().casefold()))
     codes = {part for code in (*languages, *SPLITS) for part in re.split(r"[\W_]+", code.casefold())}
     kept = [part for part in parts if part and part not in codes] or [part for part in parts if part]
@@ -77,7 +75,7 @@ def _plain(key: str, languages: Sequence[str]) -> str:
 def nothing_in_common(common: Mapping[Pair, Common], columns: Sequence[Sentences], split: str) -> list[str]:
     """A line for each language, or pair of languages, that no example can be evaluated in."""
     empty = {pair for pair, one in common.items() if not one.usable}
-    problems, told = [], set[str]()
+    problems, reported = [], set[str]()
     for language in dict.fromkeys(a for a, _ in common):
         own, others = (
             (language, language) in empty,
@@ -93,16 +91,16 @@ def nothing_in_common(common: Mapping[Pair, Common], columns: Sequence[Sentences
             )
         else:
             continue
-        told.add(language)
+        reported.add(language)
     for a, b in sorted(empty):
-        if a != b and not {a, b} & told and not ((b, a) in empty and b < a):
+        if a != b and not {a, b} & reported and not ((b, a) in empty and b < a):
             problems.append(
                 f'{split}: "{a}" and "{b}" have no example in common, so the pair cannot be evaluated; take one of '
                 "them out of task.languages."
             )
     return (
         problems[:1]
-        if len(told) == 2 == len(columns) and not any((c, c) in empty for c in told)
+        if len(reported) == 2 == len(columns) and not any((c, c) in empty for c in reported)
         else problems
     )
 
@@ -119,7 +117,7 @@ def _ids(language: str, columns: Sequence[Sentences]) -> str:
 def conflicts(
     common: Mapping[Pair, Common], source: str, split: str, single: bool = False
 ) -> tuple[list[str], list[str]]:
-    """(refusals, warnings) where languages disagree about many labels, one line a language that others differ from.
+    """(refusals, warnings) for languages that disagree about many labels, one line per language.
 
     Args:
         single: examples are single sentences, which need not be the same ones in all languages.
@@ -140,10 +138,10 @@ def conflicts(
         named.update(high)
         far = [b for b in high if shares[a, b] > REFUSED]
         if far:
-            other = ", if they are not, say data.align: own" if single else ""
+            other = "; if not, data.align: own" if single else ""
             refused.append(
-                f"{split}: {_listed(a, far, shares, common)}: are these the same examples, row by row? If they are, "
-                f"insist with data.conflicts: allow{other}."
+                f"{split}: {_listed(a, far, shares, common)}: are these the same examples, row by row? If so, "
+                f"set data.conflicts: allow{other}."
             )
         if near := [b for b in high if b not in far]:
             follows = "" if single else "; these examples are left out of mixed pairs"
@@ -154,12 +152,12 @@ def conflicts(
 def _listed(
     a: str, others: Sequence[str], shares: Mapping[Pair, float], common: Mapping[Pair, Common]
 ) -> str:
-    told = [
+    parts = [
         f"{b} ({shares[a, b]:.0%}: {common[a, b].conflicts:,} of {common[a, b].complete:,})"
         for b in others[:10]
     ]
     more = f" and {len(others) - 10} more" if len(others) > 10 else ""
-    return f"labels differ from those of {a} in {', '.join(told)}{more}"
+    return f"labels differ from those of {a} in {', '.join(parts)}{more}"
 
 
 def few_in_common(

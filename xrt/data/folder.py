@@ -1,8 +1,8 @@
 """Files on disk: in a folder in XTREME's layout or Google's, by a pattern, or one file for all.
 
 XTREME: `{split}-{language}.tsv`. Google (PAWS-X): `{language}/{train,dev_2k,test_2k}.tsv`. A pattern is any path with
-`{split}` and `{language}`, or with one of them, or with neither: then a column of the file says it. What stands in
-a file is formats.py, which column is which columns.py.
+`{split}` and `{language}`, or with one of them, or with neither: then a column of the file says it. formats.py reads a
+file, columns.py finds its columns.
 """
 
 import os
@@ -44,7 +44,7 @@ def read_folder(task: Task, source: Source, split: Split, language: str) -> Sent
     wanted = Wanted(
         language=language,
         split=split,
-        told=dict(source.columns),
+        columns=dict(source.columns),
         labels=frozenset((*task.labels, *meanings)),
         shared=found.all_languages,
         split_shared=found.all_splits,
@@ -65,8 +65,8 @@ def check_folder(task: Task, source: Source, wanted: Iterable[tuple[Split, str]]
 
 def split_names(source: Source, split: Split) -> tuple[str, ...]:
     """What a split may be called in file names and columns: what the study says, else the usual names."""
-    told = dict(source.splits).get(split)
-    return SPLIT_NAMES[split] if told is None else (told,)
+    name = dict(source.splits).get(split)
+    return SPLIT_NAMES[split] if name is None else (name,)
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ class _Files:
 
     Attributes:
         options: the paths that may hold a language, the likeliest first.
-        told: what a message about a missing file ends with.
+        remark: the end of a message about a missing file.
     """
 
     options: Callable[[str], Sequence[Path]]
     task: Task
     split: Split
-    told: str = ""
+    remark: str = ""
     all_languages: bool = False
     all_splits: bool = False
 
@@ -101,7 +101,7 @@ class _Files:
         ):
             hint = f' If "{language}" is trained on only, leave it out of task.languages.'
         text = file_problem(file)
-        return [Found(str(file), f"{text}{self.told}{hint}")] if text else []
+        return [Found(str(file), f"{text}{self.remark}{hint}")] if text else []
 
 
 def _missing(found: _Files | None, split: Split, language: str) -> list[Found]:
@@ -150,9 +150,9 @@ def _pattern(task: Task, source: Source, split: Split, pattern: str) -> _Files:
 def _layout(task: Task, source: Source, split: Split, folder: Path) -> _Files:
     """The layout of which most files are there; also one folder down, where the archives unpack."""
     if not folder.is_dir():
-        what = "not a folder" if folder.exists() else "no such file or folder"
+        problem = "not a folder" if folder.exists() else "no such file or folder"
         raise DataError(
-            f"{folder}: {what}; data.path names a folder, a file, or files: data/{{split}}/{{language}}.tsv."
+            f"{folder}: {problem}; data.path names a folder, a file, or files: data/{{split}}/{{language}}.tsv."
         )
     name_of = {one: dict(source.splits).get(one, one) for one in SPLITS}
     languages = task.everywhere
@@ -172,7 +172,7 @@ def _layout(task: Task, source: Source, split: Split, folder: Path) -> _Files:
         stem = LAYOUTS[name](task, split, language, name_of[split])
         return [root / f"{stem}{end}" for end in _ENDS]
 
-    return _Files(options, task, split, told=f" The folder is in {name} layout.")
+    return _Files(options, task, split, remark=f" The folder is in {name} layout.")
 
 
 def _stems(root: Path, languages: Sequence[str]) -> set[str]:

@@ -209,9 +209,9 @@ def _json(file: Path, line: int, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        told = str(error).split(": line")[0] or "nested too deeply"
+        reason = str(error).split(": line")[0] or "nested too deeply"
         raise DataError(
-            f"{file}, line {line + getattr(error, 'lineno', 1) - 1}: not JSON ({told})."
+            f"{file}, line {line + getattr(error, 'lineno', 1) - 1}: not JSON ({reason})."
         ) from error
 
 
@@ -224,7 +224,7 @@ def _parquet(file: Path) -> Table:
         if content.metadata.num_rows > MOST_ROWS:
             raise DataError(f"{file}: {content.metadata.num_rows:,} rows; at most {MOST_ROWS:,}.")
         table = content.read()
-        # Damaged text is found here, and not when a cell is asked for.
+        # Damaged text raises here, not when a cell is read.
         table.validate(full=True)
         table.schema.names  # noqa: B018  # raises where a name is no UTF-8
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:

@@ -1,7 +1,7 @@
 """A task from the Hugging Face hub, through `datasets` and its local cache; the cache first.
 
-These data sets do not change, and a study of many trials reads them many times on many machines. What is in
-the cache is read without a question to the network: a study goes on offline, and a machine asks the hub once.
+These data sets do not change, and a study of many trials reads them many times on many machines. Cached data are read
+without the network: a study continues offline, and a machine downloads each data set once.
 """
 
 from collections.abc import Iterable
@@ -43,7 +43,7 @@ def read_hub(task: Task, source: Source, split: Split, language: str) -> Sentenc
     wanted = Wanted(
         language=language,
         split=split,
-        told={**dict(task.hub.columns), **dict(source.columns)},
+        columns={**dict(task.hub.columns), **dict(source.columns)},
         labels=frozenset((*task.labels, *meanings)),
         shared="{language}" not in f"{task.hub.repo} {task.hub.config}",
         sentences=task.sentences,
@@ -64,9 +64,9 @@ def check_hub(task: Task, source: Source, wanted: Iterable[tuple[Split, str]]) -
 def _place(task: Task, source: Source, split: Split, language: str) -> _Place:
     hub = task.hub
     assert hub is not None
-    told = {**dict(hub.splits), **dict(source.splits)}
+    names = {**dict(hub.splits), **dict(source.splits)}
     config = None if hub.config is None else hub.config.replace("{language}", language)
-    return _Place(hub.repo.replace("{language}", language), config, told.get(split, _SPLITS[split]))
+    return _Place(hub.repo.replace("{language}", language), config, names.get(split, _SPLITS[split]))
 
 
 @lru_cache(maxsize=4)  # a configuration of all languages is opened once, not once per language

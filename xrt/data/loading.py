@@ -1,4 +1,4 @@
-"""From files or the hub to one split in several languages: read, put side by side, checked that it fits together."""
+"""Loads one split in several languages, from files or the hub: reads it, aligns it, and checks that it fits."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ from xrt.errors import DataError
 
 
 def load(task: Task, source: Source, split: Split, languages: Sequence[str] | None = None) -> Aligned:
-    """Reads one split in several languages, aligns it, and refuses what does not fit together.
+    """Read one split in several languages and align it; refuse languages that do not fit together.
 
     Args:
         languages: all of the task by default; for `train` the source languages alone (zero-shot), which are not
@@ -50,7 +50,7 @@ def _fitting(aligned: Aligned, columns: Sequence[Sentences], source: Source) -> 
     """
     together = [column for column in columns if column.language not in aligned.apart]
     problems = written_apart(together, aligned.task.source)
-    if problems:  # else what follows from it would be told as well
+    if problems:  # else consequences of them would be reported too
         raise DataError(shortened(problems))
     common, split = aligned.common(), aligned.split
     refused, warned = conflicts(
@@ -66,7 +66,7 @@ def _fitting(aligned: Aligned, columns: Sequence[Sentences], source: Source) -> 
 
 
 def _notes(columns: Sequence[Sentences], split: Split) -> tuple[str, ...]:
-    """What was read otherwise than line by line, one line each: formats, rows that were left out."""
+    """Notes about the reading, one line each: quoted formats, rows that were left out."""
     notes = []
     quoted_files = [column for column in columns if column.form == "quoted TSV"]
     if quoted_files:
@@ -105,7 +105,7 @@ def align(
 
 
 def _apart(task: Task, columns: Sequence[Sentences], split: Split) -> tuple[str, ...]:
-    """The languages that cannot be aligned with the source, or where that is not here with most others.
+    """The languages that cannot be aligned with the source, or, without the source, with most others.
 
     Several sources need not be aligned to be trained on, nor single sentences to be evaluated.
     """
@@ -145,8 +145,8 @@ def _duplicates(column: Sentences) -> list[str]:
         rows.setdefault(key, []).append(row)
     return shortened(
         [
-            f'{name_of(column)}: id "{key}" stands {len(places)} times '
-            f"(rows {', '.join(map(str, places[:5]))}); each id may stand once."
+            f'{name_of(column)}: id "{key}" occurs {len(places)} times '
+            f"(rows {', '.join(map(str, places[:5]))}); each id may occur once."
             for key, places in rows.items()
             if len(places) > 1
         ]

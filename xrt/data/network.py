@@ -1,11 +1,11 @@
-"""Waiting for the network, with an end: a name server that never answers obeys no socket timeout."""
+"""Network calls with a time limit: a name server that never answers ignores socket timeouts."""
 
 import threading
 from collections.abc import Callable
 
 
 def within(seconds: float, call: Callable[[], object]) -> Exception | None:
-    """Runs `call` for at most `seconds`; what it raised, or None when it returned.
+    """Run `call` for at most `seconds`; returns what it raised, or None if it returned.
 
     A call that takes longer is left behind in a daemon thread and counts as a `TimeoutError`.
     """

@@ -56,8 +56,8 @@ class Aligned:
         columns: the sentences of each language, in the order of `languages` and with the rows of `ids`;
             an example that a language lacks is "" there.
         labels: (n, L) numbers into the task's labels; -1 where a language lacks the example or has no labels.
-        apart: languages whose rows are nobody else's (`data.align: own`): evaluated by themselves, in no mixed pair.
-        warnings: what is unusual, one line each; notes: what is not, but worth saying.
+        apart: languages with examples of their own (`data.align: own`): evaluated alone, in no mixed pair.
+        warnings: unusual properties of the data, one line each; notes: usual ones that the user should know.
     """
 
     task: Task
@@ -140,14 +140,14 @@ class Aligned:
     def groups(self) -> Ints:
         """(n,) the group of each example: examples that share a sentence of a source, directly or through others.
 
-        Rows that share a sentence are not independent draws: XNLI asks three hypotheses of each premise, and PAWS
+        Rows that share a sentence are not independent draws: XNLI has three hypotheses for each premise, and PAWS
         builds several rows from one sentence (1,249 of its 2,000 dev rows share one). Uncertainty over examples is
         therefore over groups. An example that no source has counts by the first language that has it.
         """
         sources = [column for column in self.columns if column.language in self.task.sources]
         sides = [side for column in sources for side in (column.first, column.second)]
         nowhere = [not any(side[row] for side in sides) for row in range(len(self))]
-        instead = [self._told_by(row) if nowhere[row] else ("", "") for row in range(len(self))]
+        instead = [self._first_sentences(row) if nowhere[row] else ("", "") for row in range(len(self))]
         return groups_of(*sides, [first for first, _ in instead], [second for _, second in instead])
 
     def sample(self, count: int, seed: int) -> "Aligned":
@@ -195,8 +195,8 @@ class Aligned:
     def spread(self, counts: Mapping[tuple[str, str], int], seed: int) -> dict[tuple[str, str], PairRows]:
         """For each pair of languages `counts[pair]` examples of its own, which together cover the split evenly.
 
-        Every pair keeps the shares of the labels that its examples have, no example is asked much more often than
-        another, nor is a sentence (`sampling.spread`). Rows keep their order; a pair that has fewer gives all.
+        Every pair keeps its examples' shares of the labels, and no example or sentence is used much more often than
+        another (`sampling.spread`). Rows keep their order; a pair with fewer examples gives all.
         """
         usable = {pair: self.pair(*pair) for pair in counts}
         cells = [
@@ -220,7 +220,7 @@ class Aligned:
         first, second = (np.array([[s != "" for s in column] for column in side], bool).T for side in sides)
         return first, first if self.task.sentences == 1 else second
 
-    def _told_by(self, row: int) -> tuple[str, str]:
+    def _first_sentences(self, row: int) -> tuple[str, str]:
         """The sentences of an example in the first language that has any of them."""
         found = ((column.first[row], column.second[row]) for column in self.columns)
         return next((texts for texts in found if any(texts)), ("", ""))

@@ -1,7 +1,7 @@
-"""What is wrong with data, gathered: the same thing in many rows and many files is one line.
+"""Collects what is wrong with data: the same problem in many rows and files becomes one line.
 
-Knows no format. A problem is a place (a file, and a line where there is one) and a sentence; problems with the
-same sentence are told once, with the first place and how many more there are.
+Knows no format. A problem is a place (a file, and a line where there is one) and a sentence; problems with the same
+sentence become one line, with the first place and the number of others.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +13,7 @@ _MOST_PROBLEMS = 10  # a file that is wrong throughout should not print a line f
 
 
 class Found(NamedTuple):
-    """One thing to mend, in `rows` rows of which `place` names the first (0: the place is not a row)."""
+    """One problem, in `rows` rows of which `place` names the first (0: the place is not a row)."""
 
     place: str
     text: str
@@ -54,7 +54,7 @@ def lines(found: Sequence[Found]) -> list[str]:
 
 
 def joined(errors: Sequence[XrtError]) -> FileError:
-    """All problems as one error, those of one cause as one line, none told twice."""
+    """All problems as one error, without duplicates; problems of one cause become one line."""
     found = [one for error in errors if isinstance(error, FileError) for one in error.found]
     plain = [
         line for error in errors for line in (error.plain if isinstance(error, FileError) else error.problems)

@@ -1,7 +1,7 @@
 """Reading a task: from the hub, from a folder, or from the package; `check` first, `read` when needed.
 
-The one door to data on disk or on the network; behind it stand folder.py (files) and hub.py (the Hugging Face hub
-and its cache). Aligning languages is pairs.py.
+The only module through which data are read: folder.py reads files, hub.py the Hugging Face hub and its cache. pairs.py
+aligns languages.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which examples a sample asks: of one set, or of many cells that share a set. Knows rows and strata, and no text."""
+"""Draws the examples of a sample: from one set, or for many cells that share a set. Knows rows and strata, no text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,18 +33,18 @@ def stratified(pool: Ints, strata: Ints, count: int, rng: np.random.Generator) -
 
 
 def spread(cells: Sequence[Cell], strata: Ints, rng: np.random.Generator) -> list[Ints]:
-    """Rows for each cell, sorted, so that a mean over cells rests on as much as there is.
+    """Rows for each cell, sorted, such that a mean over cells uses as many different examples as possible.
 
-    Cells are served in their order, each with the rows that were asked least so far; among these with those whose
-    sentences in its two languages were asked least; among these by lot. An example, or a sentence of it, that is
-    hard for a trial is then asked about as often as in the whole set, and adds little to the error of the mean.
+    Cells are served in order. Each gets the rows that earlier cells use least; among these, those whose sentences in
+    its two languages are used least; among these, random ones. A hard example, or a hard sentence, then occurs about as
+    often as in the whole set, and adds little to the error of the mean.
 
     Args:
         cells: one with fewer rows than its count gives all.
         strata: (n,) of all rows. Every cell keeps the shares that its rows have; what rounding takes from a stratum
             the next cell gives back.
     """
-    asked = np.zeros(len(strata), np.int64)
+    used = np.zeros(len(strata), np.int64)
     languages = 1 + max(max(cell.first, cell.second) for cell in cells) if cells else 0
     first, second = np.zeros((2, len(strata), languages), np.int64)
     values, of = np.unique(strata, return_inverse=True)
@@ -52,13 +52,13 @@ def spread(cells: Sequence[Cell], strata: Ints, rng: np.random.Generator) -> lis
     for cell in cells:
         sentences = first[:, cell.first] + second[:, cell.second]
         lot = rng.permutation(len(strata))
-        queue = cell.rows[np.lexsort([array[cell.rows] for array in (lot, sentences, asked)])]
+        queue = cell.rows[np.lexsort([array[cell.rows] for array in (lot, sentences, used)])]
         sizes, count = np.bincount(of[queue], minlength=len(values)), min(cell.count, len(queue))
         owed += count * sizes / max(1, len(queue))
         quota = _quota(owed, sizes, count)
         owed -= quota
         rows = np.concatenate([queue[of[queue] == value][:most] for value, most in enumerate(quota)])
-        asked[rows] += 1
+        used[rows] += 1
         first[rows, cell.first] += 1
         second[rows, cell.second] += 1
         chosen.append(np.sort(rows))

@@ -1,7 +1,7 @@
-"""What every reader hands over: one language of one split, checked, with its labels as numbers.
+"""What every reader returns: one language of one split, checked, with its labels as numbers.
 
-Knows neither files nor the hub. Missing sentences become "" here, once for all readers; labels are looked up
-here, and a label that is missing or unknown is an error that names its place: none is ever made up.
+Knows neither files nor the hub. Missing sentences become "" here, once for all readers; labels are looked up here. A
+missing or unknown label is an error that names its place; no label is ever invented.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -73,7 +73,7 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Columns:
-    """What a reader found, before anything is made of it; `place(row)` names a row in messages."""
+    """The raw columns that a reader found; `place(row)` names a row in messages."""
 
     origin: str
     place: Callable[[int], str]

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from xrt.data.cache import cache_folder, written_atomically
+from xrt.data.formats import file_problem
 from xrt.data.network import reason, within
 from xrt.data.problems import shortened
 from xrt.errors import DataError
@@ -36,7 +37,7 @@ _PATIENCE = 60.0  # seconds for all of its 2 MB
 Match = Literal["exact", "any-case"]
 
 # For any-case: words stand between blanks and punctuation; "don't" and "well-known" are one word each, as in the table.
-_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+_WORD = re.compile(r"(\w+(?:['’-]\w+)*)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +73,13 @@ class Neighbours:
             DataError: a file that is missing, unreadable, or something else.
         """
         file = Path(path).expanduser()
+        if file.exists() and (problem := file_problem(file)):
+            raise DataError(f"{file}: {problem} {_expected()}")
         try:
             table = json.loads(file.read_bytes())
         except OSError as error:
             raise DataError(f"{file}: cannot be read ({error.strerror}); {_expected()}") from error
-        except ValueError as error:  # neither JSON nor text
+        except (ValueError, RecursionError) as error:  # neither JSON nor text
             raise DataError(f"{file}: not JSON ({reason(error)}); {_expected()}") from error
         if not isinstance(table, dict):
             raise DataError(f"{file}: a JSON {type(table).__name__}; {_expected()}")
@@ -89,38 +92,49 @@ class Neighbours:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def substitute(text: str, neighbours: Neighbours, rng: np.random.Generator, match: Match = "exact") -> str:
+@dataclass(frozen=True, eq=False)
+class Substitution:
     """Each word that has neighbours becomes itself or one of them, all equally likely, independently.
 
     `exact`, the published rule: words stand between blanks, and only one that is itself in the table has neighbours.
     As its words are in lower case, names and the first words of sentences stay. `any-case`: words end at punctuation
     too and are looked up in lower case; `Film` becomes `Movie` and `FILM` `MOVIE`, but also `New York` `Novel York`.
     """
-    if match == "exact":
-        return _exact(text, neighbours.table, rng)
-    return _any_case(text, neighbours.table, rng)
+
+    neighbours: Neighbours
+    match: Match = "exact"
+
+    def sizes(self, text: str) -> list[int]:
+        """Of each word that has neighbours, in order: how many words it may become, itself included."""
+        return [1 + len(others) for _, others in self._places(self._pieces(text))]
+
+    def __call__(self, text: str, draws: Iterable[int]) -> str:
+        """The text after so many draws, one for each of `sizes`: 0 keeps the word, k takes its neighbour k."""
+        pieces = self._pieces(text)
+        for (place, others), draw in zip(self._places(pieces), draws, strict=True):
+            if draw and self.match == "exact":
+                pieces[place] = others[draw - 1]
+            elif draw:
+                pieces[place] = _in_case_of(pieces[place], others[draw - 1])
+        return (" " if self.match == "exact" else "").join(pieces)
+
+    def _pieces(self, text: str) -> list[str]:
+        """The text in parts; for `any-case` what stands between the words, and the words, in turn."""
+        return text.split(" ") if self.match == "exact" else _WORD.split(text)
+
+    def _places(self, pieces: Sequence[str]) -> list[tuple[int, tuple[str, ...]]]:
+        table = self.neighbours.table
+        if self.match == "exact":
+            return [(i, table[piece]) for i, piece in enumerate(pieces) if piece in table]
+        words = [(i, pieces[i].lower()) for i in range(1, len(pieces), 2)]
+        return [(i, table[word]) for i, word in words if word in table]
 
 
-def _exact(text: str, table: Mapping[str, tuple[str, ...]], rng: np.random.Generator) -> str:
-    words = text.split(" ")
-    places = [i for i, word in enumerate(words) if word in table]
-    choices = [(words[i], *table[words[i]]) for i in places]
-    # One draw for the whole text: a call of the generator costs more than the rest of the loop.
-    draws = rng.integers(0, [len(choice) for choice in choices]).tolist() if choices else []
-    for place, choice, draw in zip(places, choices, draws, strict=True):
-        words[place] = choice[draw]
-    return " ".join(words)
-
-
-def _any_case(text: str, table: Mapping[str, tuple[str, ...]], rng: np.random.Generator) -> str:
-    found = [(match, table[word]) for match in _WORD.finditer(text) if (word := match[0].lower()) in table]
-    parts, end = [], 0
-    for (match, others), draw in zip(found, rng.random(len(found)).tolist(), strict=True):
-        chosen = int(draw * (len(others) + 1))  # the last one stands for the word itself
-        word = match[0] if chosen == len(others) else _in_case_of(match[0], others[chosen])
-        parts += [text[end : match.start()], word]
-        end = match.end()
-    return "".join([*parts, text[end:]])
+def substitute(text: str, neighbours: Neighbours, rng: np.random.Generator, match: Match = "exact") -> str:
+    """A text with other words, see `Substitution`."""
+    substitution = Substitution(neighbours, match)
+    sizes = substitution.sizes(text)
+    return substitution(text, rng.integers(0, sizes).tolist() if sizes else [])
 
 
 def load_neighbours(path: str | None = None) -> Neighbours:
@@ -160,7 +174,8 @@ def _download(url: str) -> bytes:
     received: list[bytes] = []
 
     def get() -> None:
-        with urllib.request.urlopen(url, timeout=_SOCKET_PATIENCE) as response:
+        # `urlopen` keeps the proxies of its first call for the whole process.
+        with urllib.request.build_opener().open(url, timeout=_SOCKET_PATIENCE) as response:
             received.append(response.read())
 
     error = within(_PATIENCE, get)

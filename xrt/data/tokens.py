@@ -1,7 +1,7 @@
-"""Token ids of many sentences, cut once per tokenizer and mapped from one Arrow file by all trials of a machine.
+"""Token ids of many sentences, computed once per tokenizer and memory-mapped from one Arrow file by all trials.
 
-Sentences are cut one by one, without special tokens: joining two of them into a pair is `xrt.data.batches`. A file is
-checked each time before it is mapped, and made again where it is not what was written.
+Sentences are tokenized one by one, without special tokens; `xrt.data.batches` joins two of them into a pair. A file is
+checked before it is mapped, and rebuilt if it is damaged.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,16 @@ def tokenize(tokenizer: Any, sentences: Sequence[str]) -> Tokens:
     """Token ids of each sentence without special tokens, not truncated."""
     if not sentences:
         return Tokens(np.zeros(0, np.int32), np.zeros(1, np.int64))
-    ids = tokenizer(list(sentences), add_special_tokens=False, verbose=False)["input_ids"]
+    # Without masks, because the tokenizer would make a Python list of each.
+    ids = tokenizer(
+        list(sentences),
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,
+    )["input_ids"]
     offsets = np.concatenate([[0], np.cumsum([len(i) for i in ids])]).astype(np.int64)
-    return Tokens(np.fromiter((t for i in ids for t in i), np.int32, int(offsets[-1])), offsets)
+    return Tokens(np.fromiter(chain.from_iterable(ids), np.int32, int(offsets[-1])), offsets)
 
 
 def tokenize_cached(tokenizer: Any, digest: str, sentences: Sequence[str]) -> Tokens:
@@ -61,16 +69,16 @@ def tokenize_cached(tokenizer: Any, digest: str, sentences: Sequence[str]) -> To
     path = cache_folder() / "tokens" / f"{key}.arrow"
     if not _is_whole(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):  # of trials that start together one cuts, the others wait for it
+        with FileLock(f"{path}.lock"):  # of trials that start together, one tokenizes and the others wait
             if not _is_whole(path):
-                if path.exists() or path.is_symlink():
+                if _beside(path).exists():  # an earlier version wrote none
                     _log.warning("%s: is not what was written there; the token ids are made again.", path)
                 _write(tokenize(tokenizer, sentences), path)
     return _mapped(path)
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether the file is what was written under this name: its fingerprint stands in a file beside it."""
+    """Whether the file is undamaged: its fingerprint is in a file beside it."""
     try:
         noted = json.loads(content(_beside(path)))
         return bool(noted == {"name": path.name, "file": fingerprint(path)})
@@ -102,14 +110,14 @@ def _mapped(path: Path) -> Tokens:
 
 
 def unknown_share(tokenizer: Any, sentences: Sequence[str]) -> float:
-    """The share of pieces that the tokenizer does not know; 0 where it knows everything or there are none."""
+    """The share of unknown pieces; 0 if the tokenizer knows all of them or the sentences have none."""
     pieces = tokenize(tokenizer, sentences).values
     unknown = tokenizer.unk_token_id
     return float(np.mean(pieces == unknown)) if unknown is not None and len(pieces) else 0.0
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
-    """Changes whenever the tokenizer would cut a sentence differently."""
+    """Changes whenever the tokenizer would split a sentence differently."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     text = backend.to_str() if backend is not None else repr(sorted(tokenizer.get_vocab().items()))
     return hashlib.sha256(text.encode()).hexdigest()
