@@ -104,7 +104,7 @@ KINDS = (*LAYERED, "albert")  # its layers are one
 
 @pytest.fixture(scope="session")
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory):
-    """From the name of an architecture to the folder of a tiny encoder of it."""
+    """Maps an architecture to the folder of a tiny encoder."""
     made: dict[str, Path] = {}
 
     def folder(kind: str) -> Path:
@@ -117,7 +117,7 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture
 def load(encoder_folder):
-    """From architecture and options to a fresh encoder, without dropout unless asked for."""
+    """Maps architecture and options to a fresh encoder, by default without dropout."""
 
     def loaded(kind: str = "bert", layer: int = 0, dropout: float = 0.0, seed: int = 1) -> Encoder:
         encoder = load_encoder(
@@ -138,7 +138,7 @@ def batch_for(encoder: Encoder, repeat: int = 1, max_tokens: int = 64) -> Batch:
 
 
 def step_of(folder: Path) -> int | None:
-    """The step of the whole checkpoint in a folder; None where there is none."""
+    """The step of the whole checkpoint in a folder; None if there is none."""
     if not (folder / checkpoint.PROGRESS).exists():
         return None
     lengths = {path.name: path.stat().st_size for path in folder.iterdir()}

@@ -99,6 +99,15 @@ def test_a_constant_predictor_is_seen_by_the_share_of_its_commonest_prediction()
     assert np.isnan(made([[-1], [-1]], [[-1], [-1]]).commonest()).all()
 
 
+def test_a_constant_reaches_by_a_mean_what_its_cells_have_of_one_label_and_not_their_pooled_share():
+    found = made([[1, 1, 1, 1], [1, 1, -1, -1]], [[1, 1, 1, 0], [0, 1, -1, -1]])
+    assert found.constant([0]) == 0.75 and found.constant([1]) == 0.5
+    assert found.constant([0, 1]) == found.mean([0, 1]) == 0.625 and found.commonest()[0] == pytest.approx(
+        4 / 6
+    )
+    assert np.isnan(found.constant([])) and np.isnan(made([[-1], [-1]], [[-1], [-1]]).constant([0]))
+
+
 @pytest.mark.parametrize("sampled", [False, True])
 def test_predictions_survive_their_file(load, tmp_path, sampled):
     wanted = aligned().spread(dict.fromkeys(TASK.pairs(), 5), 0) if sampled else TASK.pairs()

@@ -1,4 +1,4 @@
-"""What the check before a run finds; the sweep over all families is `tests/bench/families.py`."""
+"""The problems that the check before a run finds; the sweep over all families is `tests/bench/families.py`."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ def problems(name: object, **demands) -> list[str]:
 
 @pytest.fixture(scope="session")
 def family(tmp_path_factory: pytest.TempPathFactory):
-    """From the name of a family to the folder of a tiny encoder of it."""
+    """Maps a family to the folder of a tiny encoder."""
     return lambda name: families.build(name, tmp_path_factory.mktemp(name))
 
 
@@ -102,7 +102,7 @@ def test_pairs_longer_than_the_table_of_positions_are_refused_with_what_fits(tmp
 @pytest.mark.parametrize(
     ("name", "layer", "told"),
     [("xlm", 1, "Use the site word"), ("funnel", 1, "Use the site word"), ("albert", 1, "use the site word"),
-     ("squeezebert", 1, "Use the site word"), ("modernbert-decoder", 1, "gives other scores from its states"),
+     ("squeezebert", 1, "Use the site word"), ("modernbert-decoder", 1, "gives different scores from its states"),
      ("bert", 2, "layer 2 is not inside the encoder; 1 to 1 are")],
 )  # fmt: skip
 def test_a_site_that_a_family_does_not_have_is_refused(family, name, layer, told):

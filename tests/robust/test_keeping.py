@@ -1,4 +1,4 @@
-"""Which weights a training ends with, and that neither looking at them nor a kill changes anything."""
+"""Which weights a training ends with; neither evaluating them nor a kill changes anything."""
 
 from dataclasses import replace
 

@@ -165,12 +165,13 @@ def test_without_a_ball_the_divergence_is_that_of_two_dropout_masks(load):
     encoder = load("bert", dropout=0.3)
     encoder.model.train()
     batch, how = batch_for(encoder), Perturbed(Noise(0.0), Objective(kl=True))
-    loss = how.backward(encoder, batch, 1.0, torch.Generator())
-    encoder.model.eval()
-    assert (
-        loss > float(encoder.loss(batch, encoder.embed(batch)).detach())
-        and gradients(encoder).abs().max() > 0
-    )
+    for seed in range(5):
+        torch.manual_seed(seed)
+        loss = how.backward(encoder, batch, 1.0, torch.Generator())
+        torch.manual_seed(seed)
+        # the same first mask
+        assert loss > float(encoder.loss(batch, encoder.embed(batch)).detach())
+    assert gradients(encoder).abs().max() > 0
 
 
 @pytest.mark.parametrize("name", [name for name in PARAMETERS if "clean" in name])

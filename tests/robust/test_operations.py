@@ -1,4 +1,4 @@
-"""What a step asks of a device, counted; and that asking for less changes no number."""
+"""The operations of a step on a device, counted; fewer of them change no number."""
 
 from contextlib import nullcontext
 
@@ -13,7 +13,7 @@ from xrt.robust.encoder import Encoder
 
 
 class Casting(Encoder):
-    """As an encoder was before: each pass casts the weights for itself."""
+    """An encoder of which each pass casts the weights again."""
 
     def casting_once(self):
         return nullcontext()
@@ -82,7 +82,7 @@ def test_the_attack_sees_the_network_without_dropout_and_the_next_pass_with_it(l
 
 
 def test_whatever_has_dropout_of_its_own_is_switched(load):
-    """A module of a class that nobody has seen, as of a family that is new in transformers."""
+    """A module of an unknown class, as of a new family in transformers."""
 
     class Odd(nn.Module):
         def forward(self, states):

@@ -87,7 +87,7 @@ def test_a_small_start_is_near_the_centre_and_not_at_it():
 
 
 def test_pgd_goes_by_the_direction_of_a_gradient_however_small():
-    """A model that is sure of its answer has gradients of 1e-12 and less."""
+    """A confident model has gradients of 1e-12 and less."""
     embeddings, perturbable, _, loss_of = setting()
     deltas = [
         Adversarial(0.5, 3)(

@@ -32,7 +32,7 @@ WAITING = (aten._local_scalar_dense, aten.nonzero, aten.masked_select, aten.is_n
     [(kind, "adversarial") for kind in KINDS if kind != "mpnet"] + [("xlmr", name) for name in PARAMETERS],
 )
 def test_a_step_never_waits_for_the_device(load, kind, name):
-    """All but MPNet, whose code in transformers looks for itself."""
+    """All but MPNet, whose code in transformers reads from the device."""
     encoder = load(kind)
     state = start(encoder, RECIPE)
     with Looks() as looks:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.robust.test_evaluation import aligned
+from tests.robust.conftest import batch_for
+from tests.robust.test_evaluation import TASK, aligned
 from xrt.data.synonyms import Neighbours
 from xrt.robust.encoder import Encoder
 from xrt.robust.evaluation import predict
@@ -52,3 +53,33 @@ def test_only_the_rows_that_are_wanted_are_predicted(load):
     sample = split.spread({("en", "en"): 15}, 0)
     found = Proxies(1.0, SYNONYMS, 32).predictions(load("xlmr"), split, sample)
     assert [one.counts["en", "en"][1] for one in found.values()] == [15, 15]
+
+
+def test_of_several_votes_the_commonest_class_counts_and_of_equal_ones_the_more_probable(load):
+    encoder = load("xlmr")
+    norm = encoder.site_norm(np.arange(encoder.model.config.vocab_size), [])
+    proxies = Proxies(norm, None, 32)
+    batch = batch_for(encoder, 8)
+    same, drawn = proxies.noisily(2.0, 1), []
+
+    class Spied(Encoder):
+        def logits(self, batch, states):
+            drawn.append(super().logits(batch, states))
+            return drawn[-1]
+
+    voted = proxies.noisily(2.0, 4)(Spied(encoder.model, encoder.tokenizer), batch)
+    assert len(drawn) == 4
+    single = [same(encoder, batch) for _ in range(4)]
+    assert all(torch.equal(one, logits.argmax(-1)) for one, logits in zip(single, drawn, strict=True))
+    ones, probable = torch.stack(single).sum(0), torch.stack(drawn).softmax(-1).mean(0)[:, 1]
+    assert (ones == 2).any() and (ones > 2).any(), "ties and majorities"
+    expected = torch.where(ones == 2, (probable > 0.5).long(), (ones > 2).long())
+    assert torch.equal(voted, expected)
+
+
+def test_votes_without_noise_are_the_answer_itself(load):
+    encoder, split = load("xlmr"), aligned(60)
+    pairs = TASK.pairs()
+    alone = predict(encoder, split, pairs, 32)
+    voted = predict(encoder, split, pairs, 32, classify=Proxies(0.0, None, 32).noisily(1.0, 3))
+    assert np.array_equal(alone.predicted, voted.predicted)

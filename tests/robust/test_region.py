@@ -12,7 +12,7 @@ def region(radius: float = 0.5, ball: str = "piece") -> Region:
 
 
 def norms(delta: torch.Tensor, ball: str) -> torch.Tensor:
-    """Over what a ball is over: at the perturbable positions, or of the sequences."""
+    """Norms per ball: at the perturbable positions, or of the sequences."""
     return delta.norm(dim=-1)[PERTURBABLE] if ball == "piece" else delta.flatten(1).norm(dim=-1)
 
 

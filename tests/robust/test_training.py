@@ -46,7 +46,7 @@ def stream(encoder, seed: int = 5, batch_size: int = 4) -> TrainingStream:
 
 
 def trained(encoder, how, recipe: Recipe = RECIPE, stops=(10,)):
-    """The weights after training, and what was reported."""
+    """The weights after training, and the reports."""
     state = start(encoder, recipe)
     reports = list(train(state, how, recipe, stream(encoder), stops))
     return {k: v.clone() for k, v in encoder.model.state_dict().items()}, reports

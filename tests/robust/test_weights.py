@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForSequenceClassification
 
+from tests.bench import families
 from tests.robust.conftest import batch_for
 from xrt.errors import EncoderError
 from xrt.robust.encoder import load_encoder
@@ -29,7 +30,7 @@ def head_of(name: str, seed: int, labels=LABELS) -> dict[str, torch.Tensor]:
 
 
 def fine_tuned(source: Path, folder: Path, labels: int = 2) -> str:
-    """As somebody's trained classifier: head, labels and all."""
+    """Weights of a trained classifier, with head and labels."""
     shutil.copytree(source, folder)
     model = AutoModelForSequenceClassification.from_pretrained(source, num_labels=labels)
     with torch.no_grad():
@@ -88,6 +89,13 @@ def test_what_another_head_left_over_is_ignored(encoder_folder, tmp_path, left):
     name = changed(source, tmp_path / "encoder", lambda w: w | {left: torch.zeros(3)})
     found, sound = (load_encoder(str(one), LABELS, seed=1).model.state_dict() for one in (name, source))
     assert all(torch.equal(found[key], sound[key]) for key in sound)
+
+
+def test_constants_that_earlier_versions_saved_are_ignored(tmp_path):
+    source = families.build("gpt2", tmp_path / "sound")
+    old = {"h.0.attn.masked_bias": torch.tensor(-1e4), "h.0.attn.bias": torch.ones(1, 1, 8, 8)}
+    name = changed(source, tmp_path / "encoder", lambda w: w | old)
+    assert load_encoder(name, LABELS).layers == 2
 
 
 def test_a_pooler_may_be_missing_for_pretraining_often_has_none(encoder_folder, tmp_path):

@@ -1,4 +1,4 @@
-"""Only the word embeddings in use are trained, and no weight shows it."""
+"""Only the word embeddings in use are trained, and all weights are the same."""
 
 from dataclasses import replace
 
@@ -86,7 +86,7 @@ def test_a_row_of_padding_is_not_trained_whichever_it_is(wide, padding):
 def test_the_norm_is_that_of_all_gradients(wide):
     for rows in (True, False):
         state = started(wide(), rows)
-        state.go_on()
+        state.begin_steps()
         method("plain").backward(state.encoder, batch_for(state.encoder), 1.0, torch.Generator())
         whole = torch.cat([p.grad.flatten() for p in state.trained if p.grad is not None]).double().norm()
         assert float(state.words.clip(state.trained, 0.01)) == pytest.approx(float(whole), rel=1e-6)

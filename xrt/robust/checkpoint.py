@@ -1,11 +1,11 @@
-"""A training state in a folder: safetensors, and a JSON that says what they must be. Whole, or known not to be.
+"""A training state in a folder: safetensors, and a JSON with their checksums, so that damage is detected.
 
 Together with the trial's configuration this is all that an exact resumption needs, since every random number is a
-function of (seed, step). Size: 4 bytes a parameter for the weights, 8 a trained one for AdamW's two moments (of the
-word embeddings: the rows in use, see `words`), and 4 more where the training may end with other weights than its last
-(`kept`); the checkpoint of an ended training has the weights that it ended with, and no more. An XLM-R base of 278
-million parameters with 30,000 of its 250,002 pieces in use: 2.0 GB (3.1), at its end 1.1; with all of them 3.3 (4.4).
-While it is written, the host holds a copy of it.
+function of (seed, step). Size: 4 bytes per parameter for the weights, 8 per trained parameter for AdamW's two moments
+(of the word embeddings only the rows in use, see `words`), and 4 more if the training may end with weights other than
+its last (`kept`). A finished training's checkpoint holds its final weights only. XLM-R base, 278 million parameters:
+2.0 GB with 30,000 of its 250,002 pieces in use (3.1 with `kept`), 3.3 GB with all of them (4.4), and 1.1 GB at its end.
+The host holds a copy while it is written.
 """
 
 import errno
@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model, save_file
 
-from xrt.data.integrity import content, fingerprint, is_broken, sealed
+from xrt.data.integrity import content, fingerprint, is_broken, readable_as_its_folder, sealed
 from xrt.errors import RecordError
 from xrt.robust.keeping import Kept
 from xrt.robust.training import TrainingState
@@ -44,12 +44,12 @@ def snapshot(
 
     Args:
         optimizer: leave out the optimizer of a training that has ended.
-        about: whose it is, in JSON's types: run and trial.
+        about: the identity (run and trial), in JSON's types.
 
     Returns:
-        What writes the copy into a folder, in any thread, whatever the training does meanwhile. The small JSON comes
-        last and holds length and checksum of the rest, and its own. It raises `OSError` where the folder cannot be
-        written, with `errno.ENOSPC` when the disk is full.
+        A function that writes the copy into a folder. Any thread may call it while the training continues. It writes
+        the small JSON last, with the lengths and checksums of the other files and its own checksum. It raises `OSError`
+        if the folder cannot be written, with `errno.ENOSPC` when the disk is full.
     """
     tensors = {WEIGHTS: _on_host(_untied(state.encoder.model))}
     if optimizer:
@@ -61,7 +61,7 @@ def snapshot(
         "step": state.step,
         "micro_batch": state.micro_batch,
         "optimizer": optimizer,
-        # The score as text: minus infinity, before the first look, is no JSON.
+        # As text: the score before the first evaluation is minus infinity, which JSON lacks.
         "kept": {"score": repr(kept.score), "count": kept.count} if kept else None,
         "meter": state.meter.sums(),
     }
@@ -77,45 +77,45 @@ def _write(tensors: Mapping[str, dict[str, torch.Tensor]], progress: Mapping[str
 
 
 def step_in(progress: bytes, lengths: Mapping[str, int], trial: str | None = None) -> int | None:
-    """The step of a checkpoint whose files all have the length that they should have; None of any other folder.
+    """The step of a checkpoint whose files all have the recorded length; None for any other folder.
 
     Args:
         progress: its `PROGRESS` file.
-        lengths: of the files that are there, in bytes.
-        trial: of this trial alone.
+        lengths: bytes of each file in the folder.
+        trial: accept a checkpoint of this trial only.
     """
     try:
-        said = json.loads(progress)
-        wanted = {name: length for name, (length, _) in said["files"].items()}
+        saved = json.loads(progress)
+        wanted = {name: length for name, (length, _) in saved["files"].items()}
         whole = all(lengths.get(name) == length for name, length in wanted.items())
-        own = trial is None or said.get("about", {}).get("trial", trial) == trial
-        return int(said["step"]) if own and whole and WEIGHTS in wanted and not is_broken(said) else None
+        own = trial is None or saved.get("about", {}).get("trial", trial) == trial
+        return int(saved["step"]) if own and whole and WEIGHTS in wanted and not is_broken(saved) else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def check(folder: Path, about: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What the JSON of a checkpoint says, once all files are what was written.
+    """The contents of a checkpoint's JSON, after a check of all checksums.
 
     Args:
-        about: whose it must be; a checkpoint that names nobody is of an earlier version.
+        about: the identity that it must have; a checkpoint without one is of an earlier version.
 
     Raises:
         RecordError: a file is missing, damaged, or of another trial.
     """
     try:
-        said: dict[str, Any] = json.loads(content(folder / PROGRESS))
-        if is_broken(said):
+        values: dict[str, Any] = json.loads(content(folder / PROGRESS))
+        if is_broken(values):
             raise ValueError(f"{PROGRESS} is not what was written")
-        for name, noted in said["files"].items():
+        for name, noted in values["files"].items():
             if fingerprint(folder / name) != noted:
                 raise ValueError(f"{name} is not what was written")
         for key, wanted in (about or {}).items():
-            if said.get("about", {}).get(key, wanted) != wanted:
-                raise ValueError(f"it is of {key} {said['about'][key]}, not of {wanted}")
+            if values.get("about", {}).get(key, wanted) != wanted:
+                raise ValueError(f"it is of {key} {values['about'][key]}, not of {wanted}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _not_whole(folder, error) from error
-    return said
+    return values
 
 
 def restore(state: TrainingState, folder: Path, about: Mapping[str, Any] | None = None) -> None:
@@ -124,17 +124,17 @@ def restore(state: TrainingState, folder: Path, about: Mapping[str, Any] | None 
     Raises:
         RecordError: the folder holds no whole checkpoint of this encoder and trial.
     """
-    said = check(folder, about)
+    values = check(folder, about)
     try:
-        moments = _moments(state.optimizer, folder) if said["optimizer"] else None
+        moments = _moments(state.optimizer, folder) if values["optimizer"] else None
         load_weights(state.encoder.model, folder)
         if moments is not None:
             state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": moments})
         state.kept = None
-        if (kept := said.get("kept")) is not None:
+        if (kept := values.get("kept")) is not None:
             state.kept = Kept(load_file(folder / KEPT), float(kept["score"]), int(kept["count"]))
-        state.meter.load(said["meter"])
-        state.step, state.micro_batch = int(said["step"]), said["micro_batch"]
+        state.meter.load(values["meter"])
+        state.step, state.micro_batch = int(values["step"]), values["micro_batch"]
     except (
         OSError,
         ValueError,
@@ -161,7 +161,7 @@ def load_weights(model: Any, folder: Path) -> None:
 
 
 def _untied(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """All weights; those that are tied once, by the first of their names, as `load_model` wants it."""
+    """All weights; tied ones once, under the first of their names, as `load_model` expects."""
     weights = model.state_dict()
     names = {(value.data_ptr(), value.shape): name for name, value in reversed(weights.items())}
     return {name: weights[name] for name in names.values()}
@@ -177,7 +177,7 @@ def _on_host(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _moments(optimizer: torch.optim.Optimizer, folder: Path) -> dict[int, dict[str, torch.Tensor]]:
-    """Those of a checkpoint, once they have the shapes of what the optimizer trains."""
+    """The moments of a checkpoint, after a check that they have the shapes of the trained parameters."""
     moments = _nested(load_file(folder / OPTIMIZER))
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, parts in moments.items():
@@ -196,9 +196,10 @@ def _nested(flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]
 
 
 def _write_file(tensors: dict[str, torch.Tensor], path: Path) -> None:
-    """As `save_file`, whose own error hides the number that says what is wrong with the disk."""
+    """As `save_file`, but an error has the number that says what is wrong with the disk."""
     try:
         save_file(tensors, path)
+        readable_as_its_folder(path)
     except SafetensorError as error:
         number = re.search(r"os error (\d+)", str(error))
         code = int(number[1]) if number else errno.EIO

@@ -1,7 +1,8 @@
-"""A pretrained encoder with a classification head, opened at one site: below it runs once, above it many times.
+"""A pretrained encoder with a classification head, split at one site: the part below runs once, the part above many
+times.
 
-Works with whatever `AutoModelForSequenceClassification` loads, from the hub or a folder, if `inspection` finds that
-what it trains is what it evaluates; no remote code is ever run. Knows nothing of methods, optimizers or data sets.
+Works with whatever `AutoModelForSequenceClassification` loads, from the hub or a folder, if `inspection` finds that it
+computes the same in training and in evaluation. Never runs remote code. Knows no methods, optimizers or data sets.
 
 Letters: B pairs, T tokens, D width, C classes.
 """
@@ -24,7 +25,7 @@ from xrt.robust.site import entering, layer_count, leaving, upper_layers
 from xrt.robust.sources import load_config, load_tokenizer, worded
 from xrt.robust.weights import load_model
 
-# Modules whose forward pass never reads their training flag. Of any other it may.
+# Modules whose forward pass never reads their training flag; that of others may.
 FLAGLESS = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.ModuleList)
 
 
@@ -32,8 +33,7 @@ FLAGLESS = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.ModuleList)
 class Encoder:
     """Model, tokenizer and the site where δ is added: `layer` 0 is the word embeddings, k the states after layer k.
 
-    `sentences` is how many an input has: 2 are a pair. `mixed`: matrix products in bfloat16; None: where the device
-    has it.
+    `sentences` of an input: 1, or 2 for a pair. `mixed`: matrix products in bfloat16; None: if the device supports it.
     """
 
     model: Any  # a transformers model; its type cannot be named without importing all of them
@@ -48,7 +48,7 @@ class Encoder:
         self.template = PairTemplate.of(self.tokenizer, self.sentences)
         self._flagged = [module for module in self.model.modules() if type(module) not in FLAGLESS]
         if self.layer:
-            upper_layers(self.model, self.layer)  # refuses early what it cannot do
+            upper_layers(self.model, self.layer)  # raises early if there is no such site
 
     @property
     def device(self) -> torch.device:
@@ -64,7 +64,7 @@ class Encoder:
             return self.model.get_input_embeddings()(batch.input_ids)
         with leaving(self.model, self.layer) as caught, self._autocast():
             self.model.base_model(**_inputs(self.model, batch))
-        return caught[0].to(self._words.dtype)  # not that of autocast
+        return caught[0].to(self._words.dtype)  # autocast may have made it bfloat16
 
     def logits(self, batch: Batch, states: torch.Tensor) -> torch.Tensor:
         """Class scores (B, C) in float32, from the states at the site (B, T, D) upwards."""
@@ -84,9 +84,9 @@ class Encoder:
     def as_used(self) -> Iterator[None]:
         """Without dropout, as the network will be used; training mode afterwards.
 
-        Layers that recompute their states in a backward pass go on doing so: they ask for it by their own training
-        flag, which has no dropout to it (that of the modules inside them has). Modules that never read their flag
-        keep it, and no module is looked up: this is done in every step.
+        Layers that recompute their states in a backward pass keep their own training flag, which switches that on and
+        has no effect on dropout (the flags of the modules inside them do). Because this runs in every step, it neither
+        searches for modules nor touches those that never read their flag.
         """
         for module in self._flagged:
             module.training = isinstance(module, GradientCheckpointingLayer)
@@ -99,8 +99,8 @@ class Encoder:
     def casting_once(self) -> AbstractContextManager[Any]:
         """Within the block a weight is cast to bfloat16 once, however many passes read it; it must not change there.
 
-        autocast keeps its copies until the outermost of its blocks ends, which may be a disabled one. This one is, so
-        that backward passes and what is computed from gradients stay outside of autocast.
+        autocast keeps its copies until its outermost block ends, even if that is disabled. This one is disabled, so
+        backward passes and computations on gradients stay outside of autocast.
         """
         return torch.autocast(self.device.type, enabled=False)
 
@@ -125,7 +125,7 @@ class Encoder:
 
     @property
     def _words(self) -> torch.Tensor:
-        """The word embeddings: a weight that every encoder has, and that is at hand without a walk to the first."""
+        """The word embeddings, which every encoder has; finding them needs no walk through the modules."""
         weight: torch.Tensor = self.model.get_input_embeddings().weight
         return weight
 
@@ -163,7 +163,7 @@ def load_encoder(
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: i for i, label in enumerate(labels)}
         text = config.get_text_config()
-        if text.pad_token_id is None:  # decoder families look for the last token that is not padding
+        if text.pad_token_id is None:  # decoder families read the last token that is not padding
             text.pad_token_id = tokenizer.pad_token_id
         model = load_model(name, config, seed)
         _check_words(name, model, tokenizer)

@@ -23,9 +23,10 @@ from xrt.robust.encoder import Encoder
 from xrt.robust.memory import EVALUATED
 from xrt.robust.predictions import NOT_EVALUATED, Pair, Predictions
 
-Progress = Callable[[int, int], None]  # called after each batch with how many of how many inputs are done
+Progress = Callable[[int, int], None]  # called after each batch with the inputs done, and all
+Classify = Callable[[Encoder, Batch], torch.Tensor]
 Rows = npt.NDArray[Any]
-CPU_TOKENS, GPU_TOKENS = 2048, EVALUATED  # tokens a batch: what keeps the device busy
+CPU_TOKENS, GPU_TOKENS = 2048, EVALUATED  # tokens per batch: enough to keep the device busy
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Inputs:
         return found
 
     def batch(self, template: PairTemplate, chosen: npt.NDArray[Any], multiple: int = 1) -> Batch:
-        """Some of them as tensors, without labels; padded to a multiple."""
+        """The chosen inputs as tensors, without labels; their width is a multiple of `multiple`."""
         first = [self.firsts[self.pairs[self.cell[i]][0]][self.rows[i]] for i in chosen]
         second = [self.seconds[self.pairs[self.cell[i]][1]][self.rows[i]] for i in chosen]
         return collate(template, first, second, np.zeros(len(chosen)), self.max_tokens, multiple)
@@ -71,7 +72,7 @@ class Inputs:
 def predict_inputs(
     encoder: Encoder,
     inputs: Inputs,
-    classify: Callable[[Encoder, Batch], torch.Tensor] = Encoder.predict,
+    classify: Classify = Encoder.predict,
     progress: Progress = lambda done, total: None,
 ) -> npt.NDArray[np.int16]:
     """The class of each input (Q,); leaves the encoder in evaluation mode."""
@@ -93,9 +94,9 @@ def predict_inputs(
 def _classified(
     encoder: Encoder,
     made: Iterator[tuple[Rows, Batch]],
-    classify: Callable[[Encoder, Batch], torch.Tensor],
+    classify: Classify,
 ) -> Iterator[tuple[Rows, Callable[[], Rows]]]:
-    """How to read each batch's classes, once the next is under way: a GPU has work while the host reads."""
+    """Readers of each batch's classes, each after the next batch has started: a GPU works while the host reads."""
     before = None
     with closing(ahead(made)) as stream:
         for chosen, batch in stream:
@@ -108,7 +109,7 @@ def _classified(
 
 
 def _reading(classes: torch.Tensor) -> Callable[[], Rows]:
-    """Copies to the host behind the batch itself: who reads waits for this batch, not for those after it."""
+    """Start the copy to the host right behind the batch: a reader waits for this batch, not for later ones."""
     if classes.device.type == "cpu":
         return classes.numpy
     copy, copied = classes.to("cpu", non_blocking=True), torch.cuda.Event()
@@ -127,20 +128,22 @@ def predict(
     wanted: Sequence[Pair] | Mapping[Pair, PairRows],
     max_tokens: int,
     progress: Progress = lambda done, total: None,
+    classify: Classify = Encoder.predict,
 ) -> Predictions:
     """The predictions for examples in pairs of languages.
 
     Args:
         wanted: which examples of which pairs, or pairs alone: every usable example of each.
+        classify: the class of each pair of a batch (B,).
     """
     if not isinstance(wanted, Mapping):
         wanted = {(a, b): aligned.pair(a, b) for a, b in wanted}
-    inputs = Inputs.of(wanted, *_tokens(encoder, aligned, tuple(wanted)), max_tokens)
-    return gathered(aligned, wanted, predict_inputs(encoder, inputs, progress=progress))
+    inputs = Inputs.of(wanted, *tokens_of(encoder, aligned, tuple(wanted)), max_tokens)
+    return gathered(aligned, wanted, predict_inputs(encoder, inputs, classify, progress))
 
 
 def gathered(aligned: Aligned, wanted: Mapping[Pair, PairRows], found: npt.NDArray[np.int16]) -> Predictions:
-    """Predictions in the order of `wanted` (Q,), by pair and example."""
+    """The predictions by pair and example; `found` (Q,) is in the order of `wanted`."""
     labels = np.full((len(wanted), len(aligned.ids)), NOT_EVALUATED, np.int16)
     predicted = np.full_like(labels, NOT_EVALUATED)
     ends = np.cumsum([len(one.rows) for one in wanted.values()])
@@ -150,9 +153,10 @@ def gathered(aligned: Aligned, wanted: Mapping[Pair, PairRows], found: npt.NDArr
     return Predictions(aligned.task.sources, tuple(wanted), aligned.ids, aligned.groups, predicted, labels)
 
 
-def _tokens(
+def tokens_of(
     encoder: Encoder, aligned: Aligned, pairs: Sequence[Pair]
 ) -> tuple[dict[str, Tokens], dict[str, Tokens]]:
+    """The tokens of the first and of the second sentences, by language."""
     digest = tokenizer_digest(encoder.tokenizer)
 
     def tokens(sentences: Sequence[str]) -> Tokens:

@@ -1,7 +1,7 @@
 """Gradients of a step as CUDA graphs: recorded once for each shape of batch, then replayed in one launch.
 
-Small steps are bound by what Python and the driver launch, not by the card. A replay launches the same kernels in the
-same order, with the random numbers of the same seeds, so that a study may switch this on without other numbers.
+In small steps launching the kernels takes longer than running them. A replay launches the same kernels in the same
+order, with random numbers of the same seeds, so switching this on changes no number of a study.
 """
 
 import logging
@@ -25,7 +25,7 @@ EAGER = 3  # steps of a shape before it is recorded: libraries choose their kern
 
 @dataclass
 class _Shape:
-    """What is known of one shape: how often it was met and, once recorded, its graph and what that reads and writes."""
+    """One shape of batch: how often it occurred and, once recorded, its graph with input and output."""
 
     met: int = 0
     graph: Any = None
@@ -35,11 +35,11 @@ class _Shape:
 
 @dataclass
 class Graphs:
-    """The graphs of one training, which share their memory: none of them leaves anything to another.
+    """The graphs of one training. They share their memory, because none of them reads what another wrote.
 
-    Gradients must stay where they are between steps (`zero_grad(set_to_none=False)`), for a graph writes where it wrote
-    when it was recorded. Of `Free`, which sets back the random numbers between its passes, and of an encoder that asks
-    the card for numbers, all steps are eager.
+    Gradients must keep their addresses between steps (`zero_grad(set_to_none=False)`), because a graph writes where it
+    wrote when it was recorded. All steps are eager for `Free`, which resets the random numbers between its passes, and
+    for an encoder that reads numbers back from the GPU.
     """
 
     shapes: dict[tuple[int, int, float], _Shape] = field(default_factory=dict)
@@ -49,10 +49,10 @@ class Graphs:
     def backward(
         self, encoder: Encoder, method: Method, batch: Batch, weight: float, generator: torch.Generator
     ) -> torch.Tensor:
-        """As `method.backward`, replayed from the fourth time on that a shape occurs.
+        """As `method.backward`, replayed from the fourth batch of a shape on.
 
         Raises:
-            TrainingError: the encoder cannot be recorded, and did not show it before.
+            TrainingError: the encoder cannot be recorded, and `_watched` did not notice.
         """
         rows, tokens = batch.input_ids.shape
         shape = self.shapes.setdefault((rows, tokens, weight), _Shape())
@@ -71,7 +71,7 @@ class Graphs:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """A step that waits for the card cannot be recorded, and a recording that fails leaves the card unusable."""
+        """Find out whether a step waits for the GPU: recording one would fail, and leave the GPU unusable."""
         torch.cuda.set_sync_debug_mode("warn")
         try:
             with warnings.catch_warnings(record=True) as seen:
@@ -98,9 +98,9 @@ class Graphs:
         graph.register_generator_state(generator)
         self.pool = self.pool or torch.cuda.graph_pool_handle()
         shape.batch = batch.clone()
-        # What was cast before belongs to an eager step, and what is cast here to the graph.
+        # The graph must not reuse casts of eager steps, nor they those of the graph.
         torch.clear_autocast_cache()
-        # Another thread may do as it likes meanwhile: the batches ahead are made in one.
+        # Meanwhile another thread may use the GPU: one makes the next batches.
         try:
             with torch.cuda.graph(graph, pool=self.pool, capture_error_mode="thread_local"):
                 shape.loss = method.backward(encoder, shape.batch, weight, generator)

@@ -1,8 +1,8 @@
-"""Whether what an encoder trains is what it evaluates, seen before a run: weights loaded, a few forward passes.
+"""Checks before a run that an encoder computes the same in training and in evaluation, by a few forward passes.
 
-Families differ in what they do with padding, in how they pool, and in what they call random. So nothing here goes by
-a family's name: two sentence pairs of different length take both paths, from token ids (evaluation) and from the
-states at the site (training), together and alone.
+Families differ in padding, pooling and randomness, so no check relies on a family's name. Two sentence pairs of
+different length take both paths, from token ids (evaluation) and from the states at the site (training), together and
+alone.
 
 Letters: B pairs, T tokens.
 """
@@ -30,7 +30,7 @@ PATIENCE = 6.0  # seconds for the hub to send a configuration, a kilobyte
 TOLERANCE = 1e-5  # of scores, relative to the largest where that is above 1
 FIRST = ("Anna gave Peter a red book in the house yesterday.", "He goes home.")
 SECOND = ("Yesterday Peter was given a red book in the house by Anna.", "She goes.")
-SHORTEST = 8  # tokens: the least that training.max_tokens may be
+SHORTEST = 8  # tokens: the lower bound of training.max_tokens
 
 _one_at_a_time = Lock()  # one large encoder may fill the memory
 
@@ -43,18 +43,18 @@ def check_encoder(
     layers: Collection[int] = (),
     gradient_checkpointing: bool = False,
 ) -> None:
-    """Whether an encoder can be loaded, and does in a trial what trials rely on. Loads its weights.
+    """Check that an encoder loads and behaves as trials require. Loads its weights.
 
     Args:
         max_tokens: the longest pairs of the study.
         dropout: whether the study sets it.
         layers: the k of all `site: layer: k`.
-        gradient_checkpointing: whether the study asks for it.
+        gradient_checkpointing: whether the study sets it.
 
     Raises:
-        EncoderError: it cannot or does not, with every problem that was found.
+        EncoderError: it does not; the error lists every problem.
     """
-    # Its retries tell a user nothing that the one line below does not.
+    # The error below says all that its messages about retries would.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     error = within(PATIENCE, lambda: AutoConfig.from_pretrained(place(name), trust_remote_code=False))
     if error is not None:
@@ -77,7 +77,7 @@ def check_encoder(
 
 
 def _path_problems(encoder: Encoder, layers: Collection[int]) -> Iterator[str]:
-    """Of the word embeddings; where these have none, of the other sites."""
+    """The problem of the word embeddings; if they have none, those of the other sites."""
     family = type(encoder.model).__name__
     if problem := _first_problem(encoder):
         yield f"{family} {problem} Choose another encoder."
@@ -93,11 +93,11 @@ def _path_problems(encoder: Encoder, layers: Collection[int]) -> Iterator[str]:
 
 
 def _first_problem(encoder: Encoder) -> str | None:
-    """The end of a sentence that the family's name begins."""
+    """The problem, as the end of a sentence that begins with the family's name."""
     checks: tuple[Callable[[Encoder], str | None], ...] = (_layer_problem, _score_problem, _gradient_problem)
     try:
         return next((problem for check in checks if (problem := check(encoder))), None)
-    except Exception as error:  # each family has its own
+    except Exception as error:  # each family raises its own
         return f"cannot be trained here: {first_line(error)}"
 
 
@@ -106,7 +106,7 @@ def _layer_problem(encoder: Encoder) -> str | None:
 
 
 def _score_problem(encoder: Encoder) -> str | None:
-    """What rounding alone sets apart is not apart in double precision."""
+    """Scores that differ by rounding alone agree in double precision, so that is tried before a problem is reported."""
     problem = _compared(encoder)
     if problem:
         with suppress(Exception):  # some families compute in single precision only
@@ -125,7 +125,7 @@ def _compared(encoder: Encoder) -> str | None:
         return "gives scores that are not numbers."
     inside = encoder.logits(batch, encoder.embed(batch))
     if (distance := _distance(scores, inside)) > TOLERANCE:
-        return f"gives other scores from its states than from token ids ({distance:.1g} apart)."
+        return f"gives different scores from its states than from token ids ({distance:.1g} apart)."
     singly = torch.cat([encoder.scores(one) for one in alone])
     if (distance := _distance(scores, singly)) > TOLERANCE:
         return f"gives a padded pair other scores than the pair alone ({distance:.1g} apart)."
@@ -137,7 +137,7 @@ def _gradient_problem(encoder: Encoder) -> str | None:
     batch = _batch(encoder, (0, 1))
     states = encoder.embed(batch).detach().requires_grad_()
     with encoder.as_used():
-        # Of a score, not of the loss, which is flat where the scores are far apart.
+        # The gradient of a score: that of the loss vanishes where the scores are far apart.
         (gradient,) = torch.autograd.grad(encoder.logits(batch, states)[:, 0].sum(), states)
     if not torch.isfinite(gradient).all():
         return "gives gradients that are not numbers."
@@ -146,7 +146,7 @@ def _gradient_problem(encoder: Encoder) -> str | None:
 
 @torch.no_grad()
 def _dropout_problems(encoder: Encoder, is_set: bool) -> Iterator[str]:
-    """Without dropout a network in training mode is the network as it is used, or something else in it is random."""
+    """Without dropout, training and evaluation mode give the same scores, unless something else is random."""
     batch, scores = _batch(encoder, (0, 1)), []
     for mode in (False, True):
         encoder.model.train(mode)
@@ -180,7 +180,7 @@ def _fits(encoder: Encoder, tokens: int) -> bool:
 
 
 def _batch(encoder: Encoder, chosen: tuple[int, ...], tokens: int | None = None) -> Batch:
-    """Some of the pairs; or, of the first, as much as makes `tokens` tokens."""
+    """The chosen pairs; if `tokens` is set, their sentences are repeated to fill so many."""
     first, second = (
         [np.resize(ids, tokens) if tokens else ids for ids in (cut[i] for i in chosen)]
         for cut in (tokenize(encoder.tokenizer, side) for side in (FIRST, SECOND))

@@ -1,10 +1,10 @@
 """Which weights a training ends with: its last, the best by a dev metric, or the mean of its last checkpoints.
 
-The training itself goes on from its own weights, whatever is kept: these are a copy on the host, which the training
-loop never reads and a checkpoint holds. Can be read without loading torch.
+Training always continues from its latest weights. The kept ones are a copy on the host, which the training loop never
+reads and a checkpoint holds. Can be read without loading torch.
 
-The best on English dev every 500 steps is what the code of Huang et al. (2021) takes; the mean is that of Schmidt et
-al. (2023, *Free Lunch: Robust Cross-Lingual Transfer via Model Checkpoint Averaging*).
+The code of Huang et al. (2021) takes the best on English dev, every 500 steps; the mean is that of Schmidt et al.
+ (2023, *Free Lunch: Robust Cross-Lingual Transfer via Model Checkpoint Averaging*).
 """
 
 import math
@@ -33,7 +33,7 @@ class Keep:
 
     @classmethod
     def read(cls, given: Any) -> "Keep | None":
-        """From a study file's value, or from the text; None: it is neither."""
+        """From a study file's value or from the text; None if it is neither."""
         if given == "last":
             return cls("last")
         how, what, every = _text_parts(given) if isinstance(given, str) else _mapping_parts(given)
@@ -47,10 +47,10 @@ class Keep:
         return self.how if self.how == "last" else f"{self.how}:{self.metric or self.count}:{self.every}"
 
     def looks(self, steps: int) -> list[int]:
-        """The steps of a training of `steps` at which its weights are looked at; its end is one of them.
+        """The steps, of a training of `steps`, whose weights are evaluated or averaged; its last step is one of them.
 
         Raises:
-            SpecError: there are fewer steps than the mean needs.
+            SpecError: the training has fewer steps than the mean needs.
         """
         if self.how == "last":
             return []
@@ -74,12 +74,12 @@ class Kept:
     count: int = 0
 
     def take_if_better(self, model: Any, score: float) -> None:
-        """The best: of equal ones the first."""
+        """Keep the best; of equal ones the first."""
         if not self.weights or score > self.score:
             self.weights, self.score = _copied(model), score
 
     def add(self, model: Any) -> None:
-        """Into the mean; what is not a floating-point number is the last one's."""
+        """Add to the mean; tensors that are not floating-point are the latest ones."""
         self.count += 1
         for name, value in _copied(model).items():
             before = self.weights.get(name)

@@ -20,7 +20,7 @@ Default = int | float | str
 class Parameter:
     """What a method is tuned by: a number, whole or not, with its lower bound; or one of `words`.
 
-    `default` None: it must be given.
+    `default` None: a study must set it.
     """
 
     kind: type[int] | type[float] | type[str]
@@ -31,28 +31,28 @@ class Parameter:
 
 @dataclass(frozen=True)
 class MethodKind:
-    """`make` takes all parameters and the site's mean norm; `sited`: it acts at a site, which can be chosen.
+    """`make` takes all parameters and the site's mean norm; `sited`: it acts at a site, which a study chooses.
 
-    `version` grows when the same parameters come to mean something else; `was` keeps, in words, what the earlier ones
-    meant, so that what was recorded under them is not taken for what the method does now.
+    `version` grows when the meaning of its parameters changes; `earlier` says what each earlier one did, so that its
+    records are not mistaken for the method as it is now.
     """
 
     parameters: Mapping[str, Parameter]
     make: Callable[[Mapping[str, Any], float], "Method"]
     sited: bool = True
-    was: Mapping[int, str] = field(default_factory=dict)
+    earlier: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def version(self) -> int:
-        return len(self.was) + 1
+        return len(self.earlier) + 1
 
     def resolved(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """With the defaults of those left out."""
+        """The parameters, with defaults for those left out."""
         defaults = {name: p.default for name, p in self.parameters.items() if p.default is not None}
         return defaults | dict(parameters)
 
     def build(self, parameters: Mapping[str, Any], norm: float) -> "Method":
-        """What the training loop calls, in the units of a site whose mean norm is `norm`."""
+        """The method as the training loop calls it, at a site whose mean norm is `norm`."""
         return self.make(self.resolved(parameters), norm)
 
 
@@ -68,7 +68,7 @@ def _adversarial(parameters: Mapping[str, Any], norm: float) -> "Method":
     from xrt.robust.perturb import Adversarial
 
     objective = _objective(parameters)
-    # the divergence has its minimum at zero, and no gradient there: SMART and TRADES start beside it too
+    # The divergence has its minimum at zero, so no gradient there: SMART and TRADES start beside it too.
     beside = objective.kl and parameters["start"] == "zero"
     radius = parameters["radius"] * norm
     start: Start = "small" if beside else parameters["start"]
@@ -117,7 +117,7 @@ METHODS: dict[str, MethodKind] = {
         }
         | OBJECTIVE,
         _adversarial,
-        was={1: "steps of 1.5 radius/K from a random point of the ball"},
+        earlier={1: "steps of 1.5 radius/K from a random point of the ball"},
     ),
     "noise": MethodKind({"scale": Parameter(float)} | OBJECTIVE, _noise),
     # The words are replaced where batches are made (xrt.data.batches); `copies` multiplies the passes over the data.
@@ -129,11 +129,11 @@ METHODS: dict[str, MethodKind] = {
         },
         _plain,
         sited=False,
-        was={1: "words replaced in any case, names too"},
+        earlier={1: "words replaced in any case, names too"},
     ),
     "free": MethodKind(
         {"radius": RADIUS, "steps": STEPS},
         _free,
-        was={1: "K gradients and K - 1 ascents, a ball around each word piece"},
+        earlier={1: "K gradients and K - 1 ascents, a ball around each word piece"},
     ),
 }

@@ -1,4 +1,4 @@
-"""What each method minimises: it fills the parameter gradients of one batch, and says what that costs.
+"""What each method minimises: fills the parameter gradients of one batch, and knows what that costs.
 
 Knows no optimizer, no order of batches and no files; the loop that calls it is `training`.
 
@@ -41,7 +41,7 @@ class Objective:
     """clean·L(x) + weight·L(x+δ), or with `kl` (1 + clean)·L(x) + weight·KL(x, x+δ).
 
     L is the cross entropy, KL the symmetric divergence of the predictions (Jiang et al. 2020; Aghajanyan et al. 2021);
-    with `kl` it is also what an attack raises. The two passes of a step draw their own dropout masks, as there.
+    with `kl` an attack raises KL too. As there, the two passes of a step draw different dropout masks.
     """
 
     clean: float = 0.0
@@ -55,7 +55,7 @@ class Objective:
 
     def of(self, encoder: Encoder, batch: Batch, states: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
         """The objective at the states (B, T, D) of the site and their δ, with its graph."""
-        # first, so that it sees the dropout mask that plain fine-tuning would
+        # First, so that it draws the dropout mask that plain fine-tuning would.
         clean = encoder.logits(batch, states) if self.clean_passes else None
         moved = encoder.logits(batch, states + delta)
         term = divergence(moved, clean) if self.kl and clean is not None else _loss(moved, batch)
@@ -67,8 +67,8 @@ class Objective:
 class Perturbed:
     """Minimise the objective at embeddings + δ: plain, adversarial or noisy fine-tuning, by its perturbation.
 
-    The inner passes run without dropout: the attack is on the network that will be used, it is cheaper, and it
-    leaves the random numbers of the outer pass alone, so that radius 0 equals plain fine-tuning to the bit.
+    The inner passes run without dropout. So they attack the network that will be used, cost less, and draw no random
+    numbers of the outer pass: with radius 0 the training equals plain fine-tuning to the bit.
     `tests/bench/inner_dropout.py` measures it against one dropout mask for all passes of a step.
     """
 
@@ -86,7 +86,7 @@ class Perturbed:
 
     def cost(self, layers: int, site: int) -> float:
         inner = self.perturbation.passes
-        # a third more where the attack needs the predictions without δ: one forward pass
+        # An attack on the divergence needs the predictions without δ: one more forward pass, a third.
         thirds = 2 * inner + 3 * self.objective.clean_passes + (self.objective.kl and inner > 0)
         return 1 + thirds / 3 * (layers - site) / layers
 
@@ -95,9 +95,9 @@ class Perturbed:
 class Free:
     """FreeLB (Zhu et al. 2020): K ascents, and K + 1 parameter gradients, each with weight 1/(K + 1).
 
-    That is the authors' fairseq code; their algorithm 1 and their code for transformers leave out the last gradient,
-    at the δ that the last ascent leads to, so that K = 1 never trains on an ascent. All passes of a step see the same
-    dropout mask (ibid.): the ascent follows one network.
+    As in the authors' fairseq code. Their algorithm 1 and their code for transformers leave out the last gradient, at
+    the δ after the last ascent, so K = 1 never trains on an ascent. All passes of a step share one dropout mask
+    (ibid.), so that the ascent follows one network.
     """
 
     perturbation: Adversarial
@@ -133,7 +133,7 @@ class Free:
 def attack(
     encoder: Encoder, batch: Batch, states: torch.Tensor, method: Method, generator: torch.Generator
 ) -> torch.Tensor:
-    """δ (B, T, D) of a method against the encoder without dropout, which is in training mode before and after."""
+    """A method's δ (B, T, D) against the encoder without dropout; the encoder is in training mode before and after."""
     # Without an ascent nothing passes through the encoder.
     with encoder.as_used() if method.perturbation.passes else nullcontext():
         raised = Raised(encoder, batch, states, method)
@@ -146,8 +146,8 @@ class Raised:
     def __init__(self, encoder: Encoder, batch: Batch, states: torch.Tensor, method: Method) -> None:
         self._encoder, self._batch, self._clean = encoder, batch, None
         if method.objective.kl and method.perturbation.passes:
-            # Not under no_grad: before torch 2.11 autocast hands the weights that it casts there to later passes, too,
-            # without their gradient.
+            # Not under no_grad: before torch 2.11 autocast reuses the weights that it casts there in later passes,
+            # which then have no gradient.
             self._clean = encoder.logits(batch, states).detach()
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
@@ -166,5 +166,5 @@ def _loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
 
 
 def _random_numbers(device: torch.device) -> Any:
-    """Where the random numbers of dropout come from: they live on the host, so reading them waits for nobody."""
+    """The module whose random state dropout uses; that state is on the host, so reading it waits for no GPU."""
     return torch if device.type == "cpu" else torch.get_device_module(device)

@@ -1,7 +1,7 @@
 """Perturbations of hidden states: what is added to the embeddings of a training step.
 
-A perturbation knows only tensors: given embeddings (B, T, D), the perturbable positions (B, T), a closure
-`loss_of(embeddings)` and a generator, it returns δ (B, T, D): detached, float32, zero outside the positions. It
+A perturbation knows only tensors. From embeddings (B, T, D), the perturbable positions (B, T), a closure
+`loss_of(embeddings)` and a generator it makes δ (B, T, D): detached, float32, zero outside the positions. It
 never touches parameter gradients. It knows no model, no optimizer and no text; synonyms, which change words, live
 in `xrt.data.synonyms`.
 
@@ -17,16 +17,15 @@ import torch
 from xrt.robust.region import Ball, Region
 
 LossOf = Callable[[torch.Tensor], torch.Tensor]
-# δ⁰: zero, a random point of the ball, or one near its centre, where what has no gradient at zero has one
+# δ⁰: zero, a random point of the ball, or one near its centre, for objectives without a gradient at zero.
 Start = Literal["zero", "small", "ball"]
-SMALL = 0.2  # of the ball: what FreeLB's settings for MNLI come to (0.1/√3 in a ball of 0.3)
+SMALL = 0.2  # of the ball: as in FreeLB's settings for MNLI (0.1/√3 in a ball of 0.3)
 
 
 class Perturbation(Protocol):
     """Adds robustness by changing what the model reads.
 
-    `passes`: inner forward-backward passes a call. `size`: the most that ‖δ_i‖ can be on average; of noise, what it
-    usually is.
+    `passes`: inner forward-backward passes per call. `size`: the largest possible mean ‖δ_i‖; of noise its usual value.
     """
 
     @property
@@ -59,10 +58,10 @@ class Adversarial:
 
     δ⁰ as `start` says; `passes` = K times δ ← project(δ + α·g/‖g‖), g = ∂loss/∂δ, with α the radius for K = 1, which
     from zero is one normalised gradient step (Miyato et al. 2017), and 2.5·radius/K for more. Only ∂loss/∂δ is
-    computed: a pass costs a forward and the half of a backward that leads to the input.
+    computed: a pass costs a forward pass, and the half of a backward pass that leads to the input.
 
-    Zero is the default: in D dimensions a random point of the ball lies near its surface and at right angles to the
-    gradient, so that the steps have to undo it first.
+    Zero is the default, because in D dimensions a random point of the ball lies near its surface and at right angles
+    to the gradient, so the steps would first have to undo it.
     """
 
     radius: float

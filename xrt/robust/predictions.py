@@ -27,19 +27,19 @@ from xrt.robust.bootstrap import bootstrap_means
 Pair = tuple[str, str]
 Ints = npt.NDArray[np.int64]
 NOT_EVALUATED = -1
-_NO_SUM = b"crc32:00000000"  # stands in the file while its checksum is computed
+_NO_SUM = b"crc32:00000000"  # in the file while its checksum is computed
 _SUM = re.compile(rb"crc32:[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """One row a pair of languages, one column an aligned example.
+    """One row per pair of languages, one column per aligned example.
 
     Attributes:
         sources: the languages that the encoder was fine-tuned on.
         groups: (N,) numbers of the example groups: examples that share a sentence are not independent.
         predicted, labels: (P, N) int16; -1 where the example was not evaluated in that pair.
-        about: whose they are, as the file says.
+        about: the identity in their file.
     """
 
     sources: tuple[str, ...]
@@ -79,13 +79,13 @@ class Predictions:
     def error(self, cells: Sequence[int], draws: int = 400) -> float:
         """The standard error of that mean, by a bootstrap over example groups, each drawn with all its cells.
 
-        The cells share their examples: a binomial formula over all predictions would be too sure.
+        The cells share their examples, so a binomial formula over all predictions would give too small an error.
         """
         means = bootstrap_means(*self.by_group(cells), np.random.default_rng(0), draws)
         return float(np.nanstd(means, ddof=1)) if means.size else float("nan")
 
     def by_group(self, cells: Sequence[int]) -> tuple[Ints, Ints]:
-        """Two (len(cells), G): how many predictions of each group are correct, and how many there are.
+        """Correct predictions and all predictions of each group, both (len(cells), G).
 
         Groups that none of the cells evaluates are left out.
         """
@@ -108,8 +108,17 @@ class Predictions:
         shares = [_commonest(values[self.evaluated]) for values in (self.labels, self.predicted)]
         return shares[0], shares[1]
 
+    def constant(self, cells: Sequence[int]) -> float:
+        """The highest mean accuracy over some cells that one constant prediction reaches; NaN without examples."""
+        labels = np.arange(self.labels.max(initial=-1) + 1)
+        if not cells or not labels.size:
+            return float("nan")
+        with np.errstate(invalid="ignore"):
+            shares = [(self.labels == label).sum(1) / self.evaluated.sum(1) for label in labels]
+        return float(np.array(shares)[:, list(cells)].mean(1).max())
+
     def only(self, kept: Mapping[Pair, PairRows]) -> "Predictions":
-        """As if nothing but these examples had been evaluated."""
+        """The predictions as if only these examples had been evaluated."""
         mask = np.zeros(self.labels.shape, bool)
         for i, pair in enumerate(self.pairs):
             mask[i, kept[pair].rows] = True
@@ -118,38 +127,42 @@ class Predictions:
         return replace(self, labels=labels, predicted=predicted)
 
     def comparable(self, other: "Predictions") -> bool:
-        """Whether both are predictions for the same examples, so that they compare example by example."""
+        """Whether both are of the same examples, so that they can be compared example by example."""
         same = self.ids == other.ids and self.pairs == other.pairs
         return same and np.array_equal(self.labels, other.labels)
 
     def save(self, path: Path, **about: Any) -> None:
-        """Write a compressed Arrow file: ids, groups, a column `a-b` of predictions a pair, `label a` a language.
+        """Write a compressed Arrow file: ids, groups, predictions `a-b` per pair of languages, `label a` per language.
 
-        An example has one label in all pairs with sentence 1 in `a`, for languages that disagree do not make a
-        pair; where it was not evaluated the prediction says so. The file holds its own checksum.
+        An example has one label in all pairs with sentence 1 in `a`, because languages whose labels disagree make no
+        pair. Predictions that were not made are -1. The file holds its own checksum.
 
         Args:
-            about: whose they are, in JSON's types: run, trial, split, step.
+            about: the identity (run, trial, split, step), in JSON's types.
         """
         columns: dict[str, Any] = {"id": pa.array(self.ids), "group": pa.array(self.groups)}
         for a in dict.fromkeys(a for a, _ in self.pairs):
             columns[f"label {a}"] = pa.array(self.labels[[a == first for first, _ in self.pairs]].max(0))
         for (a, b), predicted in zip(self.pairs, self.predicted, strict=True):
             columns[f"{a}-{b}"] = pa.array(predicted)
-        # A language may have a "-" in its code, so the pairs are written out.
-        said = {"source": ",".join(self.sources), "pairs": json.dumps(self.pairs), "about": json.dumps(about)}
-        table = pa.table(columns).replace_schema_metadata({**said, "checksum": _NO_SUM})
+        # A language code may contain "-", so the pairs are listed.
+        metadata = {
+            "source": ",".join(self.sources),
+            "pairs": json.dumps(self.pairs),
+            "about": json.dumps(about),
+        }
+        table = pa.table(columns).replace_schema_metadata({**metadata, "checksum": _NO_SUM})
         sink = pa.BufferOutputStream()
         feather.write_feather(table, sink, compression="zstd")
         path.write_bytes(_with_sum(sink.getvalue().to_pybytes()))
 
     @classmethod
     def open(cls, path: Path) -> "Predictions":
-        """Read what `save` wrote. Nothing is parsed before the checksum is known to be right.
+        """Read what `save` wrote; the checksum is verified before anything is parsed.
 
         Raises:
             FileNotFoundError: there is no such file.
-            RecordError: it is damaged, or no file of predictions.
+            RecordError: it is damaged, or not a file of predictions.
         """
         try:
             raw = content(path)
@@ -157,7 +170,7 @@ class Predictions:
             raise
         except OSError as error:
             raise RecordError(f"{path}: cannot be read ({error.strerror}).") from error
-        # Arrow writes the schema twice, before the columns and behind them.
+        # Arrow writes the schema twice: before and after the columns.
         if len(_SUM.findall(raw)) != 2 or _with_sum(_SUM.sub(_NO_SUM, raw)) != raw:
             raise RecordError(f"{path}: is damaged: its checksum is missing or not that of its content.")
         try:
@@ -167,8 +180,8 @@ class Predictions:
 
     @classmethod
     def _parsed(cls, table: pa.Table) -> "Predictions":
-        said = table.schema.metadata
-        pairs = tuple((a, b) for a, b in json.loads(said[b"pairs"]))
+        metadata = table.schema.metadata
+        pairs = tuple((a, b) for a, b in json.loads(metadata[b"pairs"]))
         ids = tuple(table.column("id").to_pylist())
         groups = _values(table, "group")
         predicted, labels = (
@@ -176,13 +189,13 @@ class Predictions:
             for name in ("{a}-{b}", "label {a}")
         )
         labels = np.where(predicted == NOT_EVALUATED, NOT_EVALUATED, labels).astype(np.int16)
-        about = json.loads(said[b"about"])
-        sources = tuple(said[b"source"].decode().split(","))
+        about = json.loads(metadata[b"about"])
+        sources = tuple(metadata[b"source"].decode().split(","))
         return cls(sources, pairs, ids, groups, predicted, labels, about)
 
 
 def _with_sum(raw: bytes) -> bytes:
-    """A file with its checksum, computed as if that were zero, in the places that were left for it."""
+    """The file with its checksum in the places left for it, computed while these are zero."""
     return raw.replace(_NO_SUM, f"crc32:{zlib.crc32(raw):08x}".encode())
 
 

@@ -1,4 +1,4 @@
-"""How far apart an encoder puts translations before any fine-tuning: the gap that robust training has to bridge.
+"""How far apart an encoder puts translations before fine-tuning: the gap that robust training has to bridge.
 
 For a language a, the source language s and aligned sentences i:
 
@@ -8,7 +8,7 @@ m(a, i) is the mean over the word pieces of sentence i in language a, special to
 of a single word piece. So the unit is that of a radius or noise scale at the same site: the mean norm there. Two
 sites: `words`, the input word embeddings (n̄ over the vocabulary that the source sentences use), and `states`, the
 last layer's hidden states (n̄ over all word pieces of the source sentences). `unrelated` is the same distance
-between one source sentence and the next: what a translation must be well below to be found.
+between one source sentence and the next; the distance of a recognisable translation is well below it.
 
 After figure 1 of Huang et al. (2021), which draws this gap; the formula is ours.
 
@@ -25,12 +25,12 @@ from xrt.data.pairs import Aligned
 from xrt.robust.encoder import Encoder
 
 EXAMPLES = 200
-SENTENCES, SEED = 32, 0  # a batch; of the sample
+SENTENCES, SEED = 32, 0  # per batch; of the sample
 
 
 @dataclass(frozen=True)
 class Misalignment:
-    """Distances to the source language by language, without unit; `norm` is n̄, in the encoder's own units."""
+    """Distance to the source, by language, without unit; `norm` is n̄, in the encoder's own units."""
 
     distance: dict[str, float]
     unrelated: float
@@ -38,7 +38,7 @@ class Misalignment:
 
 
 def misalignment(encoder: Encoder, aligned: Aligned, max_tokens: int) -> dict[str, Misalignment]:
-    """Of the first sentences of at most `EXAMPLES` aligned examples, at the sites `words` and `states`."""
+    """The misalignment of the first sentences of at most `EXAMPLES` aligned examples, at both sites."""
     sample = aligned.sample(EXAMPLES, SEED)
     encoder.model.eval()
     means, norms = {}, {}
@@ -53,7 +53,7 @@ def misalignment(encoder: Encoder, aligned: Aligned, max_tokens: int) -> dict[st
         distance = {
             a: _mean_distance(means[a][site] - own, there[a] & there[source]) / unit
             for a in sample.languages
-            if a != source and bool((there[a] & there[source]).any())  # else it has other examples
+            if a != source and bool((there[a] & there[source]).any())  # else their examples differ
         }
         unrelated = _mean_distance(own - own.roll(1, 0), there[source] & there[source].roll(1)) / unit
         found[site] = Misalignment(distance, unrelated, unit)
@@ -61,7 +61,7 @@ def misalignment(encoder: Encoder, aligned: Aligned, max_tokens: int) -> dict[st
 
 
 def as_plain(found: dict[str, Misalignment]) -> dict[str, Any]:
-    """For a record: plain JSON values."""
+    """As plain JSON values, for the record."""
     return {site: asdict(one) for site, one in found.items()}
 
 
@@ -73,7 +73,7 @@ def _mean_distance(difference: torch.Tensor, there: torch.Tensor) -> float:
 def _mean_states(
     encoder: Encoder, sentences: Sequence[str], max_tokens: int
 ) -> tuple[dict[str, torch.Tensor], dict[str, float]]:
-    """By site: the mean over each sentence's word pieces (N, D), and the mean norm of a word piece."""
+    """By site: each sentence's mean over its word pieces (N, D), and the mean norm of a word piece."""
     means: dict[str, list[torch.Tensor]] = {"words": [], "states": []}
     norms: list[torch.Tensor] = []
     pieces: list[torch.Tensor] = []
@@ -95,7 +95,7 @@ def _mean_states(
 def _batches(
     encoder: Encoder, sentences: Sequence[str], max_tokens: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Ids, attention mask and the places of word pieces (N, T), some sentences at a time."""
+    """Ids, attention mask and word-piece mask (N, T) of `SENTENCES` sentences at a time."""
     for start in range(0, len(sentences), SENTENCES):
         encoded = encoder.tokenizer(
             list(sentences[start : start + SENTENCES]),

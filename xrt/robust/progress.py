@@ -1,6 +1,6 @@
-"""What a user watches while a model trains: loss, speed, memory, and what the attack does.
+"""The measurements during a training: loss, speed, memory, and the effect of the attack.
 
-Everything is summed on the device and read at stops: nothing here waits for the device inside a step, draws a random
+Everything is summed on the device and read at stops. Nothing here waits for the device inside a step, draws a random
 number of the training, or changes the model.
 """
 
@@ -20,13 +20,13 @@ from xrt.robust.perturb import Clean
 
 @dataclass(frozen=True)
 class Attacked:
-    """A perturbation against the network as it is used, over some batches of training data."""
+    """The effect of a perturbation on the network without dropout, over some batches of training data."""
 
     before: float  # mean loss at δ = 0
-    after: float  # mean loss at the δ that was found
+    after: float  # mean loss at δ
     norm: float  # mean ‖δ_i‖₂ over the perturbable positions
-    radius: float  # the most that the mean ‖δ_i‖₂ can be; of noise: its scale
-    passes: int  # of ascent; noise has none, and is not meant to raise the loss
+    radius: float  # the largest possible mean ‖δ_i‖₂; of noise its scale
+    passes: int  # of ascent; noise has none, and need not raise the loss
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Progress:
     """The numbers at a stop. `cost` counts plain steps; rates count training time only."""
 
     step: int
-    loss: float  # mean since the stop before
+    loss: float  # mean since the previous stop
     examples_per_second: float
     tokens_per_second: float
     cost: float
@@ -46,24 +46,24 @@ class Progress:
 class Meter:
     """Sums on the device, read at stops; remembers the first step whose loss or gradient was not finite.
 
-    They are part of a checkpoint: what a stop says does not depend on where a kill fell before it.
+    The sums are part of a checkpoint, so a kill between two stops does not change what the next stop reports.
     """
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew: a stop has been passed."""
+        """Reset the sums after a stop."""
         self.steps, self.examples, self.seconds = 0, 0, 0.0
         self.loss = self.bad = self.tokens = torch.zeros(())
-        self.go_on()
+        self.start_clock()
 
-    def go_on(self) -> None:
-        """Start the clock: what the caller did meanwhile is no training time."""
+    def start_clock(self) -> None:
+        """Start the clock: the caller's time between stops is not training time."""
         self.began = time.perf_counter()
 
     def add(self, step: int, batch: Batch, loss: torch.Tensor, norm: torch.Tensor) -> None:
-        """Count a step; the first is step 1."""
+        """Add a step; the first is step 1."""
         self.steps, self.examples = self.steps + 1, self.examples + len(batch)
         self.tokens = self.tokens.to(loss.device) + batch.attention_mask.sum()
         self.loss = self.loss.to(loss.device) + loss
@@ -71,10 +71,10 @@ class Meter:
         self.bad = torch.where((self.bad.to(loss.device) == 0) & bad, float(step), self.bad.to(loss.device))
 
     def check(self) -> None:
-        """Waits for the device.
+        """Check for NaN and infinity; waits for the device.
 
         Raises:
-            TrainingError: some loss or gradient was NaN or infinite.
+            TrainingError: a loss or gradient was NaN or infinite.
         """
         if step := int(self.bad):
             raise TrainingError(
@@ -83,15 +83,15 @@ class Meter:
             )
 
     def read(self) -> tuple[float, float, float]:
-        """Mean loss, examples a second and tokens (without padding) a second."""
+        """Mean loss, examples per second, and tokens (without padding) per second."""
         self.check()
         loss, tokens = float(self.loss) / max(1, self.steps), float(self.tokens)
         self.seconds += time.perf_counter() - self.began
-        self.go_on()
+        self.start_clock()
         return loss, self.examples / self.seconds, tokens / self.seconds
 
     def sums(self) -> dict[str, float]:
-        """All of it, as plain numbers."""
+        """All sums, as plain numbers."""
         return {
             "steps": self.steps,
             "examples": self.examples,
@@ -101,7 +101,7 @@ class Meter:
         }
 
     def load(self, sums: Mapping[str, float]) -> None:
-        """Go on from what `sums` gave."""
+        """Continue from the values of `sums`."""
         self.clear()
         self.steps, self.examples, self.seconds = int(sums["steps"]), int(sums["examples"]), sums["seconds"]
         self.loss, self.tokens = torch.tensor(float(sums["loss"])), torch.tensor(float(sums["tokens"]))
@@ -110,15 +110,17 @@ class Meter:
 def measure(
     encoder: Encoder, method: Method, batches: list[Batch], micro_batch: int, seed: int
 ) -> Attacked | None:
-    """What `method` does to `batches`, against the encoder without dropout; leaves it in training mode."""
+    """Measure the perturbation of `method` on `batches`, without dropout; leaves the encoder in training mode."""
     if isinstance(method.perturbation, Clean):
         return None
     generator = torch.Generator(encoder.device).manual_seed(seed)
     parts = [part for batch in batches for part in batch.parts(micro_batch)]
     found = torch.stack([_measured(encoder, method, part, generator) for part in parts])
     before, after, norm, pairs, places = found.double().sum(0).tolist()
-    how = method.perturbation
-    return Attacked(before / pairs, after / pairs, norm / max(1, places), how.size, how.passes)
+    perturbation = method.perturbation
+    return Attacked(
+        before / pairs, after / pairs, norm / max(1, places), perturbation.size, perturbation.passes
+    )
 
 
 def _measured(encoder: Encoder, method: Method, batch: Batch, generator: torch.Generator) -> torch.Tensor:
@@ -134,7 +136,7 @@ def _measured(encoder: Encoder, method: Method, batch: Batch, generator: torch.G
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: of a GPU the most that was allocated since its count began; else the most that this process ever held."""
+    """Peak bytes: on a GPU, allocated since its counter was reset; on a CPU, held by this process since it began."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,7 +1,7 @@
 """Proxies of transfer: accuracy on dev examples of the source languages alone, made harder in a fixed way.
 
-No labelled target sentence is needed, as in strict zero-shot selection; but where plain accuracy in the source
-language is the same for all, these may still tell encoders apart. Whether they do is for a study to say.
+Like strict zero-shot selection they need no labelled target sentences, but they may separate trials that are equal in
+plain source-language accuracy. A study shows whether they do.
 
 - `noise`: N(0, (NOISE·n̄)²/D) on each word embedding, n̄ the mean norm of the pretrained word embeddings.
 - `synonyms`: every word with neighbours becomes itself or one of them, all equally likely.
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from xrt.data.batches import Batch
 from xrt.data.pairs import Aligned, PairRows
@@ -31,7 +32,7 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Proxies:
-    """`word_norm`: n̄, in the units of the embeddings; without a table of neighbours there are no `synonyms`."""
+    """`word_norm`: n̄, in the units of the embeddings; without a table of neighbours, no `synonyms`."""
 
     word_norm: float
     neighbours: Neighbours | None
@@ -40,12 +41,10 @@ class Proxies:
     def predictions(
         self, encoder: Encoder, aligned: Aligned, wanted: Mapping[Pair, PairRows]
     ) -> dict[str, Predictions]:
-        """The predictions for examples of the source languages' own cells, by proxy."""
+        """By proxy, the predictions for examples of the source languages' own cells."""
         sentences = {a: aligned.sentences(a) for a, _ in wanted}
         plain = {a: (one.first, one.second) for a, one in sentences.items()}
-        found = {
-            "noise": predict_inputs(encoder, self._inputs(encoder, wanted, plain), self._noisily(encoder))
-        }
+        found = {"noise": predict_inputs(encoder, self._inputs(encoder, wanted, plain), self.noisily(NOISE))}
         if self.neighbours is not None:
             other = {a: _substituted(sides, self.neighbours) for a, sides in plain.items()}
             found["synonyms"] = predict_inputs(encoder, self._inputs(encoder, wanted, other))
@@ -61,27 +60,44 @@ class Proxies:
         )
         return Inputs.of(wanted, first, second, self.max_tokens)
 
-    def _noisily(self, encoder: Encoder) -> "_Noisily":
-        return _Noisily(Noise(NOISE * self.word_norm), torch.Generator(encoder.device).manual_seed(SEED))
+    def noisily(self, scale: float, votes: int = 1) -> "Noisily":
+        """A predictor under noise of `scale`, relative to n̄; its draws start from the seed."""
+        return Noisily(Noise(scale * self.word_norm), votes)
 
 
-@dataclass(frozen=True)
-class _Noisily:
-    """Predicts with noise on the word embeddings, whatever the site of the trial."""
+@dataclass
+class Noisily:
+    """Predicts with noise on the word embeddings, whatever the site of the trial.
+
+    With several votes, each under its own noise, it predicts the commonest class (the smoothed classifier of Cohen et
+    al. 2019); of equally common ones the more probable.
+    """
 
     noise: Noise
-    generator: torch.Generator
+    votes: int = 1
+    _generator: torch.Generator | None = None
 
     @torch.inference_mode()
     def __call__(self, encoder: Encoder, batch: Batch) -> torch.Tensor:
+        """The class of each pair (B,)."""
         words = replace(encoder, layer=0)
-        states = words.embed(batch)
-        delta = self.noise(states, batch.perturbable, lambda moved: words.loss(batch, moved), self.generator)
-        return words.logits(batch, states + delta).argmax(-1)
+        self._generator = self._generator or torch.Generator(encoder.device).manual_seed(SEED)
+        states, counts = words.embed(batch), torch.zeros(())
+        for _ in range(self.votes):
+            delta = self.noise(states, batch.perturbable, _no_loss, self._generator)
+            logits = words.logits(batch, states + delta)
+            ballot = F.one_hot(logits.argmax(-1), logits.shape[-1])
+            # Probabilities only break ties: those of all votes together weigh less than one vote.
+            counts = ballot + logits.softmax(-1) / (self.votes + 1) + counts
+        return counts.argmax(-1)
+
+
+def _no_loss(states: torch.Tensor) -> torch.Tensor:
+    raise AssertionError("noise asks no loss")
 
 
 def _substituted(sides: Sides, neighbours: Neighbours) -> Sides:
-    """All sentences with synonyms: a function of their row and side alone."""
+    """All sentences with synonyms, drawn by row and side alone."""
     first, second = (
         tuple(
             substitute(text, neighbours, np.random.default_rng([SEED, side, row]))

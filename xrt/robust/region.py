@@ -15,8 +15,8 @@ from typing import Literal
 
 import torch
 
-# Keeps 0/0 out of normalisations. Smaller than any gradient that float32 can hold the norm of: a model that is sure
-# of its answer has gradients of 1e-12 and less, and their direction is what an attack goes by.
+# Avoids 0/0 in normalisations. Smaller than any gradient whose norm float32 can hold, because an attack follows the
+# direction of gradients of 1e-12 and less, which a confident model has.
 TINY = 1e-30
 
 Ball = Literal["piece", "sequence"]
@@ -48,8 +48,7 @@ class Region:
         return inside * (self.limit / (self._norm(inside) + TINY)).clamp(max=1.0)
 
     def ascend(self, delta: torch.Tensor, gradient: torch.Tensor, step: float) -> torch.Tensor:
-        """project(δ + step·r·g/‖g‖) (B, T, D), r the radius and ‖g‖ the norm over what a ball is over (Madry et al.
-        2018)."""
+        """project(δ + step·r·g/‖g‖) (B, T, D), r the radius and ‖g‖ the norm per ball (Madry et al. 2018)."""
         along = gradient * self.mask
         return self.project(torch.addcmul(delta, along, step * self.limit / (self._norm(along) + TINY)))
 
@@ -62,11 +61,11 @@ class Region:
         shape = (*self.mask.shape[:2], width + 2)
         draw = torch.randn(shape, generator=generator, device=self.mask.device)
         point, more = draw[..., :width] * self.mask, draw[..., width:]
-        # a sequence is one ball: it has two coordinates more, not two a position
+        # A sequence is one ball, so it has two more coordinates in all, not two per position.
         more = more[:, :1] if self.ball == "sequence" else more
         return point * (self.limit / (torch.hypot(self._norm(point), self._norm(more)) + TINY))
 
     def _norm(self, vectors: torch.Tensor) -> torch.Tensor:
-        """Over what a ball is over: (B, T, 1), or (B, 1, 1)."""
+        """The norm per ball: (B, T, 1), or (B, 1, 1)."""
         over = (-1,) if self.ball == "piece" else (-2, -1)
         return torch.linalg.vector_norm(vectors, dim=over, keepdim=True)

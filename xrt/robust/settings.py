@@ -1,4 +1,4 @@
-"""What the study file may set inside a loaded encoder: dropout, recomputation; and steps that wait for nobody."""
+"""Settings of the study file inside a loaded encoder (dropout, recomputation); steps that never wait for the GPU."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -10,13 +10,13 @@ from transformers import AttentionInterface, AttentionMaskInterface, AutoModelFo
 
 from xrt.errors import EncoderError
 
-UNSEEN = "sdpa_mask_unseen"  # transformers' name for our attention: its own, but for the mask
+UNSEEN = "sdpa_mask_unseen"  # our attention's name in transformers: its own, with another mask
 
 
 def set_dropout(model: Any, probability: float) -> None:
-    """Give every dropout of a model this probability, whatever its family calls it, and note it in its configuration.
+    """Give every dropout of a model this probability, whatever its family calls it, also in its configuration.
 
-    `inspection` sees whether nothing random was missed. LayerDrop leaves out whole layers: another thing.
+    `inspection` checks that nothing random was missed. LayerDrop leaves out whole layers, so it is not a dropout.
     """
     for key, value in model.config.to_dict().items():
         if _is_dropout(key, value) or (key.endswith("dropout") and value is None):
@@ -38,7 +38,7 @@ def recompute(model: Any) -> None:
     """Keep the states between layers only, and compute those inside a layer again in the backward pass.
 
     Raises:
-        EncoderError: this family cannot.
+        EncoderError: the family does not support it.
     """
     try:
         model.activation_checkpointing_enable()
@@ -50,10 +50,10 @@ def recompute(model: Any) -> None:
 
 
 def mask_unseen(model: Any) -> None:
-    """Build attention masks without asking the device whether there is anything to mask.
+    """Build attention masks without reading from the device whether anything is to be masked.
 
-    transformers asks it in every forward pass, to leave the mask out where no pair is padded; a GPU then waits for the
-    host K + 1 times a step. Models that build their masks in another way are left as they are.
+    transformers does so in every forward pass, to leave out the mask if no pair is padded; the GPU then waits for the
+    host K + 1 times per step. Models that build their masks in another way are left as they are.
     """
     if _has_sdpa(model.config):
         AttentionInterface.register(UNSEEN, AttentionInterface()["sdpa"])
@@ -62,9 +62,9 @@ def mask_unseen(model: Any) -> None:
 
 
 def keep_positions(model: Any) -> None:
-    """Compute DeBERTa's relative positions once for each width, where its family does in every forward pass.
+    """Compute DeBERTa's relative positions once per width; its family does so in every forward pass.
 
-    They depend on nothing else, and making them copies from the host: a GPU waits, and no CUDA graph can hold it.
+    They depend on nothing else. Computing them copies from the host: the GPU waits, and no CUDA graph can record it.
     """
     for module in model.modules():
         if hasattr(module, "get_rel_pos"):
@@ -80,7 +80,7 @@ class _Positions:
             return self._compute(hidden_states, *others, **named)
         key = (hidden_states.device, hidden_states.shape[-2])
         if key not in self._known:
-            # Not as an inference tensor: a training may be next to read it.
+            # Not an inference tensor, because training may read it next.
             with torch.inference_mode(False):
                 self._known[key] = self._compute(hidden_states)
         return self._known[key]

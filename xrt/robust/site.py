@@ -1,8 +1,8 @@
 """Where δ enters an encoder: its word embeddings (layer 0), or the states after layer k.
 
-Both are done from outside, with hooks of PyTorch, on the forward pass that reads token ids. So a pass with δ differs
-from a pass without in nothing else: positions, masks and pooling come from the same ids. (`inputs_embeds` would hide
-the ids from the model: decoder families then take the last column for the last token, padding or not.)
+PyTorch hooks add it to the forward pass that reads token ids. So a pass with δ differs from a pass without it in
+nothing else: positions, masks and pooling come from the same ids. (`inputs_embeds` would hide
+the ids from the model: decoder families then mistake padding in the last column for the last token.)
 
 Letters: B pairs, T tokens, D width.
 """

@@ -1,8 +1,9 @@
-"""Where an encoder comes from: its configuration and tokenizer, by hub name, folder or name of a shipped one.
+"""An encoder's configuration and tokenizer, by hub name, by folder or by the name of a shipped encoder.
 
-Whatever these libraries raise about a foreign file becomes one line that names the encoder.
+Whatever the libraries raise about a user's file becomes one line that names the encoder.
 """
 
+import os
 import pickle
 import re
 from collections.abc import Iterator
@@ -10,15 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import try_to_load_from_cache
 from transformers import AutoConfig, AutoTokenizer
 
 from xrt.data.batches import PairTemplate
-from xrt.data.integrity import digest, fingerprint
 from xrt.errors import EncoderError, closest
 from xrt.mini import ENCODERS
-
-MEANT = (".json", ".txt", ".model", ".safetensors", ".bin")  # of the files in a folder, those that are loaded
 
 
 def place(name: str) -> str:
@@ -26,30 +23,11 @@ def place(name: str) -> str:
     return str(ENCODERS.get(name, name))
 
 
-def digest_of(name: str) -> str | None:
-    """Changes with the weights, configuration and tokenizer of an encoder.
-
-    Of one from the hub it is the commit that is in the cache, from which trials load it; None where none is.
-    """
-    folder = Path(place(name))
-    if not folder.is_dir():
-        cached = try_to_load_from_cache(name, "config.json")
-        # <cache>/models--<name>/snapshots/<commit>/config.json: the layout that the hub documents
-        return Path(cached).parent.name if isinstance(cached, str) else None
-    files = sorted(path for path in folder.iterdir() if path.suffix in MEANT and path.is_file())
-    try:
-        return digest([[path.name, *fingerprint(path.resolve())] for path in files])
-    except OSError as error:
-        raise EncoderError(
-            f"encoder: {name}: {error.filename}: cannot be read ({error.strerror})."
-        ) from error
-
-
 def load_config(name: str) -> Any:
-    """The configuration alone, for training: without a cache of keys and values, for one label a pair.
+    """The configuration alone, for training: without a cache of keys and values, for one label per pair.
 
     Raises:
-        EncoderError: it cannot be read, or is of a family that has a decoder beside its encoder.
+        EncoderError: it cannot be read, or its family has a decoder beside the encoder.
     """
     with worded(name):
         config = AutoConfig.from_pretrained(place(name), trust_remote_code=False)
@@ -59,7 +37,7 @@ def load_config(name: str) -> Any:
             "reach the encoder alone. Choose a family with one stack of layers."
         )
     config.get_text_config().use_cache = False
-    config.problem_type = None  # a fine-tuned checkpoint may say `regression`
+    config.problem_type = None  # it is `regression` in some fine-tuned checkpoints
     return config
 
 
@@ -67,11 +45,11 @@ def load_tokenizer(name: str) -> Any:
     """The tokenizer alone, which must keep the two sentences of a pair in order.
 
     Raises:
-        EncoderError: it cannot be read, or does not.
+        EncoderError: it cannot be read, or does not keep them in order.
     """
     with worded(name, "its tokenizer cannot be read: "):
         tokenizer = AutoTokenizer.from_pretrained(place(name), trust_remote_code=False)
-        if tokenizer.pad_token_id is None:  # decoder families have none of their own
+        if tokenizer.pad_token_id is None:  # decoder families have none
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
         PairTemplate.of(tokenizer)
     return tokenizer
@@ -79,7 +57,7 @@ def load_tokenizer(name: str) -> Any:
 
 @contextmanager
 def worded(name: str, what: str = "") -> Iterator[None]:
-    """Whatever is raised within becomes one line about the encoder; an `EncoderError` already is one.
+    """Turn any error of the block into one line about the encoder; an `EncoderError` already is one.
 
     Raises:
         EncoderError: instead of anything else.
@@ -88,14 +66,20 @@ def worded(name: str, what: str = "") -> Iterator[None]:
         yield
     except EncoderError:
         raise
-    except pickle.UnpicklingError as error:  # PyTorch's own text advises to run what it has refused
+    except pickle.UnpicklingError as error:  # PyTorch's message advises to run what it has refused
         raise refused(f"{name}: pytorch_model.bin") from error
-    except Exception as error:  # a foreign file makes these libraries raise whatever they like
+    except Exception as error:  # for a bad file these libraries raise errors of any kind
         raise unusable(name, error, what) from error
 
 
 def unusable(name: str, error: Exception, what: str = "") -> EncoderError:
-    """The answer to whatever a library raised while it read an encoder."""
+    """The error for anything that a library raised while it read an encoder."""
+    # safetensors reports a file without read permission as missing.
+    closed = sorted(str(file) for file in Path(name).glob("*") if not os.access(file, os.R_OK))
+    if closed:
+        return EncoderError(
+            f"encoder: {', '.join(closed)}: cannot be read (Permission denied); its owner can: chmod +r"
+        )
     return EncoderError(
         f"encoder: {name}: {what}{first_line(error)} Give the name of an encoder on the Hugging Face hub, "
         f"or a folder with config.json, a tokenizer and safetensors.{closest(name, ENCODERS)}"
@@ -103,9 +87,9 @@ def unusable(name: str, error: Exception, what: str = "") -> EncoderError:
 
 
 def refused(what: str) -> EncoderError:
-    """The answer to a pickle of anything but tensors."""
+    """The error for a pickle that holds more than tensors."""
     return EncoderError(
-        f"encoder: {what}: is refused: it is no plain file of weights, and a pickle may run any code. "
+        f"encoder: {what}: is refused: it is not a plain weights file, and a pickle may run any code. "
         "Convert it, where you trust it, to model.safetensors."
     )
 
@@ -113,6 +97,6 @@ def refused(what: str) -> EncoderError:
 def first_line(error: Exception) -> str:
     """What went wrong, as one sentence."""
     text = str(error).strip() or type(error).__name__
-    # A line that ends with a colon has not said it yet.
-    told = re.sub(r":\s*\n\s*", ": ", text).splitlines()[0]
-    return told.rstrip(" .,:") + "."
+    # After a colon at the end of a line, the next line has the reason.
+    line = re.sub(r":\s*\n\s*", ": ", text).splitlines()[0]
+    return line.rstrip(" .,:") + "."

@@ -1,4 +1,4 @@
-"""The one training loop: a generator that does the steps and hands over at the stops that it was given.
+"""The only training loop: a generator that does the steps and yields at the stops.
 
 The caller evaluates, reports, saves and ends; the loop knows no rungs, no files, no Ray. All randomness is a
 function of (seed, step), so that the state of a run is its weights, its optimizer and one number.
@@ -26,8 +26,8 @@ from xrt.robust.objective import Method
 from xrt.robust.progress import Meter, Progress, measure, peak_memory
 from xrt.robust.words import Words
 
-PROBED = 3  # batches before a stop that the attack is measured on
-CHECK_EVERY = 20  # steps between looks at the device for NaN and Inf: each look waits for the device
+PROBED = 3  # the attack is measured on so many batches before a stop
+CHECK_EVERY = 20  # steps between checks for NaN and Inf: each waits for the device
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,10 @@ class Recipe:
 
 @dataclass
 class TrainingState:
-    """All that a checkpoint must hold: weights, optimizer, how many steps are done, what was measured on the way.
+    """All that a checkpoint must hold: weights, optimizer, number of steps, and measurements so far.
 
-    `micro_batch` is the recipe's, or half of it since a step found too little memory. `kept` are the weights that it
-    may end with; None: the last, or it has ended. `trained` are the parameters that the optimizer updates, in the
+    `micro_batch` is the recipe's, or half of it after a step ran out of memory. `kept` are the weights that it may end
+    with; None: its last weights, or it has ended. `trained` are the parameters that the optimizer updates, in the
     model's order.
     """
 
@@ -62,16 +62,16 @@ class TrainingState:
     step: int = 0
     meter: Meter = field(default_factory=Meter)
     kept: Kept | None = None
-    graphs: Graphs | None = None  # of no checkpoint: they are recorded anew
+    graphs: Graphs | None = None  # in no checkpoint: they are recorded again
 
-    def go_on(self) -> None:
-        """Steps follow, until `rest`."""
+    def begin_steps(self) -> None:
+        """Prepare for training steps, until `end_steps`."""
         self.encoder.model.train()
         self.words.take()
-        self.meter.go_on()
+        self.meter.start_clock()
 
-    def rest(self) -> None:
-        """No step follows at once: the encoder has all its weights, as they were trained."""
+    def end_steps(self) -> None:
+        """Prepare for anything but steps: the encoder gets all its trained weights back."""
         self.words.give_back()
 
 
@@ -79,8 +79,8 @@ def start(encoder: Encoder, recipe: Recipe, used: np.ndarray[Any, Any] | None = 
     """The state before the first step. Biases and norms are not decayed (Devlin et al. 2019).
 
     Args:
-        used: the token ids of all sentences to train on. Only their word embeddings are trained, which changes no
-            weight; with weight decay, and where the ids are not known beforehand (None), it is the whole table.
+        used: the token ids of all training sentences. Only their word embeddings are trained, which gives the same
+            weights; with weight decay, or if the ids are not known beforehand (None), the whole table is trained.
     """
     if recipe.freeze_word_embeddings:
         encoder.model.get_input_embeddings().requires_grad_(False)
@@ -106,19 +106,19 @@ def train(
     """Do the steps from `state.step` to the last of `stops`, yielding at each stop.
 
     Args:
-        batches: from a step number, the batches from that step on. They are made in another thread.
-        pause: asked after each step between stops; when it says so the loop yields there too, so that the caller can
-            evaluate or save. Neither the training nor what is measured at the next stop depends on it.
+        batches: maps a step to the batches from that step on, which are made in another thread.
+        pause: called after each step between stops; if it returns true, the loop yields there too, so that the caller
+            can evaluate or save. Neither the training nor the measurements at the next stop depend on it.
 
     Raises:
         TrainingError: the loss or the gradient became NaN or infinite, or a GPU's memory does not suffice.
     """
     meter, generator = state.meter, torch.Generator(state.encoder.device)
-    if state.step in stops:  # restored where it had been measured to the end
+    if state.step in stops:  # restored at a stop, whose measurements are complete
         meter.clear()
     with closing(ahead(batches(state.step))) as stream:
         for stop in [s for s in stops if s > state.step]:
-            state.go_on()
+            state.begin_steps()
             while state.step < stop:
                 batch = next(stream).to(state.encoder.device)
                 loss, norm = _step(state, method, recipe, batch, generator)
@@ -126,10 +126,10 @@ def train(
                 if state.step % CHECK_EVERY == 0 and state.step < stop:
                     meter.check()
                 if state.step < stop and pause(state.step):
-                    state.rest()
+                    state.end_steps()
                     yield _reading(state, method)
-                    state.go_on()
-            state.rest()
+                    state.begin_steps()
+            state.end_steps()
             yield progress(state, method, recipe, batches)
             meter.clear()
 
@@ -137,19 +137,19 @@ def train(
 def progress(
     state: TrainingState, method: Method, recipe: Recipe, batches: Callable[[int], Iterator[Batch]]
 ) -> Progress:
-    """What was measured since the last stop, up to where the state stands, and what the attack does there.
+    """The measurements since the last stop, and the effect of the attack on the present state.
 
-    The attack is measured on the batches before the stop, drawn again: no step does anything for it.
+    The attack is measured on the batches before the stop, drawn again, so no training step pays for it.
 
     Raises:
-        TrainingError: the loss or the gradient became NaN or infinite on the way.
+        TrainingError: the loss or the gradient has become NaN or infinite.
     """
-    told, encoder = _reading(state, method), state.encoder
+    measured, encoder = _reading(state, method), state.encoder
     last = min(PROBED, state.step)
     recent = [batch.to(encoder.device) for batch in islice(batches(state.step - last), last)]
     size = state.micro_batch or max(map(len, recent))
     attacked = measure(encoder, method, recent, size, recipe.seed + state.step)
-    return replace(told, micro_batch=size, attack=attacked)
+    return replace(measured, micro_batch=size, attack=attacked)
 
 
 def _reading(state: TrainingState, method: Method) -> Progress:
@@ -178,8 +178,8 @@ def _gradients(
 ) -> torch.Tensor:
     """Fill the gradients of a whole batch; returns its loss.
 
-    A step that finds too little memory is done again with half the micro-batch, and so are all after it; once in a
-    training, for an encoder that is short of more than half is better given other settings.
+    A step that runs out of memory is repeated with half the micro-batch, as are all later steps. This happens once per
+    training: if half the micro-batch does not fit either, the settings need to change.
     """
     loss, size = _accumulated(state, method, recipe.seed, batch, generator), state.micro_batch or len(batch)
     if loss is None and size > 1 and state.micro_batch == recipe.micro_batch:
@@ -212,7 +212,7 @@ def _accumulated(
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
-        return None  # ends here, and with it the traceback that holds what fills the memory
+        return None  # outside the handler, so that the traceback, which holds tensors, is gone
     return torch.stack(losses).sum()
 
 

@@ -1,7 +1,7 @@
-"""An encoder's weights: whole and harmless before they are loaded, all in their place after it, with a new head.
+"""An encoder's weights: checked before and after they are loaded, with a new head.
 
-Weights come from safetensors, which are numbers and nothing else; where an encoder has none (mDeBERTa), from a
-pickle that PyTorch reads with `weights_only`: tensors are built, anything else is refused, no code of the file is run.
+Weights come from safetensors, which hold numbers only. If an encoder has none (mDeBERTa), they come from a pickle that
+PyTorch reads with `weights_only`: it builds tensors, refuses anything else and runs no code of the file.
 """
 
 import json
@@ -12,28 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from transformers.utils import logging
 
+from xrt.data.integrity import digest, fingerprint
 from xrt.errors import EncoderError
-from xrt.robust.sources import place, refused
+from xrt.robust.sources import load_tokenizer, place, refused
 
 SAFE, PICKLE = "model.safetensors", "pytorch_model.bin"
+CONFIG = "config.json"
+# In addition to the vocabulary files, which the tokenizer names.
+TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 LISTED = 3  # names in a message
 
 
 def check_weights(folder: Path) -> None:
-    """Whether the weights in a folder are whole and harmless; reads their headers only.
+    """Check that the weights in a folder are whole and hold no code; reads their headers only.
 
     Raises:
-        EncoderError: there are none, they are torn, or a pickle holds more than tensors.
+        EncoderError: they are missing or truncated, or a pickle holds more than tensors.
     """
-    found = next((name for name in (SAFE, f"{SAFE}.index.json", PICKLE, f"{PICKLE}.index.json")
-                  if (folder / name).is_file()), None)  # fmt: skip
-    if found is None:
-        raise EncoderError(f"encoder: {folder}: has no weights; {SAFE} is expected.")
-    for file in _parts(folder / found):
+    for file in _files(folder):
         try:
             if file.suffix == ".safetensors":
                 with safe_open(file, "pt"):
@@ -41,9 +42,37 @@ def check_weights(folder: Path) -> None:
             else:
                 torch.load(file, map_location="meta", weights_only=True, mmap=True)
         except (OSError, SafetensorError) as error:
-            raise EncoderError(f"encoder: {file}: is torn or no safetensors file ({error}).") from error
-        except Exception as error:  # unpickling raises whatever the file makes it raise
+            raise EncoderError(
+                f"encoder: {file}: is truncated or not a safetensors file ({error})."
+            ) from error
+        except Exception as error:  # unpickling a bad file raises errors of any kind
             raise refused(str(file)) from error
+
+
+def digest_of(name: str) -> str | None:
+    """A digest of an encoder's loaded files: configuration, tokenizer, weights.
+
+    For an encoder from the hub it is of the files in the cache, behind `COMMIT+`; None if none are there.
+
+    Raises:
+        EncoderError: a file cannot be read.
+    """
+    folder, commit = Path(place(name)), ""
+    if not folder.is_dir():
+        cached = try_to_load_from_cache(name, CONFIG)
+        if not isinstance(cached, str):
+            return None
+        folder = Path(cached).parent
+        # <cache>/models--<name>/snapshots/<commit>/config.json: the layout that the hub documents
+        commit = f"{folder.name}+"
+    names = {CONFIG, *TOKENIZER, *load_tokenizer(name).vocab_files_names.values()}
+    files = sorted({*_files(folder), *(folder / file for file in names if (folder / file).is_file())})
+    try:
+        return commit + digest([[file.name, *fingerprint(file.resolve())] for file in files])
+    except OSError as error:
+        raise EncoderError(
+            f"encoder: {name}: {error.filename}: cannot be read ({error.strerror})."
+        ) from error
 
 
 def size_of(name: str) -> int:
@@ -57,8 +86,8 @@ def size_of(name: str) -> int:
 def load_model(name: str, config: Any, seed: int) -> Any:
     """The model of a configuration with the encoder's weights, in float32, and a head drawn from `seed`.
 
-    A head that comes with the weights is not kept: its labels may be others, or stand in another order. What a
-    pretraining objective leaves between encoder and head (ModernBERT's `head`) is no such head, and stays.
+    A head that comes with the weights is replaced, because its labels or their order may differ. A layer that
+    pretraining leaves between encoder and head (ModernBERT's `head`) is kept.
 
     Raises:
         EncoderError: weights of the encoder are missing, or some have no place in it.
@@ -82,7 +111,7 @@ def load_model(name: str, config: Any, seed: int) -> Any:
 
 @contextmanager
 def _quietly(bars: bool) -> Iterator[None]:
-    """Without transformers' own report of the weights, of which we make errors; without `bars` where none is loaded."""
+    """Silence transformers' own report of the weights, which we turn into errors, and progress bars unless `bars`."""
     verbosity, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     if shown and not bars:
@@ -116,13 +145,13 @@ def _check_belonging(
 
 
 def _of_encoder(model: Any, key: str) -> bool:
-    """Whether a parameter lies below the head. The pooler counts as head: many pretrained encoders come without."""
+    """Whether a parameter lies below the head. The pooler counts as head: many pretrained encoders have none."""
     return key.startswith(f"{model.base_model_prefix}.") and "pooler" not in key
 
 
 def _belongs_inside(model: Any, key: str) -> bool:
-    """Whether a weight without a place looks as if it were meant for the encoder, not for some head."""
-    if "pooler" in key:
+    """Whether a weight without a place seems to belong to the encoder, not to some head."""
+    if "pooler" in key or key.endswith(".masked_bias"):  # the latter: a constant that GPT-2 once saved
         return False
     inside = {name.split(".")[0] for name, _ in model.base_model.named_parameters()}
     first = key.removeprefix(f"{model.base_model_prefix}.").split(".")[0]
@@ -136,12 +165,21 @@ def _belongs_inside(model: Any, key: str) -> bool:
 
 
 def _anywhere(key: str) -> str:
-    """A parameter's name whatever its layer."""
+    """A parameter's name without its layer's number."""
     return re.sub(r"\.\d+\.", ".*.", key)
 
 
 def _some(keys: list[str]) -> str:
     return ", ".join([*keys[:LISTED], *(["…"] if len(keys) > LISTED else [])])
+
+
+def _files(folder: Path) -> list[Path]:
+    """The weights files that are loaded."""
+    names = (SAFE, f"{SAFE}.index.json", PICKLE, f"{PICKLE}.index.json")
+    found = next((folder / name for name in names if (folder / name).is_file()), None)
+    if found is None:
+        raise EncoderError(f"encoder: {folder}: has no weights; {SAFE} is expected.")
+    return _parts(found)
 
 
 def _parts(file: Path) -> list[Path]:
@@ -151,7 +189,7 @@ def _parts(file: Path) -> list[Path]:
     try:
         names = set(json.loads(file.read_text("utf-8"))["weight_map"].values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EncoderError(f"encoder: {file}: is torn or no index of weights ({error}).") from error
+        raise EncoderError(f"encoder: {file}: is truncated or not an index of weights ({error}).") from error
     if outside := [name for name in names if not isinstance(name, str) or Path(name).name != name]:
         raise EncoderError(f"encoder: {file}: {outside[0]!r} is not the name of a file beside it.")
     return [file.with_name(name) for name in sorted(names)]

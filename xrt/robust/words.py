@@ -1,8 +1,8 @@
-"""The rows of the word embeddings that a training updates: those that its data use, in a small table of their own.
+"""The rows of the word embeddings that a training updates: those that its data use, in a small separate table.
 
-Without weight decay AdamW never moves a row that has no gradient, so that leaving such rows out changes no weight, to
-the bit (on a CPU, for widths that are multiples of 16); 192 of XLM-R base's 278 million parameters are mostly such
-rows. Knows no optimizer.
+Without weight decay AdamW never moves a row that has no gradient, so leaving such rows out changes no weight, to the
+bit (on a CPU, for widths that are multiples of 16). Of XLM-R base's 278 million parameters 192 million are word
+embeddings, most of them in such rows. Knows no optimizer.
 
 Letters: V pieces of the vocabulary, U of them in use, D width.
 """
@@ -19,16 +19,16 @@ from xrt.robust.encoder import Encoder
 class Words:
     """The word embeddings of an encoder in training.
 
-    Between `take` and `give_back` the encoder's own table (V, D) is out of it, and one of the used rows (U, D) stands
-    in its place; whatever looks up a piece finds it there, and a piece that is not in use is an error. At any other
-    time the encoder has all its rows, as they were trained. All tensors keep their addresses.
+    Between `take` and `give_back` a table of the used rows (U, D) replaces the encoder's own (V, D): look-ups read it,
+    and a piece that is not in use is an error. At any other time the encoder has all its rows, as trained so far. All
+    tensors keep their addresses.
 
-    The encoder's own table is trained, as `weight` (V, D), where the rows are not known beforehand (`used` is None) or
+    The encoder's own table is trained, as `weight` (V, D), if the rows are not known beforehand (`used` is None) or
     cannot be left out (`_separable`).
     """
 
     def __init__(self, encoder: Encoder, used: np.ndarray[Any, Any] | None, weight_decay: float) -> None:
-        """`used`: the ids of all pieces that training data may hold, but for those that the encoder adds itself."""
+        """`used`: the ids of all pieces that training data may hold, without those that the encoder adds itself."""
         self._words = encoder.model.get_input_embeddings()
         self.whole: nn.Parameter = self._words.weight
         self.weight, self._used = self.whole, None
@@ -39,7 +39,7 @@ class Words:
         # With most rows in use a second table would need more memory than it saves.
         if 2 * len(ids) > count:
             return
-        # Row U does not exist: so a piece that is not in use is an error, which no step waits for.
+        # Row U does not exist, so a piece that is not in use raises, and no step has to check for it.
         rows = torch.full((count,), len(ids))
         rows[ids] = torch.arange(len(ids))
         pad = self._words.padding_idx
@@ -49,7 +49,7 @@ class Words:
         self.weight = nn.Parameter(self.whole.detach()[self._used])
 
     def take(self) -> None:
-        """For the steps to come: the used rows, as the encoder has them now."""
+        """Before steps: swap in the table of the used rows, with their present values."""
         if self._used is None:
             return
         torch.index_select(self.whole.detach(), 0, self._used, out=self.weight.detach())
@@ -57,7 +57,7 @@ class Words:
         self._hook = self._words.register_forward_pre_hook(self._row_of)
 
     def give_back(self) -> None:
-        """For all else: the whole table, with the used rows as they are now."""
+        """After steps: swap in the whole table, with the used rows as trained so far."""
         if self._used is None:
             return
         self.whole.detach().index_copy_(0, self._used, self.weight.detach())
@@ -67,8 +67,8 @@ class Words:
     def clip(self, trained: list[nn.Parameter], most: float) -> torch.Tensor:
         """Scale the gradients to an L2 norm of at most `most`; returns the norm before.
 
-        That of the word embeddings is the norm of the norms of all V rows: a sum in float32 depends on the zeros
-        between its terms, so that the norm of U rows alone would differ in its last bit.
+        The word embeddings' norm is the norm of the norms of all V rows, because a sum in float32 depends on the zeros
+        between its terms: the norm of U rows alone would differ in its last bit.
         """
         assert self._words.weight is self.weight  # between `take` and `give_back`
         gradients = [self._norm(p) if p is self.weight else p.grad for p in trained if p.grad is not None]
@@ -86,7 +86,7 @@ class Words:
 
 
 def _separable(encoder: Encoder) -> bool:
-    """Whether rows can be left out: of a plain table that is trained, and that nothing else in the model reads."""
+    """Whether rows can be left out: the table is plain and trained, and nothing else in the model reads it."""
     words = encoder.model.get_input_embeddings()
     readers = sum(p is words.weight for _, p in encoder.model.named_parameters(remove_duplicate=False))
     plain = type(words) is nn.Embedding and words.max_norm is None and not words.sparse
@@ -94,7 +94,7 @@ def _separable(encoder: Encoder) -> bool:
 
 
 def _added(encoder: Encoder) -> list[int]:
-    """What stands around and between sentences, and what some families pad with once more."""
+    """The pieces around and between sentences, and those that some families pad with."""
     template, padding = encoder.template, encoder.model.get_input_embeddings().padding_idx
     configured = encoder.model.config.get_text_config().pad_token_id
     added = [*template.before, *template.between, *template.after, *encoder.tokenizer.all_special_ids]
