@@ -1,4 +1,4 @@
-"""What a run is run with, and no secret."""
+"""The environment of a run, without secrets."""
 
 import importlib.metadata
 import subprocess

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,7 +16,17 @@ import numpy as np
 import pytest
 
 from xrt.errors import RecordError
-from xrt.record.files import is_locked, locked, patiently, plain, read_json, sweep, write_json, write_text
+from xrt.record.files import (
+    is_locked,
+    locked,
+    patiently,
+    plain,
+    read_json,
+    refuse_links,
+    sweep,
+    write_json,
+    write_text,
+)  # fmt: skip
 from xrt.record.values import Report
 
 
@@ -105,17 +116,17 @@ def test_json_has_no_bare_nan_and_numbers_of_numpy_become_numbers(tmp_path: Path
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b'{"a": 1', "torn or no JSON"),
+        (b'{"a": 1', "truncated or not JSON"),
         (b'{"a": 1, "a": 2}', "a key stands there twice"),
         (b'{"a": NaN}', "a bare NaN"),
         (b'{"a": -Infinity}', "a bare -Infinity"),
-        (b'{"a": "\xff"}', "torn or no JSON"),
-        (b"\xff\xfe{\x00}\x00", "torn or no JSON"),
+        (b'{"a": "\xff"}', "truncated or not JSON"),
+        (b"\xff\xfe{\x00}\x00", "truncated or not JSON"),
         (b"[1]", "holds a list"),
         (b"null", "holds a NoneType"),
-        (b"[" * 100_000, "torn or no JSON"),
-        (b'{"a": ' + b"9" * 10_000 + b"}", "torn or no JSON"),
-        (b"\x00" * 100, "torn or no JSON"),
+        (b"[" * 100_000, "truncated or not JSON"),
+        (b'{"a": ' + b"9" * 10_000 + b"}", "truncated or not JSON"),
+        (b"\x00" * 100, "truncated or not JSON"),
     ],
 )
 def test_a_damaged_file_is_refused_by_name(tmp_path: Path, content: bytes, message: str) -> None:
@@ -164,3 +175,20 @@ def test_a_look_at_a_lock_does_not_keep_anybody_from_taking_it(tmp_path: Path) -
             assert refused is None
     with locked(path, patience=0.0) as taken:
         assert taken is not None
+
+
+def test_a_run_is_looked_through_while_its_files_are_replaced(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            write_json(tmp_path / "a.json", {"i": 1})
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(2000):
+            refuse_links(tmp_path)
+    finally:
+        over.set()
+        writer.join()

@@ -1,4 +1,4 @@
-"""A record is believed only as it was written: what reads well and is something else is refused with its file."""
+"""A record is read only as it was written: valid content that was changed is refused, with its file."""
 
 import random
 import shutil
@@ -20,7 +20,7 @@ def run(tmp_path: Path) -> Run:
 
 
 def state(run: Run) -> list[str]:
-    """All that is read of a run."""
+    """Read all of a run."""
     fresh = Run.open(run.paths.results, run.name)
     return [repr(fresh.meta), fresh.spec.to_yaml(), *map(repr, fresh.trials())]
 

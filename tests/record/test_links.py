@@ -1,6 +1,8 @@
-"""What leads out of a run's folder is not followed: not by a reader, not by a writer, not by a command."""
+"""Links out of a run's folder are not followed by readers, writers or commands."""
 
+import contextlib
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -69,7 +71,7 @@ def outside(tmp_path: Path) -> Path:
 
 
 def plant(path: Path, outside: Path, kind: str) -> None:
-    """Put something in the place of a file or folder of a run."""
+    """Replace a file or folder of a run."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():
         path.rename(outside.parent / "was")
@@ -131,3 +133,29 @@ def test_a_lock_is_not_written_to_by_another_name_of_a_file(tmp_path: Path, outs
     with pytest.raises(RecordError, match="holder: cannot be written"), locked(tmp_path / "holder"):
         pass
     assert untouched(outside)
+
+
+def test_the_folder_of_a_study_may_not_be_a_link(run: Run, outside: Path) -> None:
+    results = run.paths.results
+    run.paths.root.parent.rename(outside / "mini")
+    run.paths.root.parent.symlink_to(outside / "mini")
+    with pytest.raises(RecordError, match=f"{run.paths.root.parent}: is a link"):
+        Run.open(results, run.name)
+    before = sorted(outside.rglob("*"))
+    with pytest.raises(RecordError, match=f"{run.paths.root.parent}: is a link"):
+        Run.create(results, load_study("mini", ["confirm=null"]))
+    assert sorted(outside.rglob("*")) == before
+
+
+def test_a_run_that_is_itself_a_link_is_refused(run: Run, outside: Path) -> None:
+    run.paths.root.rename(outside / "moved")
+    run.paths.root.symlink_to(outside / "moved")
+    with pytest.raises(RecordError, match=f"{run.paths.root}: is a link"):
+        Run.open(run.paths.results, run.name)
+
+
+def test_a_socket_among_the_files_of_a_run_is_refused(run: Run) -> None:
+    with socket.socket(socket.AF_UNIX) as listening, contextlib.chdir(run.paths.root):
+        listening.bind("anything")
+    with pytest.raises(RecordError, match="anything: is a link, a pipe or a device"):
+        Run.open(run.paths.results, run.name)

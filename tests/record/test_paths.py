@@ -103,6 +103,28 @@ def test_a_study_stands_for_its_newest_run(tmp_path: Path) -> None:
     assert [p.name[-6:] for p in results.runs("pawsx")] == ["030000", "090000", "230000"]
 
 
+def test_a_name_that_was_given_stands_for_its_newest_run_unless_a_study_is_called_so(tmp_path: Path) -> None:
+    results = Results.at(tmp_path)
+    for study, hour, name in (
+        ("mini", 3, "dropout"),
+        ("mini", 9, "dropout"),
+        ("mini", 11, None),
+        ("pawsx", 7, "mini"),
+    ):
+        results.create(study, NOON.replace(hour=hour), name).meta.write_text("{}")
+    assert (
+        results.find("dropout").name == "dropout-20261107-090000" and results.find("dropout").study == "mini"
+    )
+    assert results.find("mini").name == "mini-20261107-110000"
+    assert results.find("mini-20261107-070000").study == "pawsx"
+    assert [p.name for p in results.runs("mini", "dropout")] == [
+        "dropout-20261107-030000",
+        "dropout-20261107-090000",
+    ]
+    with pytest.raises(RecordError, match=r"--name: '\.\./x' is not a name"):
+        results.create("mini", NOON, "../x")
+
+
 def test_the_longest_study_name_has_runs_that_are_found(tmp_path: Path) -> None:
     results = Results.at(tmp_path)
     with pytest.raises(RecordError, match="at most 120"):
@@ -122,7 +144,7 @@ def test_a_folder_without_run_json_is_no_run(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_is_answered_with_those_that_exist(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match=r"there is no run in .*--results FOLDER"):
+    with pytest.raises(RecordError, match=r"has no run to read.*--results FOLDER"):
         Results.at(tmp_path / "none").find("pawsx")
     results = Results.at(tmp_path)
     make(results, "pawsx")

@@ -1,10 +1,12 @@
 import io
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.bench.bucket_traffic import sending
 from tests.bucket import Bucket
 from tests.record.conftest import SPEC
 from xrt.errors import RecordError
@@ -47,7 +49,7 @@ def test_what_changed_is_fetched_again(bucket, monkeypatch, tmp_path):
 
 
 def test_a_file_that_is_replaced_while_it_is_fetched_is_fetched_again(bucket, monkeypatch, tmp_path):
-    """A bucket hands out so many bytes as the object had when it was opened: of a longer one, half."""
+    """A bucket serves the length that an object had when it was opened, so half of one that has grown."""
     run = begin(bucket)
     run.save(TRIAL)
     machine(monkeypatch, tmp_path / "laptop")
@@ -110,7 +112,7 @@ def test_a_machine_that_slept_too_long_writes_nothing_more_of_a_run_that_another
     monkeypatch.setattr(remote, "DEAD", 2.0)
     monkeypatch.setattr(remote, "BEAT", 1000.0)
     run = begin(bucket)
-    with pytest.raises(RecordError, match="another machine went on with this run"), run.hold():
+    with pytest.raises(RecordError, match="another machine took over this run"), run.hold():
         run.save(TRIAL)
         time.sleep(2.1)
         machine(monkeypatch, tmp_path / "successor")
@@ -141,6 +143,48 @@ def test_a_bucket_that_is_away_stops_nobody_and_gets_everything_later(bucket, mo
     assert other.meta.status == "stopped" and other.trial("0000").state == "running"
 
 
+def test_who_holds_a_run_does_not_wait_for_the_bucket(bucket, monkeypatch, tmp_path):
+    run, goes_on = begin(bucket), threading.Event()
+    store = run.paths.results.place
+    with run.hold():
+        write = store.write
+        monkeypatch.setattr(store, "write", lambda *what: goes_on.wait() and write(*what))
+        run.save(TRIAL.begun(5.0))
+        run.update_meta(status="stopped")
+        goes_on.set()
+    machine(monkeypatch, tmp_path / "laptop")
+    other = Run.open(Results.at(bucket.address), "mini")
+    assert other.meta.status == "stopped" and other.trial("0000").started == 5.0
+
+
+def test_what_is_done_later_comes_behind_the_files_and_in_place_of_the_same_before(bucket, monkeypatch):
+    run, said = begin(bucket), []
+    store = run.paths.results.place
+    with run.hold():
+        with store._sending:  # the thread is at something else
+            store.later("clean up", lambda: said.append("too early"))
+            run.save(TRIAL.begun(5.0))
+            there = run.paths.trial("0000")
+            store.later("clean up", lambda: said.append(store.read(there) is not None))
+        store.flush()
+    assert said[-1:] == [True] and len(said) == 1
+
+
+def test_optunas_file_which_grows_with_all_trials_is_not_sent(bucket):
+    run = begin(bucket)
+    with run.hold():
+        run.paths.optuna.write_text("line\n")
+    assert run.paths.optuna.exists() and run.paths.optuna not in records(run.paths.root)
+    assert set(run.paths.results.place.sizes(run.paths.root)) == {"spec.yaml", "run.json"}
+
+
+@pytest.mark.slow
+def test_a_file_is_sent_by_one_request_and_each_trial_sends_as_much(bucket, monkeypatch, tmp_path):
+    machine(monkeypatch, tmp_path)  # which is put back behind the bench
+    (few, requests), (more, _) = sending(8), sending(16)
+    assert requests < 1.2 and more / 16 < 1.1 * few / 8
+
+
 def test_of_tunes_folder_only_predictions_are_fetched(bucket, monkeypatch, tmp_path):
     run = begin(bucket)
     store = run.paths.results.place
@@ -162,7 +206,7 @@ def test_of_tunes_folder_only_predictions_are_fetched(bucket, monkeypatch, tmp_p
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        ("s3://KEY:SECRET@bucket/path", "credentials do not belong into an address"),
+        ("s3://KEY:SECRET@bucket/path", "do not put credentials into the address"),
         ("ftp://bucket/path", "for example s3://bucket/path"),
     ],
 )

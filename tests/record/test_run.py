@@ -1,4 +1,4 @@
-"""The record says what happened, to whoever reads it, whatever dies in between."""
+"""The record tells every reader what happened, after a kill at any time."""
 
 import json
 import math

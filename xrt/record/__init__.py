@@ -1,4 +1,4 @@
-"""What happened: the run on disk. It knows neither Ray nor MLflow, and decides nothing."""
+"""The run on disk: records what happened. It knows neither Ray nor MLflow, and decides nothing."""
 
 from xrt.record.paths import Results, RunPaths
 from xrt.record.run import Data, Listener, Meta, Report, Run, TrialRecord

@@ -1,4 +1,4 @@
-"""What a run is run with: versions, commit, machine, command. No secret passes through here into a record."""
+"""The environment of a run: versions, commit, machine, command; without secrets."""
 
 import getpass
 import importlib.metadata
@@ -18,7 +18,7 @@ PACKAGES = ("xrt", "torch", "ray", "transformers", "datasets", "optuna", "mlflow
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of each library that is installed."""
+    """The versions of Python and of each installed library."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 
 def git(folder: Path | None = None) -> dict[str, str | bool] | None:
-    """Commit of the working tree around a folder (default: here), and whether it was changed since."""
+    """The commit of the working tree around a folder (default: the current one), and whether it has changes."""
     commit = _git(folder, "rev-parse", "HEAD")
     if not commit:
         return None
@@ -37,7 +37,7 @@ def git(folder: Path | None = None) -> dict[str, str | bool] | None:
 
 
 def machine() -> dict[str, str | int | float]:
-    """The driver's machine; what the cluster has is for those to say who ask Ray."""
+    """The driver's machine; code that knows Ray adds the cluster's machines."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {"platform": platform.platform(), "cpus": os.cpu_count() or 1, "memory_gib": round(memory, 1)}
 
@@ -47,7 +47,7 @@ def host() -> str:
 
 
 def user() -> str | None:
-    """The name of whoever runs this; None where the system has no name for them (containers)."""
+    """The user's name; None if the system has none (containers)."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -55,14 +55,14 @@ def user() -> str | None:
 
 
 def command() -> str:
-    """The command line of this process, ready to be pasted, without secrets."""
+    """The command line of this process, ready to paste, without secrets."""
     words = list(sys.orig_argv)
     words[:1] = [Path(words[0]).name] if words else []
     return shlex.join(redact_words(words))
 
 
 def _git(folder: Path | None, *words: str) -> str | None:
-    """What git says; None without git, outside a working tree, or when it takes long."""
+    """The output of git; None without git, outside a working tree, or on a time-out."""
     try:
         done = subprocess.run(
             ["git", *words],

@@ -1,9 +1,9 @@
 """Files that are whole or absent: atomic writes, JSON without bare NaN, locks. It knows nothing of runs.
 
-A file is written under another name in the same folder, synced, moved over the old one, and where there was none
-the folder is synced: after a kill or a power loss there is the old file or the new one, never half of either. A full
-disk is waited for, because a study of days must not end for a minute without space.
-Not covered: anything but a POSIX file system, local or mounted. Whoever brings another replaces this file.
+A file is written under another name in the same folder, synced, and moved over the old one; for a new name the folder
+is synced too. So a kill or a power loss leaves the old file or the new one, never half of either. A write waits while
+the disk is full, because a study of days must not end for a minute without space.
+Not covered: file systems other than POSIX, local or mounted. Another kind needs a replacement of this file.
 """
 
 import errno
@@ -31,26 +31,32 @@ T = TypeVar("T")
 _log = logging.getLogger("xrt")
 
 PATIENCE = 90.0  # seconds that a write waits for space on a full disk
-LARGEST = 64 * 2**20  # bytes; no file of a record comes near, so a larger one is not ours
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)  # somebody else's, or a read-only disk
+LARGEST = 64 * 2**20  # bytes; every file of a record is far smaller, so a larger one is not ours
 
 
 def write_text(path: Path, text: str, patience: float = PATIENCE) -> None:
     """Replaces the file at once.
 
     Raises:
-        RecordError: the disk stayed full for `patience` seconds, or refuses to be written.
+        RecordError: the disk stayed full for `patience` seconds, or cannot be written.
     """
     try:
         patiently(lambda: _replace(path, text.encode()), patience)
     except OSError as error:
-        raise RecordError(
-            f"{path}: cannot be written ({error.strerror}); free some space or mend the folder."
-        ) from error
+        cure = "work on a copy of your own" if error.errno in CLOSED else "free some space or mend the folder"
+        raise RecordError(f"{path}: cannot be written ({error.strerror}); {cure}.") from error
+
+
+def refuse_closed(folder: Path) -> None:
+    """Raise RecordError if a folder cannot be written, before a long computation whose result would be lost."""
+    if not os.access(folder, os.W_OK):
+        raise RecordError(f"{folder}: cannot be written (Permission denied); work on a copy of your own.")
 
 
 def write_json(path: Path, value: object, patience: float = PATIENCE) -> None:
-    """Replaces the file at once; see `plain` for what becomes of numbers that JSON does not have."""
-    # pydantic's encoder: with an indent, Python's own is ten times as slow, for a driver that has little else to do
+    """Replaces the file at once; `plain` converts numbers that JSON lacks."""
+    # pydantic's encoder: with an indent, Python's own is ten times as slow, and the driver does little else.
     write_text(path, to_json(plain(value), indent=1).decode() + "\n", patience)
 
 
@@ -58,7 +64,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a file.
 
     Raises:
-        RecordError: the file is missing, empty, torn, too large, no UTF-8, or anything but one JSON object.
+        RecordError: the file is missing, empty, truncated, too large, not UTF-8, or not one JSON object.
     """
     content = read_bytes(path)
     if not content:
@@ -70,14 +76,14 @@ def read_json(path: Path) -> dict[str, Any]:
             content.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant
         )
     except (ValueError, RecursionError) as error:
-        raise RecordError(f"{path}: is torn or no JSON ({error}).") from error
+        raise RecordError(f"{path}: is truncated or not JSON ({error}).") from error
     if not isinstance(value, dict):
         raise RecordError(f"{path}: holds a {type(value).__name__}; a JSON object is expected.")
     return value
 
 
 def read_bytes(path: Path) -> bytes:
-    """What is in a file, up to a byte more than `LARGEST`.
+    """The content of a file, up to `LARGEST` + 1 bytes.
 
     Raises:
         RecordError: it cannot be read, or is a link, a pipe, a device.
@@ -89,29 +95,34 @@ def read_bytes(path: Path) -> bytes:
         raise RecordError(f"{path}: cannot be read ({error.strerror}).") from error
 
 
-def refuse_links(root: Path) -> None:
-    """Whatever is below a folder must be in it.
+def refuse_links(*roots: Path, what: str = "a run holds files and folders alone") -> None:
+    """Require that paths, and everything below them, are files or folders; a path may be missing.
 
     Raises:
-        RecordError: with the first of the links, pipes and devices there.
+        RecordError: names the first link, pipe or device.
     """
-    for folder, folders, files in os.walk(root):
-        for path in (Path(folder, name) for name in (*folders, *files)):
-            mode = path.lstat().st_mode
+    for root in roots:
+        below = (Path(top, name) for top, folders, files in os.walk(root) for name in (*folders, *files))
+        for path in (root, *below) if os.path.lexists(root) else ():
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:
+                # The process that works on the run has renamed or removed it meanwhile.
+                continue
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 raise RecordError(
-                    f"{path}: is a link, a pipe or a device, and may lead out of {root}; a run holds files and "
-                    "folders alone. Remove it, or put there what it leads to."
+                    f"{path}: is a link, a pipe or a device, and may lead out of {root}; {what}. Remove it, or put "
+                    "there what it leads to."
                 )
 
 
 def plain(value: object) -> Any:
     """The value in JSON's own types. NaN and the infinities become "NaN", "Infinity", "-Infinity".
 
-    `float` reads these strings back. numpy's numbers count as numbers, values that are dataclasses become objects by
-    their fields; lone surrogates (from file names that are no UTF-8) become escapes, for no reader takes them.
+    `float` reads these strings back. numpy's numbers count as numbers, and dataclasses become objects of
+    their fields. Lone surrogates (from file names that are not UTF-8) become escapes, because readers refuse them.
     """
-    if type(value) is float:  # most of a record; the questions below take longer
+    if type(value) is float:  # most of a record; the checks below take longer
         return _number(value)
     if value is None or isinstance(value, bool):
         return value
@@ -133,7 +144,7 @@ def plain(value: object) -> Any:
 def patiently(
     action: Callable[[], T], patience: float = PATIENCE, sleep: Callable[[float], None] = time.sleep
 ) -> T:
-    """Does it, again every second while the disk is full, for at most `patience` seconds; says once that it waits."""
+    """Retries every second while the disk is full, for at most `patience` seconds; logs once that it waits."""
     waited = 0.0
     while True:
         try:
@@ -157,7 +168,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(folder: Path, older: float = 600.0) -> None:
-    """Removes what killed writers left behind: temporary files `older` than that many seconds."""
+    """Removes temporary files of killed writers, `older` than so many seconds."""
     for path in folder.glob(".*.tmp"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > older:
@@ -166,10 +177,10 @@ def sweep(folder: Path, older: float = 600.0) -> None:
 
 @contextmanager
 def locked(path: Path, patience: float = 0.5) -> Iterator[int | None]:
-    """Holds the exclusive lock of a file: yields its descriptor, or None when somebody else holds it.
+    """Hold the exclusive lock of a file: yields its descriptor, or None if another process holds it.
 
-    The lock belongs to the open file and ends with the process, however it ends. The file itself stays: to
-    remove it would let a third process lock a name that no longer leads here.
+    The lock belongs to the open file and ends with the process, however it ends. The file itself stays, because
+    after its removal a third process could lock a new file of that name.
 
     Raises:
         RecordError: the file cannot be made, or is a link.
@@ -185,7 +196,7 @@ def locked(path: Path, patience: float = 0.5) -> Iterator[int | None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock of a file right now."""
+    """Whether a process holds the lock of a file now."""
     try:
         descriptor = opened(path, os.O_RDONLY)
     except OSError:
@@ -200,7 +211,7 @@ def is_locked(path: Path) -> bool:
 
 
 def _lock(descriptor: int, patience: float) -> bool:
-    """Tries for `patience` seconds: an `is_locked` elsewhere may be in the way for a moment."""
+    """Tries for `patience` seconds, because an `is_locked` elsewhere holds the lock for a moment."""
     end = time.monotonic() + patience
     while True:
         try:
@@ -226,7 +237,7 @@ def _replace(path: Path, content: bytes) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    if new:  # where the name was there before, it leads to a whole file in any case
+    if new:  # an old name leads to a whole file in any case
         sync_folder(path.parent)
 
 

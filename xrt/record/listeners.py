@@ -1,4 +1,4 @@
-"""How listeners are told what happens: whatever becomes of one, the study goes on."""
+"""Passes events to listeners: if a listener fails, the study continues."""
 
 import logging
 from typing import Any
@@ -9,12 +9,12 @@ from xrt.record.run import Listener
 _log = logging.getLogger("xrt")
 
 
-def tell(listeners: list[Listener], event: str, value: Any) -> None:
-    """Tell all of them; one that fails is said once, and is told nothing more."""
+def tell(listeners: list[Listener], event: str, *values: Any) -> None:
+    """Notify all of them; a listener that fails is logged once and gets no more events."""
     for listener in list(listeners):
         try:
-            getattr(listener, event)(value)
-        except Exception as error:  # whatever a terminal, a store, a network, a full disk raise
+            getattr(listener, event)(*values)
+        except Exception as error:  # terminals, stores, networks and full disks raise errors of any kind
             listeners.remove(listener)
             name, what = type(listener).__name__, f"{type(error).__name__}: {error}"
-            _log.warning("%s: %s; it hears nothing more, the study goes on.", name, redact(what))
+            _log.warning("%s: %s; it gets no more events, the study continues.", name, redact(what))

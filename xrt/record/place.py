@@ -9,15 +9,15 @@ from typing import Any
 from xrt.errors import RecordError
 from xrt.record.files import is_locked, read_json
 
-HOLDER = "holder"  # names a file that is never copied: it says who works on a run, and is of one machine
+HOLDER = "holder"  # a file that names the process that works on a run; it is of one machine, so never copied
 
 
 class Place:
-    """A folder of this machine. What a bucket has to be asked for is here already.
+    """A folder of this machine; the methods that transfer files of a bucket do nothing here.
 
     Attributes:
-        fs: pyarrow's file system, for those who write there themselves; None: the machine's own.
-        address: of a bucket; None: a folder has its path alone.
+        fs: pyarrow's file system, for workers that write there; None: the machine's own.
+        address: of a bucket; None for a folder.
     """
 
     fs: Any = None
@@ -28,16 +28,20 @@ class Place:
         return str(path)
 
     def push(self, *paths: Path) -> None:
-        """Files have been written."""
+        """Upload written files."""
+
+    def later(self, name: str, work: Callable[[], None]) -> None:
+        """Run `work` once all earlier files are uploaded; it replaces earlier work of that name."""
+        work()
 
     def flush(self) -> None:
-        """All that was written must be in its place."""
+        """Wait until everything written is in its place."""
 
     def fetch(self, path: Path, wanted: Callable[[Path], bool] = lambda _: True) -> None:
-        """Bring a folder to this machine, or the wanted files of it."""
+        """Download a folder, or the wanted files of it."""
 
     def remove(self, *folders: Path) -> None:
-        """Remove folders, whatever is left of them."""
+        """Remove folders, also partly removed ones."""
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -62,14 +66,17 @@ class Place:
 
     def sizes(self, path: Path) -> dict[str, int]:
         """The files in a folder, with their lengths in bytes."""
-        try:
-            return {inner.name: inner.stat().st_size for inner in path.iterdir()}
-        except OSError:
-            return {}
+        found: dict[str, int] = {}
+        with suppress(OSError):
+            for inner in path.iterdir():
+                # A file that was renamed meanwhile has lost its temporary name.
+                with suppress(FileNotFoundError):
+                    found[inner.name] = inner.stat().st_size
+        return found
 
     @contextmanager
     def lease(self, run: Path, who: Mapping[str, Any]) -> Iterator[Mapping[str, Any] | None]:
-        """Hold a run against other machines: yields None, or who else does. A lock serves for one machine."""
+        """Hold a run against other machines: yields None, or the holder. On one machine a lock is enough."""
         yield None
 
     def holder(self, run: Path) -> dict[str, Any] | None:
@@ -78,5 +85,5 @@ class Place:
             return None
         try:
             return read_json(run / HOLDER)
-        except RecordError:  # it has the lock and not yet written its name
+        except RecordError:  # it has the lock but has not yet written its name
             return {}

@@ -1,7 +1,7 @@
-"""Secrets in texts, found and struck out: nothing that a run records shows one.
+"""Finds and removes secrets in texts, so that no record contains one.
 
-Addresses are taken apart instead of matched; where it is in doubt what a part of one is, all of user and query goes.
-Environment variables are read for one purpose only: to find their values in other texts.
+Addresses are parsed, not matched; if a part is ambiguous, user and query are removed whole. Environment variables are
+read only to find their values in other texts.
 """
 
 import os
@@ -10,33 +10,43 @@ from collections.abc import Iterable
 from typing import Any
 
 HIDDEN = "***"
-SECRET = r"(?:token(?!s|iz|_id)|secret|passw|pwd|credential|api[-_]?key|access[-_]?key|private[-_]?key)"
+SECRET = (
+    r"(?:token(?!s|iz|_id)|secret|passw|passphrase|(?<![a-z])pass(?![a-z])|pwd|credential|(?<![a-z])auth(?![a-z])"
+    r"|(?<![a-z])sig(?:nature)?(?![a-z])|access[-_]?signature|(?:api|access|account|private)[-_]?key)"
+)
 SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY|ACCESS_?KEY|PRIVATE", re.IGNORECASE)
 VALUE = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s&;,]+)"""
 # --token VALUE, --hub-token=VALUE
 OPTION = re.compile(rf"(?i)(?<!\S)(--?[\w.-]*{SECRET}[\w.-]*(?:=|\s+))({VALUE})")
-# password=VALUE, "api_key": VALUE, ?token=VALUE
-ASSIGNED = re.compile(rf"""(?i)(?<![\w.-])([\w.-]*{SECRET}[\w-]*["']?\s*(?:=|:(?!//))\s*)({VALUE})""")
-HEADER = re.compile(r"(?i)\b((?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+")
+# password=VALUE, "api_key": VALUE, ('password', VALUE), ?token=VALUE
+ASSIGNED = re.compile(
+    rf"""(?i)(?<![\w.-])([\w.-]*{SECRET}[\w-]*(?:["']?\s*(?:=|:(?!//))|["']\s*,)\s*)({VALUE})"""
+)
+HEADER = re.compile(r"(?i)\b((?:(?:proxy-)?authorization|(?:set-)?cookie)[\"']?\s*[:=]\s*[\"']?)[^\r\n\"']+")
 BEARER = re.compile(r"(?i)\b(bearer\s+)[^\s\"',;]+")
-# of the hub, GitHub, AWS and others, which are known by how they begin
-KNOWN = re.compile(r"\b(?:hf_|gh[pousr]_|github_pat_|AKIA|ASIA|glpat-|dapi|sk-)[A-Za-z0-9_-]{16,}")
+# Tokens of the hub, GitHub, AWS and others, by their prefixes; web tokens; keys in PEM.
+KNOWN = re.compile(
+    r"\b(?:hf_|gh[pousr]_|github_pat_|AKIA|ASIA|glpat-|dapi|sk-|xox[a-z]-|AIza|npm_|pypi-)[A-Za-z0-9_-]{16,}"
+    r"|\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?|(?s:(?<=PRIVATE KEY-----).*?(?=-----END|\Z))"
+)
+# USER:PASSWORD@HOST without a scheme
+BARE = re.compile(r"(?<![\w.%+-])([\w.%+-]+:)[^\s@/]+(?=@[\w\[])")
 SCHEME = re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://")
-# what a query may say: where results are, how an SQLite file is opened
+# Query fields that are kept: where results are, how an SQLite file is opened.
 HARMLESS = {"endpoint_override", "scheme", "region", "mode", "host", "port"}
 
 _seen: set[str] = set()  # values of secret variables
 
 
 def redact(text: str) -> str:
-    """Hides user and password in addresses and their queries, values of options and settings whose names say that they
-    are secret, headers, what looks like a token, and the values of environment variables that are named as secrets
-    (from 8 characters on: shorter ones are words).
+    """Hides user, password and query of addresses, the values of options and settings with secret names, headers, texts
+    that look like tokens, and the values of environment variables with secret names (from 8 characters on, because
+    shorter ones are words).
     """
     note_secrets()
     for value in sorted(_seen, key=len, reverse=True):
         text = text.replace(value, HIDDEN)
-    text = _addresses(text)
+    text = BARE.sub(rf"\g<1>{HIDDEN}", _addresses(text))
     text = HEADER.sub(rf"\g<1>{HIDDEN}", text)
     text = BEARER.sub(rf"\g<1>{HIDDEN}", text)
     for named in (OPTION, ASSIGNED):
@@ -45,12 +55,12 @@ def redact(text: str) -> str:
 
 
 def note_secrets() -> None:
-    """Remember the values of secret variables, for as long as this process lives."""
+    """Remember the values of secret variables until this process ends."""
     _seen.update(value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) >= 8)
 
 
 def redact_words(words: Iterable[str]) -> list[str]:
-    """The words of a command, each for itself: what quotes hold together is not taken apart."""
+    """Redact the words of a command one by one, so that quoted words stay whole."""
     hidden, secret = [], False
     for word in words:
         is_option = word.startswith("-")
@@ -71,7 +81,7 @@ def redacted(value: Any) -> Any:
 
 
 def _one(word: str) -> str:
-    """A word that may hold blanks: as an address, or a secret's value, it is struck out to its end."""
+    """Redact a word that may contain blanks; an address or a secret's value is hidden up to its end."""
     name, sign, _ = word.partition("=")
     if sign and re.search(f"(?i){SECRET}", name) and not SCHEME.search(name):
         return f"{name}={HIDDEN}"
@@ -81,7 +91,7 @@ def _one(word: str) -> str:
 
 
 def _addresses(text: str) -> str:
-    """Each address of a text, up to the next blank; further where a password has blanks, as a bad port shows."""
+    """Redact each address of a text, up to the next blank, or further if a bad port shows a password with blanks."""
     done, position = "", 0
     while found := SCHEME.search(text, position):
         end = _end(text, found.end())
@@ -91,7 +101,7 @@ def _addresses(text: str) -> str:
 
 
 def _end(text: str, start: int) -> int:
-    """Where the address that goes on at `start` ends."""
+    """The end of the address that continues at `start`."""
     line = re.compile(r"[^\r\n]*").match(text, start)
     blank = re.compile(r"\S*").match(text, start)
     assert line and blank
@@ -105,19 +115,19 @@ def _end(text: str, start: int) -> int:
 
 
 def _address(address: str) -> str:
-    """One address without user, password, and what its query or fragment may tell."""
+    """One address without user, password, query and fragment, except harmless ones."""
     scheme, _, rest = address.partition("://")
     before, at, after = rest.rpartition("@")
-    # a user has no slash, but what follows a colon may be a password with anything in it
+    # A user name has no slash, but a password after a colon may contain anything.
     if at and (":" in before.split("/")[0] or not re.search(r"[/?#]", before)):
         rest = f"{HIDDEN}@{after}"
     elif re.match(r"[^/?#@\[]*:(?!\d{1,5}(?!\d)|/|$)", rest):
-        rest = HIDDEN  # no port, so it was to be a password
+        rest = HIDDEN  # not a port, so a password
     return f"{scheme}://{_without_query(rest)}"
 
 
 def _without_query(rest: str) -> str:
-    cut = re.search(r"\?|#(?!/[^=?]*$)", rest)  # a page within a page, as of MLflow, says nothing
+    cut = re.search(r"\?|#(?!/[^=?]*$)", rest)  # a page within a page, as in MLflow, has no secret
     if cut is None:
         return rest
     names = {part.partition("=")[0].lower() for part in re.split(r"[&;]", rest[cut.end() :])}

@@ -1,9 +1,9 @@
-"""Results in a bucket: the record of a run is written here and kept there. It knows files, not what is in them.
+"""Results in a bucket: a run's record is written to a local folder and uploaded. It knows files, not their contents.
 
-Every file of a record goes to the bucket as soon as it is written; whoever reads first fetches what is newer there.
-While the bucket is away, the folder here is ahead of it and the next write tries again. Ray Tune's folder, with the
-checkpoints, is in the bucket alone: workers write it. Read here are only the predictions in it, and what `fetch`
-is asked for. Credentials come from where AWS's own tools find them, never from the address.
+While a run is held, a thread uploads every file of the record as soon as it is written, so the study does not wait for
+the network; while the bucket cannot be reached, the thread retries. A reader first downloads newer files. Ray Tune's
+folder, with the checkpoints, is in the bucket alone: workers write it, and only its predictions, and what `fetch`
+requests, are downloaded. Credentials come from where the cloud's own tools find them, never from the address.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,102 +30,134 @@ from xrt.record.place import HOLDER, Place
 
 _log = logging.getLogger("xrt")
 
-BEAT, DEAD = 20.0, 90.0  # seconds: how often a holder says that it lives, and how long its word counts
+BEAT, DEAD = 20.0, 90.0  # seconds between signs of life of a holder; seconds for which one counts
 ATTEMPTS = 5
-AGAIN = 30.0  # seconds between attempts while the bucket is away
+AGAIN = 30.0  # seconds between attempts while the bucket cannot be reached
 BLOCK = 2**22  # bytes fetched at once
-YOUNG = 3.0  # seconds; a bucket's clock has whole ones, so a file may change unseen within them
-NOT_HERE = (".lock", ".tmp", HOLDER)
+YOUNG = 3.0  # seconds; a bucket's times are whole seconds, so quick changes may go unnoticed
+# Optuna's file is rebuilt from the record; it grows with every trial, and would be sent whole each time.
+NOT_HERE = (".lock", ".tmp", HOLDER, "optuna.log")
 ELSEWHERE = {"mlartifacts"}  # folders beside the studies that MLflow's server fills
 
 
 class Superseded(BaseException):
-    """Another machine has taken the run over. No `Exception`: Ray Tune would take it for a trial's."""
+    """Another machine has taken over the run. Not an `Exception`, which Ray Tune would attribute to a trial."""
 
 
 class Bucket(Place):
     """A place in a bucket, and the folder here that mirrors it.
 
     Args:
-        address: `s3://bucket/path`, with pyarrow's options (`?region=`, `?endpoint_override=`).
+        address: `s3://bucket/path` or `gs://bucket/path`, with pyarrow's options (`?region=`, `?endpoint_override=`).
 
     Raises:
-        RecordError: the address is of no use, or the bucket cannot be reached.
+        RecordError: the address cannot be used, or the bucket cannot be reached.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
         if "@" in address.split("?")[0]:
             raise RecordError(
-                f"results: {redact(address)}: credentials do not belong into an address; leave them where the AWS "
+                f"results: {redact(address)}: do not put credentials into the address; leave them where the AWS "
                 "command line finds them."
             )
         try:
-            self.fs, self.base = arrow.FileSystem.from_uri(address)
+            self.fs, self.base = arrow.FileSystem.from_uri(_in_one_request(address))
         except (OSError, ValueError) as error:
             raise RecordError(
                 f"results: {address}: {_first_line(error)}; for example s3://bucket/path."
             ) from error
         self.base = self.base.rstrip("/")
         self.here = cache_folder() / "results" / hashlib.sha256(address.encode()).hexdigest()[:16]
-        self._unsent: dict[Path, None] = {}
+        self._todo: dict[Path | str, Callable[[], None]] = {}
         self._sent: dict[Path, tuple[int, ...]] = {}
         self._next = 0.0
+        self._news, self._sending, self._noting = threading.Event(), threading.Lock(), threading.Lock()
         self._lease: tuple[str, str] | None = None
-        self._beaten, self._lost = 0.0, False
+        self._last_beat, self._lost, self._raised = 0.0, False, False
 
     def name(self, path: Path) -> str:
-        """Where a path of the folder here is in the bucket."""
+        """The name in the bucket of a path in the local folder."""
         return f"{self.base}/{path.relative_to(self.here).as_posix()}".removesuffix("/.")
 
     def push(self, *paths: Path) -> None:
-        """Send files, and those that could not be sent before; what is left is tried again later.
+        """Upload files, and those that failed before; failures are retried later.
 
         Raises:
-            Superseded: another machine has taken the run over. From then on nothing is sent.
+            Superseded: another machine has taken over the run. From then on nothing is sent.
         """
-        if self._lost:
-            return
-        if not self._is_ours():
-            raise Superseded
-        self._unsent |= dict.fromkeys(path for path in paths if self._sent.get(path) != _stamp(path))
-        if time.monotonic() >= self._next:
+        self._note({path: partial(self._upload, path) for path in paths})
+
+    def later(self, name: str, work: Callable[[], None]) -> None:
+        with self._noting:
+            self._todo.pop(name, None)  # it moves behind later uploads
+        self._note({name: work})
+
+    def _note(self, todo: Mapping[Any, Callable[[], None]]) -> None:
+        with self._noting:
+            self._todo |= todo
+        if self._lease:
+            self._news.set()
+        elif time.monotonic() >= self._next:
             self._send()
+        self._refuse_if_lost()
+
+    def _refuse_if_lost(self) -> None:
+        if self._lost and not self._raised:
+            self._raised = True
+            raise Superseded
 
     def flush(self) -> None:
-        """Send all that is left.
+        """Send everything that is left.
 
         Raises:
-            RecordError: the bucket is away.
+            RecordError: the bucket cannot be reached.
+            Superseded: another machine has taken over the run.
         """
-        if self._unsent and not self._lost and not self._send():
+        sent = self._send()
+        self._refuse_if_lost()
+        if not sent and (files := [path for path in self._todo if isinstance(path, Path)]):
             raise RecordError(
-                f"{self.address}: {len(self._unsent)} files could not be sent; they are in {self.here}, and `resume` "
+                f"{self.address}: {len(files)} files could not be sent; they are in {self.here}, and `resume` "
                 "on this machine sends them."
             )
 
     def _send(self) -> bool:
-        for path in list(self._unsent):
-            try:
-                if stamp := _stamp(path):
-                    self.write(self.name(path), path.read_bytes())
-                    self._sent[path] = stamp
-                del self._unsent[path]
-            except OSError as error:
-                if not self._next:
-                    _log.warning("%s: %s. The study goes on; tried again.", self.address, _first_line(error))
-                self._next = time.monotonic() + AGAIN
-                return False
-        self._next = 0.0
-        return True
+        """Do all pending work in order; False if the bucket cannot be reached."""
+        with self._sending:
+            for key, work in list(self._todo.items()):
+                if not self._is_ours():
+                    return True
+                try:
+                    work()
+                except OSError as error:
+                    if not self._next:
+                        _log.warning(
+                            "%s: %s. The study continues; the upload is retried.",
+                            self.address,
+                            _first_line(error),
+                        )
+                    self._next = time.monotonic() + AGAIN
+                    return False
+                with self._noting:
+                    if self._todo.get(key) is work:  # else it was replaced by newer work
+                        del self._todo[key]
+            self._next = 0.0
+            return True
+
+    def _upload(self, path: Path) -> None:
+        stamp = _stamp(path)
+        if stamp and stamp != self._sent.get(path):
+            self.write(self.name(path), path.read_bytes())
+            self._sent[path] = stamp
 
     def write(self, place: str, content: bytes) -> None:
-        """One object, whole or not at all."""
+        """Write one object, whole or not at all."""
         with self.fs.open_output_stream(place) as stream:
             stream.write(content)
 
     def pull(self) -> None:
-        """Fetch what is newer in the bucket; a run that a process of this machine works on is newer here.
+        """Download newer files, except of runs that a process on this machine works on.
 
         Raises:
             RecordError: the bucket cannot be read.
@@ -153,7 +186,7 @@ class Bucket(Place):
                 self._fetch(info, here)
 
     def remove(self, *folders: Path) -> None:
-        """A folder that stays in the bucket, because it is away, does no harm."""
+        """Remove folders here and in the bucket; one that stays in an unreachable bucket does no harm."""
         super().remove(*folders)
         for folder in folders:
             with suppress(OSError):
@@ -176,7 +209,12 @@ class Bucket(Place):
         return content
 
     def folders(self, path: Path) -> list[Path]:
-        return sorted(path / info.base_name for info in self._list(path, deep=False) if not info.is_file)
+        # Only S3 lists folders that are mere parts of names.
+        found = self._list(path, deep=self.fs.type_name != "s3")
+        inside = [Path(info.path).relative_to(self.name(path)) for info in found]
+        return sorted(
+            {path / i.parts[0] for i, f in zip(inside, found, strict=True) if i.parts[1:] or not f.is_file}
+        )
 
     def sizes(self, path: Path) -> dict[str, int]:
         return {info.base_name: info.size for info in self._list(path, deep=False) if info.is_file}
@@ -194,7 +232,7 @@ class Bucket(Place):
         for _ in range(ATTEMPTS):
             with self.fs.open_input_file(info.path) as there, part.open("wb") as here:
                 shutil.copyfileobj(there, here, BLOCK)
-            # one that was replaced meanwhile was cut to its old length, or there is more of it now
+            # A file that was replaced meanwhile may be cut to its old length.
             now = self.fs.get_file_info(info.path)
             if now.is_file and now.size == part.stat().st_size:
                 break
@@ -208,22 +246,29 @@ class Bucket(Place):
 
     @contextmanager
     def lease(self, run: Path, who: Mapping[str, Any]) -> Iterator[Mapping[str, Any] | None]:
-        """Be the only one in the world that works on a run: yields None, or who else does.
+        """Be the only machine that works on a run: yields None, or the holder.
 
-        An object in the bucket says who and when last; one that has said nothing for 90 seconds is gone. Two that
-        come within the same second are told apart by who wrote last. A process that was stopped for longer looks
-        before it writes again: of the run that a successor has taken over it writes nothing more.
+        An object in the bucket names the holder and its last sign of life; after 90 seconds of silence another machine
+        may take over. Of two that start within the same second, the last writer wins. A process that was paused for
+        longer checks the object before it writes, and writes nothing more after a successor has taken over.
         """
         place, token, over = self.name(run / HOLDER), secrets.token_hex(8), threading.Event()
 
         def beat() -> None:
             self.write(place, json.dumps({**who, "token": token, "seen": time.time()}).encode())
-            self._beaten = time.monotonic()
+            self._last_beat = time.monotonic()
 
         def beats() -> None:
             while not over.wait(BEAT) and self._is_ours():
                 with suppress(OSError):
                     beat()
+
+        def sends() -> None:
+            while not over.is_set():
+                self._news.wait(AGAIN)
+                self._news.clear()
+                if time.monotonic() >= self._next:
+                    self._send()
 
         if other := self.holder(run):
             yield other
@@ -233,28 +278,30 @@ class Bucket(Place):
         if (now := self.holder(run) or {}).get("token") != token:
             yield now
             return
-        self._lease, self._lost = (place, token), False
-        threading.Thread(target=beats, name="lease", daemon=True).start()
+        self._lease, self._lost, self._raised = (place, token), False, False
+        for work in (beats, sends):
+            threading.Thread(target=work, name=f"bucket: {work.__name__}", daemon=True).start()
         try:
             yield None
         finally:
             over.set()
+            self._news.set()
             if self._is_ours():
                 self.delete(run / HOLDER)
             self._lease = None
 
     def _is_ours(self) -> bool:
-        """Whether nobody has succeeded us. Asked of the bucket only after a silence that let others think so."""
-        if self._lease and not self._lost and time.monotonic() - self._beaten > DEAD / 2:
+        """Whether no other machine has taken over. Reads the bucket only after a silence that allows a takeover."""
+        if self._lease and not self._lost and time.monotonic() - self._last_beat > DEAD / 2:
             place, token = self._lease
             with suppress(OSError, ValueError):
-                # A successor that has ended has removed the object.
+                # A successor removes the object when it ends.
                 gone = not self.fs.get_file_info(place).is_file
                 self._lost = gone or json.loads(self._content(place)).get("token") != token
         return not self._lost
 
     def holder(self, run: Path) -> dict[str, Any] | None:
-        """Who works on a run now; None if nobody has said so lately."""
+        """The holder of a run; None without a recent sign of life."""
         try:
             who: dict[str, Any] = json.loads(self.read(run / HOLDER) or b"{}")
         except ValueError:
@@ -262,20 +309,27 @@ class Bucket(Place):
         return who if time.time() - float(who.get("seen", 0)) < DEAD else None
 
 
+def _in_one_request(address: str) -> str:
+    """The address with pyarrow's option, which only S3 has, to send a small file by one request instead of three."""
+    if not address.startswith("s3://") or "allow_delayed_open" in address:
+        return address
+    return f"{address}{'&' if '?' in address else '?'}allow_delayed_open=true"
+
+
 def records(run: Path) -> Iterable[Path]:
-    """The files of a run's record that are here."""
+    """The local files of a run's record."""
     return [path for path in run.rglob("*") if path.is_file() and is_record(path)]
 
 
 def is_record(path: Path) -> bool:
-    """Whether a file belongs to the record proper: of Ray Tune's folder only the predictions do."""
+    """Whether a file belongs to the record; in Ray Tune's folder only predictions do."""
     if path.name.endswith(NOT_HERE) or ELSEWHERE & set(path.parts):
         return False
     return "tune" not in path.parts or path.name.startswith("predictions-")
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    """Changes with the file; empty where there is none."""
+    """A stamp that changes with the file; empty if there is none."""
     try:
         stat = path.stat()
     except OSError:

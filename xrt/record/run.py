@@ -1,7 +1,7 @@
 """A run on disk: the truth about what happened. Everything else (tables, MLflow, reports) is read from here.
 
-One folder per run, one JSON file per trial, rewritten whole at every event. It records and does not judge:
-when a trial is started, pruned or best is decided elsewhere. One process at a time works on a run (`hold`);
+One folder per run, one JSON file per trial, rewritten whole at every event. It records and does not decide
+which trial is started, pruned or best. One process at a time works on a run (`hold`);
 any number may read it meanwhile, from other machines too.
 """
 
@@ -36,7 +36,7 @@ from xrt.record.files import (
 )
 from xrt.record.paths import Results, RunPaths
 from xrt.record.remote import Superseded, is_record, records
-from xrt.record.values import FORMAT, Data, Meta, Report, TrialRecord, decode
+from xrt.record.values import FORMAT, Data, Meta, Pace, Report, TrialRecord, decode
 from xrt.spec.document import read_document
 from xrt.spec.study import StudySpec
 
@@ -44,18 +44,21 @@ __all__ = ["Data", "Listener", "Meta", "Report", "Run", "TrialRecord"]
 
 T = TypeVar("T")
 UNSOUND = "is damaged, or was changed by hand: its checksum is not that of its content"
-# Not for us to do: the file is replaced by a new training only when its owner has given it up.
+# The user decides: a new training replaces the file only after its owner has removed it.
 REMEDY = "Restore it, or remove it: `resume` then trains the trial again."
 
 
 class Listener:
-    """Learns what happens while it happens: a live table, a tracker. Each overrides what it cares for."""
+    """Is notified of events: a live table, a tracker. Each overrides the events that it uses."""
 
     def run_started(self, run: "Run") -> None: ...
 
     def trial_started(self, trial: TrialRecord) -> None: ...
 
     def trial_reported(self, trial: TrialRecord) -> None: ...
+
+    def trial_moved(self, trial: TrialRecord, pace: Pace) -> None:
+        """The trial made progress between two rungs."""
 
     def trial_ended(self, trial: TrialRecord) -> None: ...
 
@@ -66,11 +69,12 @@ class Listener:
 
 
 class Run:
-    """Writes and reads one run. Reads are cached by the file's stamp, so asking often is cheap."""
+    """Writes and reads one run. Reads are cached by the files' stamps, so repeated reads are cheap."""
 
     def __init__(self, paths: RunPaths) -> None:
         self.paths = paths
         self._seen: dict[Path, tuple[tuple[int, ...], Any]] = {}
+        self._raised: dict[tuple[int | None, tuple[int, int] | None], StudySpec] = {}
 
     @classmethod
     def create(
@@ -79,17 +83,19 @@ class Run:
         spec: StudySpec,
         data: Sequence[Data] = (),
         notes: Mapping[str, Any] | None = None,
+        name: str | None = None,
     ) -> "Run":
-        """Makes the folder of a new run; nothing of it stays when that fails.
+        """Makes the folder of a new run; if that fails, nothing of it stays.
 
         Args:
             notes: more fields of `Meta`: tracking, repeats, dropped, warnings.
+            name: of the run, before its time; None: the study's.
 
         Raises:
             RecordError: the study's name or the results folder cannot be used.
         """
         now = time.time()
-        paths = results.create(spec.study, datetime.fromtimestamp(now, UTC))
+        paths = results.create(spec.study, datetime.fromtimestamp(now, UTC), name)
         meta = Meta(
             uid=uuid.uuid4().hex[:16],
             name=paths.name,
@@ -112,7 +118,7 @@ class Run:
         try:
             paths.trials.mkdir()
             write_text(paths.spec, spec.to_yaml())
-            write_json(paths.meta, sealed(plain(meta)))  # last: a run exists when this file does
+            write_json(paths.meta, sealed(plain(meta)))  # last, because a run exists when this file does
             for folder in (paths.root.parent, results.root):
                 sync_folder(folder)
             results.place.push(paths.spec, paths.meta)
@@ -132,14 +138,15 @@ class Run:
 
     @classmethod
     def of(cls, paths: RunPaths) -> "Run":
-        """The run in a folder, once it is known to hold nothing but files and folders, and a sound run.json.
+        """The run in a folder, after a check that it contains only files and folders, and a sound run.json.
 
         Raises:
             RecordError: see `open`.
         """
         run = cls(paths)
         refuse_links(paths.root)
-        assert run.meta  # a damaged run is refused here, not somewhere later
+        paths.results.require_own(paths.study)
+        assert run.meta  # a damaged run raises here, not later
         return run
 
     @property
@@ -151,7 +158,7 @@ class Run:
         return self.paths.study
 
     def command(self, verb: str) -> str:
-        """The command line that does something with this run, from where this process was started."""
+        """The command line of `verb` for this run, from the folder where this process started."""
         return f"python -m xrt.study {verb} {self.name}{self.paths.results.option}"
 
     @property
@@ -165,15 +172,27 @@ class Run:
             text = read_bytes(self.paths.spec).decode("utf-8")
         except ValueError as error:
             raise RecordError(f"{self.paths.spec}: cannot be read ({error}).") from error
-        if self.meta.spec not in ("", digest(text)):  # an earlier version noted none
+        if self.meta.spec not in ("", digest(text)):  # an earlier version recorded none
             raise RecordError(
                 f"{self.paths.spec}: is damaged, or was changed after the run began: its checksum is not that in "
                 f"{self.paths.meta.name}. Restore it; another study is another run."
             )
         return text
 
-    @cached_property
+    @property
     def spec(self) -> StudySpec:
+        """The study as it was resolved at the start, with the bounds raised since then.
+
+        Raises:
+            RecordError: the file is damaged.
+        """
+        bounds = (self.meta.trials, self.meta.seeds)
+        if bounds not in self._raised:
+            self._raised[bounds] = self._begun.raised(*bounds)
+        return self._raised[bounds]
+
+    @cached_property
+    def _begun(self) -> StudySpec:
         """The study as it was resolved at the start.
 
         Raises:
@@ -186,16 +205,16 @@ class Run:
             raise RecordError(
                 f"{self.paths.spec}: is not a study of this version of xrt ({first})."
             ) from error
-        assert self.spec_yaml  # what is wrong as a study has been said by now, with its line
+        assert self.spec_yaml  # the checksum last, because errors of a study name its line
         return spec
 
     def about(self, trial: TrialRecord) -> dict[str, Any]:
-        """What is written into the files of a trial, by which they are known to be its own."""
+        """The identity that is written into all files of a trial."""
         return {"run": self.meta.uid, **trial.about}
 
     @property
     def meta(self) -> Meta:
-        """What run.json says now; another process may have changed it."""
+        """The present content of run.json; another process may have changed it."""
         return self._read(self.paths.meta, self._decode_meta)
 
     def update_meta(self, **changes: Any) -> Meta:
@@ -206,22 +225,22 @@ class Run:
         return self.meta
 
     def save(self, trial: TrialRecord) -> None:
-        """Writes the file of a trial, on a full disk as soon as there is space: no study ends for that.
+        """Writes the file of a trial; on a full disk it waits for space, so that the study does not end.
 
-        A reason is freed of secrets, for tracebacks carry them.
+        A reason is redacted, because tracebacks may contain secrets.
         """
         if trial.reason:
             trial = replace(trial, reason=environment.redact(trial.reason))
         path = self.paths.trial(trial.id)
         write_json(path, sealed({"run": self.meta.uid, **plain(trial)}), patience=math.inf)
-        self._seen[path] = (_stamp(path), trial)  # or a tracker would read it again, and keep it twice
+        self._seen[path] = (_stamp(path), trial)  # else a tracker would read it again, and keep it twice
         self.paths.results.place.push(path)
 
     def trial(self, id: str) -> TrialRecord:
         """One trial.
 
         Raises:
-            RecordError: there is none, or its file is damaged.
+            RecordError: there is no such trial, or its file is damaged.
         """
         path = self.paths.trial(id)
         if not path.exists():
@@ -234,7 +253,7 @@ class Run:
         """All trials, by id. One that has not changed since the last call is the same object.
 
         Raises:
-            RecordError: every damaged file, by name.
+            RecordError: names every damaged file.
         """
         found, damaged = self.whole_trials()
         if damaged:
@@ -242,7 +261,7 @@ class Run:
         return found
 
     def whole_trials(self) -> tuple[list[TrialRecord], list[list[str]]]:
-        """The trials whose files are whole, by id, and what is wrong with each of the other files."""
+        """The trials with whole files, by id, and the problems of each of the other files."""
         found: list[TrialRecord] = []
         damaged: list[list[str]] = []
         for path in sorted(self.paths.trials.glob("[!.]*.json"), key=lambda p: (len(p.name), p.name)):
@@ -254,37 +273,37 @@ class Run:
         return found, damaged
 
     def stored(self, place: str) -> tuple[str, Any]:
-        """A path of the record (they are kept relative, so that a run can be moved), as workers must name it.
+        """A path of the record (relative, so that a run can be moved) as workers must name it.
 
         Returns:
-            The path, and pyarrow's file system that it is of; None: the machines' own.
+            The path, and its pyarrow file system; None: the machines' own.
         """
         there = self.paths.results.place
         return f"{there.name(self.paths.root)}/{place}", there.fs
 
     def fetch(self, place: str) -> Path:
-        """The same folder on this machine, brought from the bucket if that is where it is."""
+        """The same folder on this machine, downloaded if it is in the bucket."""
         self.paths.results.place.fetch(self.paths.root / place)
         return self.paths.root / place
 
     def fetch_answers(self, trial: TrialRecord) -> None:
-        """Bring the predictions of a finished trial from the bucket; where that is away, the next command does."""
+        """Download the predictions of a finished trial; if the bucket cannot be reached, the next command does so."""
         if trial.checkpoint:
             with suppress(OSError, RecordError):
                 self.paths.results.place.fetch(self.paths.root / trial.checkpoint, is_record)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Makes this process the only one that works on the run, until the block or the process ends.
+        """Make this process the only one that works on the run, until the block or the process ends.
 
         Raises:
-            RecordError: somebody else holds it; says who.
+            RecordError: another process holds it; the message names it.
         """
         with locked(self.paths.holder) as descriptor:
             if descriptor is None:
                 raise self._held(self.holder())
             who = {"pid": os.getpid(), "host": environment.host(), "since": time.time()}
-            # in place, not moved over: the lock is on this very file
+            # in place, not replaced, because the lock is on this very file
             os.ftruncate(descriptor, 0)
             patiently(lambda: os.pwrite(descriptor, json.dumps(plain(who)).encode(), 0), math.inf)
             sweep(self.paths.root)
@@ -294,7 +313,7 @@ class Run:
 
     @contextmanager
     def _leased(self, who: dict[str, Any]) -> Iterator[None]:
-        """Holds the run against other machines too, where it is in a bucket; sends all of the record at the end."""
+        """Holds a run in a bucket against other machines too; sends the whole record at the end."""
         place = self.paths.results.place
         with place.lease(self.paths.root, who) as other:
             if other is not None:
@@ -304,16 +323,20 @@ class Run:
                     yield
                 finally:
                     place.push(*records(self.paths.root))
+                    place.flush()
             except Superseded:
                 raise RecordError(
-                    f"{self.name}: another machine went on with this run while this one was silent; it goes on there."
+                    f"{self.name}: another machine took over this run while this one was silent, and continues it."
                 ) from None
-            finally:
-                place.flush()
 
     def holder(self) -> dict[str, Any] | None:
         """Who works on the run now (`pid`, `host`, `since`); None if nobody does."""
         return self.paths.results.place.holder(self.paths.root)
+
+    def refuse_if_held(self) -> None:
+        """Raise, as `hold` does, if a process works on the run; call it before a long check."""
+        if who := self.holder():
+            raise self._held(who)
 
     def _held(self, who: Mapping[str, Any] | None) -> RecordError:
         by = "another process"
@@ -368,6 +391,6 @@ class Run:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    """Another one for each time that a file was replaced."""
+    """A stamp that changes each time a file is replaced."""
     stat = path.stat()
     return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -1,7 +1,7 @@
-"""The values of a record: what a run is, what became of each trial, what it reported. They know no files.
+"""The values of a record: the run, its trials with their outcomes, and their reports. They know no files.
 
-All are frozen; a trial changes by `begun`, `reported`, `closed`, which return the trial as it is then. Times
-are unix seconds on the driver's clock.
+All are frozen; `begun`, `reported` and `closed` return a changed trial. Times are unix seconds on the driver's
+clock.
 """
 
 import math
@@ -17,7 +17,7 @@ from xrt.errors import RecordError
 
 V = TypeVar("V")
 
-FORMAT = 2  # of run.json and of everything beside it; a reader refuses any other
+FORMAT = 2  # of run.json and all files beside it; a reader refuses any other
 Phase = Literal["search", "confirm"]
 State = Literal["pending", "running", "finished", "pruned", "failed", "stopped"]
 Ending = Literal["finished", "pruned", "failed", "stopped"]
@@ -39,16 +39,38 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """A trial's progress between two rungs. It is shown, never recorded.
+
+    `loss` is the mean since the previous rung; `steps` is of the whole training.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    pairs_per_second: float
+    steps_per_second: float
+
+    @property
+    def share(self) -> float:
+        """The completed share of the training."""
+        return self.step / self.steps
+
+    @property
+    def share_per_second(self) -> float:
+        return self.steps_per_second / self.steps
+
+
+@dataclass(frozen=True)
 class TrialRecord:
-    """One trial: what it trains and what became of it.
+    """One trial: its configuration and its outcome.
 
     Attributes:
         params: the values sampled from the space, by flat name.
-        config: everything resolved.
+        config: the whole resolved configuration.
         configuration: the id of its configuration. Trials of one configuration differ by their seed alone.
         added: the trial was added after somebody had seen the verdicts of the run.
-        outside: it failed for want of something outside it (a disk, a folder, a network, a cache): a resumed run
-            trains it again.
+        outside: it failed for lack of a disk, a folder, a network or a cache: a resumed run trains it again.
     """
 
     id: str
@@ -73,7 +95,7 @@ class TrialRecord:
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """Of the last report; empty before the first."""
+        """The metrics of the last report; empty before the first."""
         return self.last.metrics if self.last else {}
 
     @property
@@ -82,13 +104,13 @@ class TrialRecord:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What is written into its files, by which they are known to be its own."""
+        """The identity that is written into all its files."""
         return {"trial": self.id, "sample": digest([dict(self.params), self.seed])}
 
     def score(self, metric: str) -> float:
-        """The metric of its last report; NaN where there is none.
+        """The metric of its last report; NaN if there is none.
 
-        Of a finished trial that is the whole dev split's, of any other the sample's of the last rung it reached.
+        A finished trial's is of the whole dev split, any other's of the sample at the last rung it reached.
         """
         return self.metrics.get(metric, math.nan)
 
@@ -98,7 +120,7 @@ class TrialRecord:
         return None if self.started is None or self.ended is None else self.ended - self.started
 
     def begun(self, time: float, node: str | None = None) -> "TrialRecord":
-        """Running, for the first time or again: the first start stays, an earlier end is forgotten."""
+        """Running, for the first time or again: its first start stays, its earlier end is removed."""
         started = time if self.started is None else self.started
         return replace(
             self,
@@ -113,8 +135,8 @@ class TrialRecord:
     def reported(self, report: Report) -> "TrialRecord":
         """With one more report.
 
-        A trial that went back to its checkpoint reports a rung again, at another time. What was said first
-        stays, for ASHA decided by it and MLflow has it; only metrics that are new at that rung are added.
+        A trial that resumes from a checkpoint may report a rung again. The first report stays, because pruning used it
+        and MLflow has it; only new metrics at that rung are added.
         """
         reports = {known.rung: known for known in self.reports}
         if first := reports.get(report.rung):
@@ -144,21 +166,44 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """What the sampler of a run knows from an earlier run.
+
+    Attributes:
+        there: number of trials of its search.
+        same: whether it was trained and selected on the same data.
+        trials: those in the space of the new run, with scores of its metric only.
+    """
+
+    run: str
+    uid: str
+    there: int
+    same: bool
+    trials: tuple[TrialRecord, ...]
+
+    @property
+    def sentence(self) -> str:
+        return f"TPE began with {len(self.trials)} trials of an earlier run ({self.run})."
+
+
+@dataclass(frozen=True)
 class Meta:
     """What a run is.
 
     Attributes:
-        uid: its own in all the world, for two machines may share one MLflow server.
-        source: the language trained on; of several, all of them with commas between.
+        uid: globally unique, because several machines may share one MLflow server.
+        source: the source language; several are separated by commas.
         tracking: the MLflow address that the run was started with; None: the store beside the results.
         repeats: the run that this one repeats.
-        dropped: what the data leave out, one line a split.
+        after: the earlier run that its sampler learned from; None: none.
+        dropped: the examples that the data leave out, one line per split.
         misalignment: encoder -> site -> {"distance": {language: distance}, "unrelated": distance}.
-        seeds: the bounds of the confirmation, [fewest, most]; None: as the study says.
-        seen: how often its verdicts were shown as final.
-        waiting: what keeps its trials from running, while nothing runs.
+        trials: number of search trials after an extension; None: the study's.
+        seeds: raised bounds of the confirmation, [fewest, most]; None: the study's.
+        seen: how often the run has finished, after which its final verdicts could be seen.
+        waiting: why no trial runs, while the run waits for machines.
         spec: the checksum of spec.yaml.
-        encoders: a fingerprint of each: of its files, or its commit on the hub.
+        encoders: a fingerprint of each encoder's files; behind `COMMIT+` if it is from the hub.
     """
 
     uid: str
@@ -180,9 +225,11 @@ class Meta:
     data: tuple[Data, ...] = ()
     tracking: str | None = None
     repeats: str | None = None
+    after: Earlier | None = None
     dropped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     misalignment: dict[str, Any] = field(default_factory=dict)
+    trials: int | None = None
     seeds: tuple[int, int] | None = None
     seen: int = 0
     waiting: str | None = None
@@ -195,9 +242,9 @@ def decode(kind: type[V], value: Mapping[str, Any], where: object) -> V:
     """A value from the object of a JSON file; keys that it does not know are ignored.
 
     Raises:
-        RecordError: every field that is missing or wrong, one line each.
+        RecordError: one line for every missing or wrong field.
     """
-    hashable: Any = kind  # mypy does not take it for one
+    hashable: Any = kind  # for mypy it is not hashable
     try:
         decoded: V = _adapter(hashable).validate_python(value)
     except ValidationError as error:

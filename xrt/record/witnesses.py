@@ -1,5 +1,5 @@
-"""Trials that a record has lost: others know of them. A trial's record is written before the trial runs, so whatever
-bears its name and has no record outlived it.
+"""Finds trials whose record is lost by their traces. A trial's record is written before the trial runs, so a trace
+without a record means that the record was lost.
 """
 
 import re
@@ -13,29 +13,29 @@ TRIAL = re.compile(r"\d{4,}(-.+)?")  # 0003, 0003-s8, 0003-plain-s8
 
 
 def lost(run: Run, remote: bool = False) -> dict[str, str]:
-    """Trial -> who knows of it although it has no record: Tune's folder, or trials that came later.
+    """Trial without a record -> its trace: Tune's folder, or later trials.
 
     Args:
-        remote: look into the bucket too, of which predictions alone are mirrored here.
+        remote: search the bucket too, whose checkpoints are not mirrored here.
 
-    A record that is damaged is there, and not lost.
+    A damaged record is not lost.
     """
-    folders = sorted(_folders(run, remote))  # before the records: a run may go on meanwhile
+    folders = sorted(_folders(run, remote))  # before the records, because a run may continue meanwhile
     known = [path.stem for path in run.paths.trials.glob("[!.]*.json")]
     found = {
-        folder.name: f"{folder.relative_to(run.paths.root)} is there"
+        folder.name: f"{folder.relative_to(run.paths.root)} exists"
         for folder in folders
         if folder.name not in known and TRIAL.fullmatch(folder.name)
     }
     numbers = [int(id) for id in known if id.isdigit()]
     for number in range(max(numbers, default=-1)):
         if (id := f"{number:04d}") not in known:
-            found.setdefault(id, "later trials are there")
+            found.setdefault(id, "later trials exist")
     return found
 
 
 def _folders(run: Run, remote: bool) -> Iterator[Path]:
-    """What Tune made for trials."""
+    """Tune's folders of trials."""
     tune, place = run.paths.tune, run.paths.results.place
     here = Place()
     for where in (here, place) if remote else (here,):
