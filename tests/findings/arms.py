@@ -1,4 +1,4 @@
-"""Candidates with made-up trainings: what each example group contributes, by seed."""
+"""Candidates with simulated trainings: each example group's contribution, by seed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a run says: its sentence, a line an arm, and what they rest on."""
+"""The answer of a run: its sentence, one line per arm, and the evidence."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_ties_are_said(run: Run) -> None:
     found = findings(run)
     rule = next(r for r in found.rules if str(r.rule) == "dev/acc/en")
     assert rule.trial == found.best_trial, "ties are broken by the study's metric"
-    assert f"one of {len(found.ranking)} of {len(found.ranking)} that are equal" in evidence(found)
+    assert f"one of {len(found.ranking)} tied trials among {len(found.ranking)}" in evidence(found)
 
 
 def test_without_predictions_the_seeds_alone_speak_and_it_is_said(run: Run, done: Findings) -> None:
@@ -115,7 +115,7 @@ def test_plain_as_winner_is_said_plainly(run: Run) -> None:
 def test_one_seed_is_no_evidence(run: Run) -> None:
     worked.confirm(run, seeds=1)
     said = findings(run).answer
-    assert said.tone == "open" and said.sentence.startswith("How sure is unknown")
+    assert said.tone == "open" and said.sentence.startswith("No verdict yet")
 
 
 def test_failed_seeds_stand_in_the_box_and_forbid_better(run: Run) -> None:
@@ -132,7 +132,7 @@ def test_a_search_alone_is_not_taken_for_an_answer(run: Run, tmp_path: Path) -> 
     said = findings(run).answer
     assert said.tone == "open" and said.sentence.startswith("Not confirmed: trial 0004")
     empty = findings(worked.make(tmp_path / "empty"))
-    assert empty.answer.sentence == "No answer: no trial of the search has finished; the run is still going."
+    assert empty.answer.sentence == "No answer: no trial of the search has finished; the run has not ended."
 
 
 def test_where_nothing_was_learned_nothing_wins(run: Run) -> None:
@@ -152,7 +152,28 @@ def test_where_nothing_was_learned_nothing_wins(run: Run) -> None:
     assert (
         said.tone == "none" and said.sentence.startswith("Nothing was learned") and "60.0 %" in said.sentence
     )
-    assert any("predicts the same label for every dev example" in line for line in said.evidence)
+    assert any("trainings predict the same label for every dev example" in line for line in said.evidence)
+    assert findings(run).short.startswith("nothing was learned")
+
+
+def test_a_confirmation_that_has_begun_has_no_verdict_yet(run: Run) -> None:
+    params = findings(run).candidates.params
+    run.save(worked.confirmed(run, "0000", params["0000"], 8))
+    begun = findings(run)
+    assert begun.answer.tone == "open"
+    assert begun.answer.sentence == "No verdict yet: the confirmation has begun (1 training finished)."
+    assert begun.short == "the confirmation has begun (1 training finished)"
+
+
+def test_a_constant_prediction_is_measured_by_the_metric_that_it_stands_beside(done: Findings) -> None:
+    confirmed = done.confirmation
+    assert confirmed and confirmed.learned
+    seeds = next(iter(confirmed.configurations.values())).predictions["test"]
+    one = next(iter(seeds.values()))
+    for metric in confirmed.metrics:
+        cells = metric.cells(one.pairs, one.sources)
+        assert confirmed.constant(metric) == one.constant(cells)
+        assert f"{100 * one.constant(cells):.1f} % on {metric.words}" in confirmed.constants
 
 
 def test_added_seeds_are_said(run: Run, done: Findings) -> None:

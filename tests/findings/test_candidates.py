@@ -1,4 +1,4 @@
-"""What a search hands to its confirmation, where training settings were searched too."""
+"""The candidates of a search over training settings too."""
 
 import pytest
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.findings import worked
-from xrt.findings.compare import Comparison, changed, compare
+from xrt.findings.compare import Comparison, changed, compare, reason_to_keep
 from xrt.findings.findings import findings
 from xrt.record import Run
 from xrt.spec import StudySpec
@@ -68,3 +68,23 @@ def test_other_examples_or_tasks_or_no_confirmation_are_not_compared(tmp_path: P
     assert "same examples" in compared(left, worked.make(tmp_path / "c")).sentence
     right.update_meta(task="pawsx")
     assert "different tasks" in compared(left, right).sentence
+
+
+def test_a_winner_takes_the_place_of_another_unless_it_is_reliably_worse(tmp_path: Path) -> None:
+    best = findings(finished(tmp_path / "a", ("0004", "0000"), 5))
+    assert reason_to_keep(best, best) is None
+    poor = finished(tmp_path / "b", ("0000",), 5)
+    for trial in poor.trials():
+        if trial.method != "plain":
+            poor.paths.trial(trial.id).unlink()
+    worse = findings(poor)
+    assert "is worse by" in (reason_to_keep(worse, best) or "") and reason_to_keep(best, worse) is None
+
+
+def test_a_winner_that_no_seeds_confirmed_does_not_take_the_place_of_one_that_they_did(
+    tmp_path: Path,
+) -> None:
+    best, other = findings(finished(tmp_path / "a")), worked.make(tmp_path / "b")
+    worked.search(other)
+    assert "cannot be compared" in (reason_to_keep(findings(other), best) or "")
+    assert reason_to_keep(findings(other), findings(other)) is None

@@ -17,7 +17,7 @@ TRUTH = {"a": 0.706, "n": 0.7}
 def carried_out(
     at: tuple[int, ...], found: dict[str, Made] | None = None, stop: int = 10**6
 ) -> dict[str, Made]:
-    """Train what is wanted until nothing is, or until so many trainings are done."""
+    """Train what is needed until nothing is, or until so many trainings are done."""
     full, found = trained(100, **TRUTH), dict(found or {})
     while needed := plan(CANDIDATES, found, METRICS, at, 1):
         for id, seed in needed:

@@ -1,4 +1,4 @@
-"""Files of predictions that cannot be believed: one line each, the record stands in, and everything else is shown."""
+"""Damaged files of predictions: one line each, recorded numbers in their place, and everything else is shown."""
 
 import os
 import random
@@ -121,7 +121,7 @@ HANDING = [["sync", "mini"], ["export", "mini", "out"]]
 def ran(
     run: Run, command: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[int, str, str]:
-    """Exit code of a command, what it printed, and what it said beside."""
+    """Exit code, output and errors of a command."""
     monkeypatch.setattr(sys, "argv", ["xrt", *command, "--results", str(run.paths.results.root)])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -148,7 +148,11 @@ def test_half_a_file_of_a_trial_is_one_line_and_only_readers_go_on_without_it(
     path = run.paths.trial("0001")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     code, printed, told = ran(run, command, capfd, monkeypatch)
-    assert told.count("\n") == 1 and f"{path}: is torn" in told and "remove it: `resume` then trains" in told
+    assert (
+        told.count("\n") == 1
+        and f"{path}: is truncated" in told
+        and "remove it: `resume` then trains" in told
+    )
     if command in READING:
         assert not code and (run.name in printed or "0000" in printed)
         assert command[0] != "report" or "0001.json" in run.paths.report_markdown.read_text()
@@ -169,5 +173,5 @@ def test_a_trial_whose_record_is_gone_is_one_line_wherever_a_run_is_read(
     _, _, told = ran(run, command, capfd, monkeypatch)
     lines = [line for line in told.splitlines() if "0001.json" in line]
     assert lines == [
-        f"{run.paths.trial('0001')}: is gone, although {lost(run)['0001']}; `resume` trains it again."
+        f"{run.paths.trial('0001')}: is missing, although {lost(run)['0001']}; `resume` trains it again."
     ]

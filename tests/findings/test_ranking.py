@@ -1,4 +1,4 @@
-"""Who is best, and who may not be."""
+"""Which trials rank, and in which order."""
 
 import math
 from dataclasses import replace

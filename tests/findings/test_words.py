@@ -1,4 +1,4 @@
-"""Numbers and configurations as readers want them; warnings about trials that taught nothing."""
+"""Numbers and configurations formatted for readers; warnings about trials that learned nothing."""
 
 import math
 
@@ -42,7 +42,7 @@ def test_an_attack_that_does_not_raise_the_loss_is_warned_of(metrics: dict[str, 
 def test_a_trial_that_always_predicts_the_same_label_is_warned_of(share: float, warned: bool) -> None:
     line = constant(trial({"dev/commonest/prediction": share, "dev/commonest/label": 0.55}))
     assert line == (
-        "0003: predicts the same label for every dev example; the commonest label has 55.0 %."
+        "0003: predicts the same label for every dev example; the most common label has 55.0 %."
         if warned
         else None
     )

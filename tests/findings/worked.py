@@ -91,12 +91,12 @@ def metrics_of(predictions: Predictions, split: str) -> dict[str, float]:
 
 @cache
 def _measured(predictions: Predictions, split: str, means: tuple[tuple[str, Mean], ...]) -> dict[str, float]:
-    """Measured once in a process, as long as the means are the same: each is bootstrapped."""
+    """Metrics, computed once per process and set of means, because each is bootstrapped."""
     return dict(metrics_of_predictions(TASK, split, predictions, TASK.pairs()))
 
 
 def cost_of(params: dict[str, Any]) -> float:
-    """Of a step, in plain steps."""
+    """The cost of a step, in plain steps."""
     return (2 * params.get("adversarial.steps", 0) + 3) / 3
 
 

@@ -1,4 +1,4 @@
-"""What a search hands on to its confirmation: a function of the study and of the finished search.
+"""The configurations to confirm: a function of the study and its finished search.
 
 The best configuration of every arm; for each robust arm its ablation, plain fine-tuning at the same encoder, learning
 rate and training settings; and what selection without labelled target sentences would have chosen (Keung et al. 2020,
@@ -52,7 +52,7 @@ class Candidates:
     rules: tuple[Chosen, ...]
 
     def references(self, arm: Arm) -> list[str]:
-        """What the best of a robust arm must beat: its ablation, and the best of the plain arm."""
+        """The configurations that the best of a robust arm must beat: its ablation, and the best of the plain arm."""
         found = [self.ablation.get(arm), self.best.get(arm.plain)]
         return list(dict.fromkeys(id for id in found if id is not None))
 
@@ -73,7 +73,7 @@ class _Gathering:
 
 
 def candidates(spec: StudySpec, trials: Sequence[TrialRecord]) -> Candidates:
-    """What to confirm, the best of every arm first, plain arms at the head."""
+    """The configurations to confirm: first the best of every arm, plain arms before others."""
     gathering, best = _Gathering(), {}
     for arm in spec.arms:
         if first := ranked(trials, spec.metric, arm=arm)[:1]:
@@ -95,7 +95,7 @@ def rules_of(spec: StudySpec) -> list[Metric]:
 
 
 def choose(spec: StudySpec, trials: Sequence[TrialRecord], rule: Metric) -> Chosen | None:
-    """What a rule chose; None where no finished trial has that metric."""
+    """The choice of a rule; None if no finished trial has that metric."""
     order = ranked(trials, rule, tie=spec.metric)
     if not order:
         return None

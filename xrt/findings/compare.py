@@ -11,8 +11,8 @@ from typing import Any
 
 from xrt.findings.configurations import Configuration, unpaired
 from xrt.findings.findings import Findings
-from xrt.findings.statistics import Estimate, over_seeds
-from xrt.findings.words import difference_interval, points, probability, spread
+from xrt.findings.statistics import LEVEL, Estimate, over_seeds
+from xrt.findings.words import difference_interval, percent, points, probability, spread
 from xrt.spec.metric import Metric, means_of
 
 
@@ -47,6 +47,23 @@ def compare(left: Findings, right: Findings) -> Comparison:
     )
 
 
+def reason_to_keep(new: Findings, held: Findings) -> str | None:
+    """Why the winner of `new` does not replace the winner of `held`; None if it does, because it is not reliably worse.
+
+    Confirmed winners are compared on test by the first primary metric, unconfirmed winners on dev by the study's
+    metric. An unconfirmed winner never replaces a confirmed one.
+    """
+    if (gain := _gain(held, new)) is not None:
+        worse = gain.mean < 0 and (gain.p < LEVEL or not gain.known)
+        return f"it is worse by {points(-gain.mean).lstrip('+')} points on test" if worse else None
+    ours, theirs = new.best_trial, held.best_trial
+    alone = not (_winner(new) or _winner(held))
+    if alone and ours and theirs and new.meta.metric == held.meta.metric and _digests(new) == _digests(held):
+        score, bar = ours.score(new.meta.metric), theirs.score(new.meta.metric)
+        return f"{percent(score)} on dev is less than {percent(bar)}" if score < bar else None
+    return "the two cannot be compared: they were not confirmed on the same test examples"
+
+
 def _winner(found: Findings) -> tuple[Configuration, Metric] | None:
     confirmed = found.confirmation
     if confirmed is None or confirmed.winner is None:
@@ -67,14 +84,14 @@ def _gain(left: Findings, right: Findings) -> Estimate | None:
 def _sentence(left: Findings, right: Findings, gain: Estimate | None) -> str:
     if left.meta.task != right.meta.task:
         tasks = f"({left.meta.task}, {right.meta.task})"
-        return f"The runs are of different tasks {tasks}: their numbers do not compare."
+        return f"The runs are of different tasks {tasks}, so their numbers cannot be compared."
     if gain is None:
-        return "The runs do not compare: they lack confirmed predictions for the same examples."
-    much = f"{points(gain.mean)} points from {left.meta.name} to {right.meta.name}"
+        return "The runs cannot be compared: they lack confirmed predictions for the same examples."
+    change = f"{points(gain.mean)} points from {left.meta.name} to {right.meta.name}"
     if not gain.known:
-        return f"How sure is unknown: {much}, but with one seed there is no interval."
-    sure = f"95 % interval {difference_interval(gain.interval())}, p {probability(gain.p)}"
-    return f"{'A reliable' if gain.p < 0.05 else 'No reliable'} difference: {much} ({sure})."
+        return f"No verdict: {change}, but one seed gives no interval."
+    evidence = f"95 % interval {difference_interval(gain.interval())}, p {probability(gain.p)}"
+    return f"{'A reliable' if gain.p < 0.05 else 'No reliable'} difference: {change} ({evidence})."
 
 
 def _scores(left: Findings, right: Findings) -> Iterator[tuple[str, str, str]]:

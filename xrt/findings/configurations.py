@@ -1,7 +1,7 @@
 """A configuration with its confirming trials: what it reaches over its seeds, and what each example contributes.
 
-It reads records and the predictions beside the checkpoints. Where predictions are gone or damaged it falls back to the
-recorded metrics, and says so by `groups == 0`.
+It reads records and the predictions beside the checkpoints. If predictions are missing or damaged it falls back to
+the recorded metrics, with `groups == 0`.
 """
 
 import math
@@ -20,11 +20,11 @@ from xrt.record.values import TrialRecord
 from xrt.robust.predictions import Predictions
 from xrt.spec.metric import Metric
 
-SAME = 1e-6  # accuracies that are closer are one number
+SAME = 1e-6  # accuracies that differ by less are equal
 
 
 class Trained(Protocol):
-    """What a comparison needs of a configuration; simulations have one of their own."""
+    """The parts of a configuration that a comparison needs; simulations have them too."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -37,7 +37,7 @@ class Trained(Protocol):
         ...
 
     def values(self, metric: Metric) -> Mapping[int, Floats]:
-        """By seed, in their order: what each example group contributes to the metric (G,), or its value alone (1,)."""
+        """Seed -> contribution of each example group to the metric (G,), or its value alone (1,); seeds in order."""
         ...
 
 
@@ -76,7 +76,7 @@ class Configuration:
 
     @property
     def damaged(self) -> list[str]:
-        """A line for each of its files of predictions that cannot be believed."""
+        """One line for each of its damaged files of predictions."""
         return [line for _, problems in self._opened.values() for line in problems]
 
     @cached_property
@@ -88,7 +88,7 @@ class Configuration:
         return {}
 
     def values(self, metric: Metric) -> Mapping[int, Floats]:
-        """See `Trained`. Groups where every seed has comparable predictions, else one recorded value a seed."""
+        """See `Trained`. By groups if every seed has comparable predictions, else one recorded value per seed."""
         if metric not in self._values:
             self._values[metric] = dict(self._contributions(metric))
         return self._values[metric]
@@ -110,7 +110,7 @@ class Configuration:
 
 
 def estimate(values: Sequence[Floats]) -> Estimate:
-    """The mean of what seeds and groups contribute; of one value a seed, over seeds alone."""
+    """The mean over seeds and groups; with one value per seed, over seeds alone."""
     sizes = {len(one) for one in values}
     if len(sizes) == 1 and sizes.pop() > 1:
         return crossed(np.stack(values))
@@ -129,7 +129,7 @@ def difference(left: Trained, right: Trained, metric: Metric, seeds: Sequence[in
 
 
 def unpaired(left: Trained, right: Trained, metric: Metric) -> Estimate:
-    """Left minus right where seeds have nothing to do with each other: any pairing of them is as good."""
+    """Left minus right for seeds that are independent of each other, so that any pairing serves."""
     pairs = list(zip(left.values(metric).values(), right.values(metric).values(), strict=False))
     return estimate(list(_paired(pairs)))
 
@@ -148,7 +148,7 @@ def _by_seed(
 
 
 def opened(root: Path, trials: Sequence[TrialRecord], split: str) -> tuple[dict[str, Predictions], list[str]]:
-    """The predictions of trials for a split, by id, and a line for each file that cannot be believed."""
+    """The predictions of trials for a split, by id, and one line for each damaged file."""
     found, problems = dict[str, Predictions](), list[str]()
     for trial in trials:
         try:
@@ -160,10 +160,10 @@ def opened(root: Path, trials: Sequence[TrialRecord], split: str) -> tuple[dict[
 
 
 def predictions_of(root: Path, trial: TrialRecord, split: str) -> Predictions | None:
-    """A trial's predictions for a split; None where there is no file of them.
+    """A trial's predictions for a split; None if it has no file of them.
 
     Raises:
-        RecordError: the file is damaged, is of another trial or split, or says another accuracy than the record.
+        RecordError: the file is damaged, of another trial or split, or disagrees with the recorded accuracies.
     """
     if not trial.checkpoint or trial.last is None:
         return None
@@ -173,8 +173,8 @@ def predictions_of(root: Path, trial: TrialRecord, split: str) -> Predictions | 
     except FileNotFoundError:
         return None
     for key, own in {**trial.about, "split": split, "step": trial.last.step}.items():
-        if (said := found.about.get(key, own)) != own:  # what a caller of the library saved names nobody
-            raise RecordError(f"{path}: is of {key} {said}, not of {own}; it does not belong to this trial.")
+        if (named := found.about.get(key, own)) != own:  # a file saved by the library alone names no trial
+            raise RecordError(f"{path}: is of {key} {named}, not of {own}; it does not belong to this trial.")
     for pair, accuracy in zip(found.pairs, found.accuracies.tolist(), strict=True):
         name = str(Metric.of(pair, split))
         recorded = trial.metrics.get(name, math.nan)
@@ -189,7 +189,7 @@ def predictions_of(root: Path, trial: TrialRecord, split: str) -> Predictions | 
 def configurations(
     trials: Sequence[TrialRecord], order: Sequence[str], root: Path
 ) -> dict[str, Configuration]:
-    """What has been or is being confirmed, by id, in the given order; others come last."""
+    """The configurations with confirming trials, by id, in the order of `order`; others come last."""
     found: dict[str, list[TrialRecord]] = {}
     for trial in trials:
         if trial.phase == "confirm":

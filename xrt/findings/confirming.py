@@ -1,8 +1,8 @@
-"""How the confirmation proceeds: which trainings are still needed before the next look, until all is decided.
+"""The course of the confirmation: the trainings that the next look still needs, until every verdict is decided.
 
-It begins with the fewest seeds of every candidate. After each look only the arms whose verdict is open get more, with
-what they are compared with, up to the most. All of it is a function of the record, so a killed confirmation resumes
-with the same looks and the same verdicts, and a bound that is raised later continues where the lower one ended.
+It begins with the fewest seeds of every candidate. After each look, only the arms with an open verdict, and their
+references, get more seeds, up to the most. All of it is a function of the record: a killed confirmation resumes with
+the same looks and verdicts, and a bound that is raised later continues where the lower one ended.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from xrt.findings.candidates import Candidates
 from xrt.findings.configurations import Trained, configurations
-from xrt.findings.findings import findings
+from xrt.findings.findings import Findings, findings
 from xrt.findings.verdicts import claims
 from xrt.record.run import Run
 from xrt.spec.arms import PLAIN, Arm
@@ -28,9 +28,13 @@ class Wanted(NamedTuple):
 def wanted(run: Run) -> list[Wanted]:
     """The trainings that the next look needs, all configurations with the first seed before any with the second.
 
-    Empty where the confirmation is decided, or the study has none.
+    Empty if the confirmation is decided, or the study has none.
     """
-    found = findings(run)
+    return missing(findings(run))
+
+
+def missing(found: Findings) -> list[Wanted]:
+    """As `wanted`, from the findings of a run."""
     if not found.at:
         return []
     trained = configurations(found.trials, [], found.paths.root)
@@ -51,14 +55,14 @@ def plan(
         if place:
             pursued = open_arms(found, trained, metrics, at, place)
             ids = list(dict.fromkeys(id for arm in pursued for id in found.involved(arm)))
-        missing = [
+        lacking = [
             (id, seed)
             for seed in range(first_seed, first_seed + seeds)
             for id in ids
             if seed not in _ended(trained.get(id))
         ]
-        if missing or not ids:
-            return missing
+        if lacking or not ids:
+            return lacking
     return []
 
 
@@ -69,7 +73,7 @@ def open_arms(
     at: Sequence[int],
     after: int,
 ) -> Iterator[Arm]:
-    """The arms of which a claim is still open after so many looks."""
+    """The arms with an open claim after `after` looks."""
     judged = claims(found, trained, metrics, at, after)
     return (arm for arm in found.best if arm.method != PLAIN and any(c.open for c in judged if c.arm == arm))
 

@@ -1,4 +1,4 @@
-"""What the outcome of a search depends on, and what a larger search could have reached: two summaries of all trials."""
+"""Two summaries of all trials: the importance of parameters, and the expected best by number of trials."""
 
 import math
 import warnings
@@ -13,11 +13,11 @@ from xrt.spec.values import Choice, Value
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
-LEAST_TRIALS = 8  # below that importances say nothing
+LEAST_TRIALS = 8  # with fewer, importances mean nothing
 
 
 class Importance(NamedTuple):
-    """The share of the explained variance that a parameter has."""
+    """A parameter's share of the explained variance."""
 
     name: str
     share: float
@@ -51,18 +51,18 @@ def importances(spec: StudySpec, trials: Sequence[TrialRecord]) -> tuple[Importa
         study.add_trial(optuna.trial.create_trial(params=varied, distributions=kinds, value=score))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that few trials are a weak basis: the page says so
+            warnings.simplefilter("ignore")  # the page says itself that few trials are a weak basis
             found = optuna.importance.get_param_importances(study)
     except (ValueError, RuntimeError):
         return None
-    # Optuna leaves the order of equal shares open; the same record has to give the same page.
+    # Optuna's order of equal shares varies, but the same record must give the same page.
     ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
     rows = tuple(Importance(name, float(share)) for name, share in ordered)
     return rows if len(rows) > 1 and sum(row.share for row in rows) > 0 else None
 
 
 def distribution(value: Value) -> "BaseDistribution":
-    """A value of the space in Optuna's words."""
+    """A value of the space as an Optuna distribution."""
     import optuna
 
     if isinstance(value, Choice):

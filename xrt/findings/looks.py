@@ -1,10 +1,10 @@
 """Several looks at a growing number of seeds, and several claims, under one error.
 
 Each look spends a share of a claim's error (Lan & DeMets 1983), after the power family of Kim & DeMets (1987): after n
-of at most N seeds (n/N)^3 of it is spent. What a look adds is its weight, and a p value is divided by the weight of its
-look. The weights add up to 1, so the bound holds whatever the dependence between looks (Bonferroni), for t tests on few
-seeds as well. Over claims the error is Holm's (1979), whose step-down with such p values is valid too (Maurer & Bretz
-2013). Knows numbers only.
+of at most N seeds (n/N)^3 of it is spent. The share of a look is its weight, by which its p values are divided. The
+weights add up to 1, so the bound holds whatever the dependence between looks (Bonferroni), also for t tests on few
+seeds. Over claims the error is Holm's (1979), whose step-down with such p values is valid too (Maurer & Bretz 2013).
+Knows numbers only.
 """
 
 from collections.abc import Sequence
@@ -57,8 +57,7 @@ def judge(
     """Holm's correction over claims, each with its p values look after look (as many looks as it has had).
 
     Args:
-        histories: of each claim its p values at the looks so far; NaN where it is not known. Claims without any do
-            not count.
+        histories: each claim's p values at its looks so far; NaN where unknown. Claims without any do not count.
         at: the numbers of seeds of all looks.
     """
     spent = weights(at)
@@ -72,7 +71,7 @@ def judge(
             divisor = len(order) - rank
             failed = p * divisor > error
         largest = max(largest, min(1.0, p * (len(order) - rank)))
-        # A claim that is not reliable is seen as at its last look, and its interval holds 0 there.
+        # A claim that is not reliable is shown at its last look, where its interval contains 0.
         look = len(histories[i]) - 1 if failed else best[i][1]
         judged[i] = Judged(largest, error / divisor * spent[look], look, not failed)
     return judged
@@ -85,11 +84,10 @@ def _best(history: Sequence[float], spent: Sequence[float]) -> tuple[float, int]
 
 
 def chance(difference: Estimate, level: float, seeds: int, sign: int = 1) -> float:
-    """The probability that a difference is reliably positive at `level` with so many seeds, if it is what it looks like
-    now; with `sign` -1, reliably negative.
+    """The probability that a difference will be reliably positive (`sign` -1: negative) at `level` with `seeds` seeds.
 
-    Conditional power under the current trend (Lan, Simon & Halperin 1982). To stop where it is small cannot raise the
-    error: such claims are given up.
+    Conditional power under the current trend (Lan, Simon & Halperin 1982). Dropping claims with small power cannot
+    raise the error.
     """
     if not difference.known or seeds <= difference.seeds:
         return 0.0

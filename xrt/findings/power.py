@@ -1,6 +1,6 @@
-"""What a study will be able to see, before it is run: the smallest true difference that its confirmation finds.
+"""The power of a study before it runs: the smallest true difference that its confirmation will find.
 
-From the spread that an earlier run of the study has seen, else from a stated assumption.
+It uses the spread of an earlier run of the study, or else a stated assumption.
 """
 
 from typing import NamedTuple
@@ -31,7 +31,7 @@ class Sight(NamedTuple):
 
 
 def sight(spec: StudySpec, groups: int, earlier: Findings | None = None) -> Sight | None:
-    """None without a confirmation, or without a robust arm.
+    """The power of the study's confirmation; None without one, or without a robust arm.
 
     Args:
         groups: example groups of the test split.
@@ -59,7 +59,7 @@ def _spread(earlier: Findings | None) -> tuple[Estimate, str] | None:
 
 
 def _assumed(groups: int) -> Estimate:
-    """A difference between two configurations with one seed each, as far as its spread is concerned."""
+    """The assumed spread of a difference between two configurations, with one seed each."""
     seed_error = SEED_SD * float(np.sqrt(2))
     rest = GROUP_SD / float(np.sqrt(max(1, groups)))
     return Estimate(0.0, seed_error, float(np.hypot(seed_error, rest)), seed_error, 1.0, 1, groups)
@@ -67,3 +67,13 @@ def _assumed(groups: int) -> Estimate:
 
 def _words(groups: int) -> str:
     return f"assuming {100 * SEED_SD:.1f} points between seeds and {groups:,} example groups"
+
+
+def detectable_words(sight: Sight) -> str:
+    """What a study will be able to see, in words."""
+    # With two or three seeds the quantiles of t ask for differences that no accuracy can have.
+    if sight.most >= 1:
+        return f"no difference, with so few seeds: raise confirm.seeds ({sight.basis})"
+    fewest, most = ("none" if end >= 1 else f"{100 * end:.1f}" for end in (sight.fewest, sight.most))
+    span = fewest if fewest == most else f"{most} (most seeds) to {fewest} (fewest)"
+    return f"a true difference of {span} points is found in 80 % of such studies, {sight.basis}"

@@ -1,6 +1,6 @@
-"""Which trials are best: the one ranking of finished trials, and the order of a leaderboard.
+"""Which trials are best: the ranking of finished trials, and the order of a leaderboard.
 
-The score of a trial is `TrialRecord.score`: of a finished trial that is the whole dev split's. More is better.
+The score of a trial is `TrialRecord.score`: a finished trial's is of the whole dev split. More is better.
 """
 
 import math
@@ -27,7 +27,7 @@ def ranked(
 
     Args:
         tie: of trials that are equal by `metric`, the better by this one comes first; then the lower id.
-        arm: of this arm alone.
+        arm: only trials of this arm.
     """
     able = [
         t

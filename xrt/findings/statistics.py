@@ -1,9 +1,9 @@
-"""How sure is a mean accuracy, how sure a difference: over seeds, over examples, over both. Knows arrays only.
+"""Uncertainty of a mean accuracy or a difference: over seeds, over examples, over both. Knows arrays only.
 
 Two things are drawn at random in a confirmation: the seeds of training and the examples of the test split, and every
 seed predicts every example. `crossed` estimates a mean over both with the two-way random model without replication,
 as readers and cases in diagnostic studies (Dorfman, Berbaum & Metz 1992; Hillis 2007, Statistics in Medicine 26:596).
-A bootstrap over 3 seeds is too sure of itself, a t test over seeds alone forgets that there could have been other
+A bootstrap over 3 seeds gives intervals that are too narrow, and a t test over seeds alone ignores the choice of
 examples: tests/bench/groups.py shows both.
 
 What is drawn is a group of examples that share a sentence, with all its examples and all its cells (pairs of
@@ -31,13 +31,13 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its standard error. What cannot be known (one seed, no examples) is NaN.
+    """A mean with its standard error; NaN if it cannot be estimated (one seed, no examples).
 
     Attributes:
         sd: between seeds.
         error: standard error of the mean; `seed_error` is the part of it that more seeds would reduce.
         freedom: degrees of freedom of the error.
-        groups: 0 where only the seeds were looked at.
+        groups: the number of example groups; 0 if the estimate is over seeds alone.
     """
 
     mean: float
@@ -58,7 +58,7 @@ class Estimate:
         """Two-sided, of the hypothesis that the mean is 0; meant for differences."""
         if not self.known:
             return NAN
-        if self.error == 0:  # nothing varies: a difference of nothing is certainly none
+        if self.error == 0:  # nothing varies, so p is 1 for no difference, else 0
             return float(abs(self.mean) < 1e-12)
         return 2 * float(special.stdtr(self.freedom, -abs(self.mean) / self.error))
 
@@ -80,7 +80,7 @@ class Estimate:
 
 
 def crossed(values: Floats) -> Estimate:
-    """The mean over seeds and groups of `values` (S, G), both taken for random draws.
+    """The mean over seeds and groups of `values` (S, G), both of which are random draws.
 
     The variance of the mean is (MS_seeds + max(MS_groups - MS_rest, 0)) / SG: the seeds' part, and what groups have
     in common over the seeds; the part of each prediction alone is in both and counted once. Seeds can have equal
@@ -110,15 +110,15 @@ def crossed(values: Floats) -> Estimate:
 def _freedom(seeds_part: float, groups_part: float, seeds: int, groups: int) -> float:
     """Satterthwaite's degrees of freedom, but with an upper bound in place of the seeds' mean square.
 
-    Three seeds can be alike by luck. The plain formula then takes their small variance for a well-known one, and
-    finds differences where there are none in 8 % of the cases at nominal 5 % (4 % at 1.67 %).
+    Three seeds can be alike by luck. The plain formula then takes their small variance as well estimated, and
+    its false positive rate is 8 % at nominal 5 % (4 % at 1.67 %).
     """
     bound = seeds_part * (seeds - 1) / float(special.chdtri(seeds - 1, 1 - LUCK))
     return float((bound + groups_part) ** 2 / (bound**2 / (seeds - 1) + groups_part**2 / (groups - 1)))
 
 
 def over_seeds(values: Sequence[float]) -> Estimate:
-    """The mean of one value a seed, with Student's error: for these examples, not for others."""
+    """The mean of one value per seed, with Student's error: for these examples, not for others."""
     given = np.asarray(values, float)
     mean = float(given.mean()) if len(given) else NAN
     if len(given) < 2:
@@ -129,10 +129,10 @@ def over_seeds(values: Sequence[float]) -> Estimate:
 
 
 def contributions(predictions: Predictions, cells: Sequence[int]) -> Floats:
-    """What each example group (G,) contributes to the mean over `cells` of their accuracies; their mean is that mean.
+    """Each example group's contribution (G,) to the mean accuracy over `cells`; the mean of these is that mean.
 
     The ratio estimator, linearised: a group without predictions in a cell contributes the cell's accuracy. Groups that
-    no cell evaluates are left out. Empty where a cell has no examples at all, for then the mean is unknown.
+    no cell evaluates are left out. Empty if a cell has no examples, because the mean is then unknown.
     """
     right, total = predictions.by_group(cells)
     count = total.sum(1, keepdims=True)

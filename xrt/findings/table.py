@@ -1,23 +1,25 @@
-"""The confirmed configurations as rows of text, one a configuration, for the page, the terminal and MLflow alike."""
+"""The confirmed configurations as rows of text, one per configuration, for the page, the terminal and MLflow."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from xrt.findings.configurations import Configuration
 from xrt.findings.findings import Confirmation, Findings
+from xrt.findings.statistics import over_seeds
 from xrt.findings.words import difference_interval, points, probability, show, spread
 from xrt.spec.arms import Arm
 
 
 class Row(NamedTuple):
-    """One configuration; `chosen`: it is what the search ranks first."""
+    """One configuration; `chosen`: the search ranks it first."""
 
     cells: tuple[str, ...]
     chosen: bool
 
 
 class Rows(NamedTuple):
-    """A table: its head, its rows, and the columns that hold numbers."""
+    """A table: head, rows, and the columns of numbers."""
 
     head: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -48,6 +50,32 @@ def confirmed_rows(found: Findings) -> Rows | None:
             Row(cells, confirmed.winner is not None and confirmed.candidates.best[confirmed.winner] == id)
         )
     return Rows(tuple(head), tuple(rows), frozenset(numbers))
+
+
+def voted_rows(found: Findings) -> Rows | None:
+    """The change of the primary means by votes under noise, if the study sets `evaluation`."""
+    confirmed = found.confirmation
+    if confirmed is None or found.spec.evaluation is None:
+        return None
+    metrics = [metric for metric in confirmed.metrics if metric.kind == "mean"]
+    head = ["trial", "configuration", "encoder", "seeds"]
+    for metric in metrics:
+        head += [f"{metric.words}, %", "with votes, %", "change, points", "interval"]
+    rows = []
+    for id, configuration in confirmed.configurations.items():
+        cells = [id, configuration.label, configuration.encoder, _seeds(configuration)]
+        for metric in metrics:
+            alone, voted = (
+                [trial.score(str(one)) for trial in configuration.trials]
+                for one in (metric, replace(metric, kind="votes"))
+            )
+            change = over_seeds(
+                [with_them - without for with_them, without in zip(voted, alone, strict=True)]
+            )
+            cells += [spread(over_seeds(alone)), spread(over_seeds(voted))]
+            cells += [points(change.mean), difference_interval(change.interval())]
+        rows.append(Row(tuple(cells), chosen=False))
+    return Rows(tuple(head), tuple(rows), frozenset(range(3, len(head))))
 
 
 def _about(configuration: Configuration) -> tuple[str, ...]:

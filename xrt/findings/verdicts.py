@@ -27,7 +27,7 @@ class Claim:
 
     Attributes:
         differences: to each reference (`Candidates.references`), look after look.
-        judged: None where there is no interval yet.
+        judged: None while there is no interval.
         at: the numbers of seeds of all looks.
         failed: seeds of the arm's configuration whose training failed.
     """
@@ -48,12 +48,12 @@ class Claim:
 
     @property
     def difference(self) -> Estimate:
-        """The one that decides: the less certain of the two."""
+        """The deciding difference: the less certain of the two."""
         return max(self.shown, key=lambda d: (d.p, -abs(d.mean)), default=Estimate(NAN))
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Of the deciding difference, at the corrected level. Where the two point in opposite directions, of both."""
+        """The interval of the deciding difference at the corrected level; the hull of both if their signs differ."""
         if self.judged is None:
             return NAN, NAN
         opposite = min(d.mean for d in self.shown) < 0 < max(d.mean for d in self.shown)
@@ -67,7 +67,7 @@ class Claim:
 
     @property
     def verdict(self) -> Verdict:
-        """A configuration of which seeds fail is never called better by those that did not."""
+        """The verdict; a configuration with failed seeds is never called better."""
         if self.judged is None:
             return "unknown"
         if not self.judged.reliable:
@@ -115,7 +115,7 @@ def claims(
     Args:
         trained: configurations by id.
         at: the numbers of seeds of all looks.
-        looks_so_far: only so many of them; all that have been reached by default.
+        looks_so_far: how many looks to use; by default all that have been reached.
     """
     arms = [arm for arm in found.best if arm.method != PLAIN]
     open_ones = [
@@ -138,9 +138,9 @@ def _failed(found: Candidates, trained: Mapping[str, Trained], arm: Arm) -> tupl
 def _history(
     found: Candidates, trained: Mapping[str, Trained], arm: Arm, metric: Metric, at: Sequence[int]
 ) -> tuple[tuple[Estimate, ...], ...]:
-    """The differences at every look that has been reached; a seed that failed takes no part.
+    """The differences at every look that has been reached, without failed seeds.
 
-    The first look is taken with fewer seeds where some failed: there will be no others for it.
+    After failures the first look has fewer seeds, because no others replace them.
     """
     own = trained.get(found.best[arm])
     others = [trained.get(id) for id in found.references(arm)]
@@ -168,7 +168,7 @@ def _look(own: Trained, other: Trained | None, metric: Metric, seeds: int) -> Es
 
 
 def _larger(differences: Sequence[Estimate]) -> float:
-    """The p value of the intersection-union test; 1 where the differences point in opposite directions."""
+    """The p value of the intersection-union test; 1 if the differences have opposite signs."""
     if min(d.mean for d in differences) < 0 < max(d.mean for d in differences):
         return 1.0
     return max((d.p for d in differences), default=math.nan)

@@ -1,4 +1,4 @@
-"""Numbers and configurations as readers want them. Knows values only."""
+"""Numbers and configurations formatted for readers. Knows values only."""
 
 import math
 from collections.abc import Mapping
@@ -49,23 +49,21 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def show(value: object) -> str:
-    """A parameter in at most three digits, as a study file has it."""
+    """A parameter in at most three digits, as in a study file."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def own(params: Mapping[str, Any]) -> dict[str, Any]:
-    """What belongs to a configuration beside its method, encoder and learning rate, by short names: the method's
-    parameters, then the training settings that the study searched.
-    """
+    """A configuration's further parameters under short names: the method's, then the searched training settings."""
     shared = ("method", "encoder", "learning_rate")
     named = {name.rpartition(".")[2]: value for name, value in params.items() if name not in shared}
     return {name: value for name, value in named.items() if (name, value) != ("site", "word")}
 
 
 def describe(params: Mapping[str, Any]) -> str:
-    """The method with what else is its own: "adversarial (radius 0.1, steps 1, dropout 0.2)"."""
+    """The method with its own parameters: "adversarial (radius 0.1, steps 1, dropout 0.2)"."""
     parts = [f"{name} {show(value)}" for name, value in own(params).items()]
     return str(params["method"]) + (f" ({', '.join(parts)})" if parts else "")
 
