@@ -1,4 +1,4 @@
-"""Checkpoints that are written behind the training: a wait says what went wrong, and a torn one is passed over."""
+"""Checkpoints written behind the training: `wait` raises their errors, and incomplete ones are skipped."""
 
 import errno
 import json
@@ -15,8 +15,8 @@ import torch
 from tests.faults.inject import small_disk
 from tests.robust.conftest import step_of
 from tests.search.test_keep import config, reports, told
-from xrt.search import trial as trials
-from xrt.search import tuning
+from xrt.search import pauses, tuning
+from xrt.search import trial as trial_module
 from xrt.search.behind import Behind
 from xrt.search.trial import Saving, begin
 
@@ -26,7 +26,7 @@ def often(monkeypatch):
     """One thread, and a look at the clock after every step."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    monkeypatch.setattr(trials, "CHECK_EVERY", 1)
+    monkeypatch.setattr(pauses, "CHECK_EVERY", 1)
     yield
     torch.set_num_threads(before)
 
@@ -97,7 +97,7 @@ def heard(tmp_path, monkeypatch):
         assert under_way.acquire(blocking=False), "one at a time"
         step = step_of(Path(checkpoint.path)) if checkpoint else None
         said.append(
-            (json.loads(what[tuning.SAID]), step, threading.current_thread() is threading.main_thread())
+            (json.loads(what[tuning.MESSAGE]), step, threading.current_thread() is threading.main_thread())
         )
         under_way.release()
 
@@ -107,11 +107,11 @@ def heard(tmp_path, monkeypatch):
     monkeypatch.setattr(tuning.tune, "get_checkpoint", lambda: None)
     monkeypatch.setattr(tuning.tune, "get_context", lambda: context)
     monkeypatch.setattr(tuning, "enter", lambda home: None)
-    monkeypatch.setattr(trials, "_gpu", {"share": 0.0})
+    monkeypatch.setattr(trial_module, "_gpu", {"share": 0.0})
 
     def run(trial):
         told = {"trial": trial.to_dict(), "known": 0, "about": {}, "home": {}, "seconds": 0}
-        tuning.trainable({"resume": [], tuning.GIVEN: json.dumps({**told, "folder": str(tmp_path / "0000")})})
+        tuning.trainable({"resume": [], tuning.TASK: json.dumps({**told, "folder": str(tmp_path / "0000")})})
         return said
 
     return run

@@ -1,4 +1,4 @@
-"""What happens to trials, as records: also after a kill between two writes, and when Tune has forgotten something."""
+"""The records of trials, also after a kill between two writes, and after Tune lost something."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ SAMPLE = {"encoder": "mini-a", "learning_rate": 1e-3, "method": "plain"}
 
 
 class Heard(Listener):
-    """A listener that writes down what it hears."""
+    """A listener that records events."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
@@ -206,7 +206,7 @@ def test_a_trial_whose_last_checkpoint_was_lost_trains_its_end_again(run: Run) -
     again = Rung(2, 1.0, 30, {METRIC: 0.4})
     assert book.started("0000", "here") and not book.reported("0000", again)
     record = run.trial("0000")
-    assert record.state == "finished" and record.score(METRIC) == 0.3, "what it said first stays"
+    assert record.state == "finished" and record.score(METRIC) == 0.3, "its first report stays"
 
 
 def test_a_trial_that_asha_had_stopped_is_pruned_although_a_kill_came_between(run: Run) -> None:
@@ -254,9 +254,9 @@ def test_a_trial_whose_record_was_lost_is_proposed_and_trained_again_from_its_be
         run.save(trial(number, "plain", (0.5, float(number)), state="failed"))
     left = write(run, "0001", 10)
     run.paths.trial("0001").unlink()
-    assert lost(run) == {"0001": "tune/search-1/0001 is there"}
+    assert lost(run) == {"0001": "tune/search-1/0001 exists"}
     shutil.rmtree(left.parent)
-    assert lost(run) == {"0001": "later trials are there"}
+    assert lost(run) == {"0001": "later trials exist"}
     write(run, "0001", 10, "search-2")
     book = opened(run)
     task = book.next()
@@ -272,7 +272,7 @@ def test_the_last_trial_is_known_by_its_folder_alone_and_by_optunas_journal(run:
         journal.trial_ended(done)
     write(run, "0002", 10)
     run.paths.trial("0002").unlink()
-    assert lost(run) == {"0002": "tune/search-1/0002 is there"}
+    assert lost(run) == {"0002": "tune/search-1/0002 exists"}
     assert known_trials(run) == {"0000", "0001", "0002"}
     run.paths.optuna.write_bytes(run.paths.optuna.read_bytes()[:-20])
     assert known_trials(run) <= {"0000", "0001", "0002"}

@@ -1,4 +1,4 @@
-"""What is found on disk again, and what is kept there."""
+"""Which checkpoints are found on disk, and which are kept."""
 
 import json
 import zlib

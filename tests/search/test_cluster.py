@@ -1,4 +1,4 @@
-"""Which Ray a study runs on: its own, unless somebody names another. Each in a process, for Ray is one a process."""
+"""Which Ray a study runs on: its own, unless the user names another. Each in a process, which can have one Ray."""
 
 import os
 import shutil
@@ -56,7 +56,7 @@ def said(code: str, env: dict[str, str]) -> str:
 
 @contextmanager
 def running(code: str, env: dict[str, str]) -> Iterator[str]:
-    """A process that says one line and stays; the line."""
+    """A process that prints one line and stays; returns the line."""
     with subprocess.Popen(
         [sys.executable, "-c", code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -66,7 +66,7 @@ def running(code: str, env: dict[str, str]) -> Iterator[str]:
 
 @contextmanager
 def listening() -> Iterator[tuple[str, list[bytes]]]:
-    """An address, and all that anybody sends there. It never answers."""
+    """An address that never answers, and the bytes sent there."""
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 

@@ -1,4 +1,4 @@
-"""What is confirmed, findings say; here only the ids, the order, and how many there can be."""
+"""Ids, order and largest number of confirmations; tests/findings checks which are confirmed."""
 
 from xrt.findings.confirming import Wanted
 from xrt.record.values import TrialRecord

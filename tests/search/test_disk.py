@@ -1,4 +1,4 @@
-"""The disk is asked for what packing lets run."""
+"""The bound on disk space follows from the trials that packing runs at once."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a trial ends with: what it kept is evaluated, saved and paid for, however often it was interrupted."""
+"""The kept weights of a trial are evaluated, saved and counted as cost, however often it was interrupted."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from tests.faults.small import SMALL
 from tests.search.timed import timed
 from xrt.robust import checkpoint
-from xrt.search import trial as trials
+from xrt.search import pauses
 from xrt.search.plan import make_plan
 from xrt.search.prices import Cost
 from xrt.search.scoring import Scoring
@@ -31,7 +31,7 @@ def config(keep: str, *more: str) -> TrialConfig:
 
 
 def reports(trial: TrialConfig, folder: Path, **more) -> list[RungReport]:
-    """What it says at its rungs; its checkpoints lie under `folder`."""
+    """The reports of a trial; its checkpoints are under `folder`."""
     found = []
     for at in begin(trial, **more):
         place = folder / f"{at.step:03}"
@@ -64,7 +64,7 @@ def often():
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trials, "CHECK_EVERY", 1)
+        patch.setattr(pauses, "CHECK_EVERY", 1)
         yield
     torch.set_num_threads(before)
 

@@ -11,7 +11,7 @@ def test_a_study_ends_when_nobody_listens_where_rays_store_of_state_was():
     with socket.socket() as store:
         store.bind(("127.0.0.1", 0))
         store.listen()
-        watch._store = store.getsockname()
-        assert watch._has_state()
+        watch._gcs = store.getsockname()
+        assert watch._has_gcs()
     with pytest.raises(lost.Died):
         watch.on_step_end(0, [])

@@ -69,7 +69,7 @@ def test_an_evaluation_needs_its_memory_however_small_the_steps_are():
 
 
 def server(gib: float) -> Workers:
-    """A machine of eight GPUs that is there, alone."""
+    """One present machine with eight GPUs."""
     return present([{"CPU": 64.0, "GPU": 8.0}], gib)
 
 

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from tests.search.timed import EVALUATION, PLAIN_STEP, timed
 from tests.study.conftest import write_split
-from xrt.search.plan import Plan, kept, kept_share, make_plan
+from xrt.search.plan import Plan, make_plan
 from xrt.search.prices import Cost, evaluation
+from xrt.search.pruning import trained_share, trained_share_of_arm
 from xrt.search.timing import Step
 from xrt.spec import load_study
 from xrt.study.planned import plan_table
@@ -48,6 +49,13 @@ def test_the_confirmation_is_counted_from_the_fewest_to_the_most_seeds_with_its_
     costs = [cost.steps for cost in plan.confirmation]
     assert costs == pytest.approx([low, 4 * (low / 2 + 3 * (adversarial + whole))])
     assert plan.seconds == pytest.approx([(plan.search + part).seconds for part in plan.confirmation])
+
+
+def test_votes_evaluate_test_so_many_times_more() -> None:
+    alone, voting = (
+        evaluation(load_study("mini", [*SMALL, *more])) for more in ([], ["evaluation={votes: 4}"])
+    )
+    assert voting == (alone[0], 5 * alone[1])
 
 
 def test_seconds_are_those_of_each_method_and_encoder() -> None:
@@ -91,7 +99,7 @@ def test_the_table_says_what_was_measured_and_how_long_each_arm_takes() -> None:
     printed = StringIO()
     Console(width=200, file=printed).print(plan_table(spec, make_plan(spec, measured)))
     lines = [" ".join(line.split()) for line in printed.getvalue().splitlines()]
-    assert "a step here with 1 CPU, at the middle of the parameters of each method" in lines
+    assert "a step here with 1 CPU, at the middle of each method's ranges" in lines
     assert (
         "mini-a plain 250 ms, adversarial 250 ms; evaluates 8 inputs a second; peak memory 1.0 GiB" in lines
     )
@@ -141,7 +149,7 @@ def test_the_proxies_cost_once_for_each_source(tmp_path: Path) -> None:
 def test_without_pruning_every_trial_is_trained_to_its_end() -> None:
     spec = load_study("mini", ["space.method={plain: {}}", "search.trials=5", "pruning=null", "confirm=null"])
     plan, (dev, _) = make_plan(spec, timed(spec)), evaluation(spec)
-    assert kept_share(spec) == 1.0
+    assert trained_share(spec) == 1.0
     assert plan.search.steps == pytest.approx(5 * (plan.steps + dev / LARGEST))
     assert plan.confirmation == (Cost(), Cost()) and plan.confirmed == (0, 0)
 
@@ -149,8 +157,8 @@ def test_without_pruning_every_trial_is_trained_to_its_end() -> None:
 def test_of_few_trials_more_are_kept_for_the_first_always_goes_on() -> None:
     spec = load_study("mini", ["pruning={reduction: 3, rungs: 2}"])
     going_on = (1 + 1 / 2 + 1 / 3 + 2 / 4) / 4
-    assert kept(spec, (1 / 3, 1.0), 4) == pytest.approx(1 / 3 + (2 / 3) * going_on)
-    assert kept(spec, (1 / 3, 1.0), 3000) == pytest.approx(1 / 3 + (2 / 3) / 3, rel=0.01)
+    assert trained_share_of_arm(spec, (1 / 3, 1.0), 4) == pytest.approx(1 / 3 + (2 / 3) * going_on)
+    assert trained_share_of_arm(spec, (1 / 3, 1.0), 3000) == pytest.approx(1 / 3 + (2 / 3) / 3, rel=0.01)
 
 
 def test_of_one_configuration_an_arm_plain_is_the_ablation_of_all_and_no_rule_chooses_another() -> None:

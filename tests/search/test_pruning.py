@@ -1,4 +1,4 @@
-"""ASHA asked of the record: the same trials give the same answer, whatever came afterwards."""
+"""ASHA as a function of the record: the same trials give the same decision, whatever came afterwards."""
 
 import math
 import random

@@ -1,5 +1,6 @@
 """What a trial reports: the same sample at every rung, the whole split at its end, nothing without labels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tests.study.conftest import write_split
 from xrt.search.scoring import Scoring
 from xrt.search.trial import open_encoder, training_stream
 from xrt.spec import build, load_study, metrics_of
+from xrt.spec.metric import MEANS
 
 STUDY = """\
 task: {{name: two, languages: [en, de, fr], labels: ["0", "1"]}}
@@ -16,10 +18,13 @@ space: {{encoder: mini-a, learning_rate: 1.0e-3, method: {{plain: {{}}}}}}
 training: {{epochs: 2, batch_size: 16, max_tokens: 32}}
 search: {{metric: {metric}}}
 """
+VOTES = "evaluation: {votes: 3, scale: 5.0}\n"
 LANGUAGES = ["en", "de", "fr"]
 
 
-def scoring_of(folder: Path, unlabelled: tuple[str, ...] = (), metric: str = "dev/mean/mixed"):
+def scoring_of(
+    folder: Path, unlabelled: tuple[str, ...] = (), metric: str = "dev/mean/mixed", more: str = "", **sample
+):
     """Scoring of a confirming trial on a small folder, where some languages of test lack their labels; the encoder."""
     for split, languages, count in (("train", ["en"], 96), ("dev", LANGUAGES, 40), ("test", LANGUAGES, 30)):
         write_split(folder, split, languages, count)
@@ -29,9 +34,10 @@ def scoring_of(folder: Path, unlabelled: tuple[str, ...] = (), metric: str = "de
     (folder / "synonyms.json").write_text(
         '{"small": ["little", "tiny"], "house": ["home"], "doctor": ["judge"]}'
     )
-    (folder / "two.yaml").write_text(STUDY.format(data=folder, metric=metric))
+    (folder / "two.yaml").write_text(STUDY.format(data=folder, metric=metric) + more)
     spec = load_study(str(folder / "two.yaml"), [])
-    config = build(spec, {"encoder": "mini-a", "learning_rate": 1e-3, "method": "plain"}, 1, confirm=True)
+    sample = {"encoder": "mini-a", "learning_rate": 1e-3, "method": "plain"} | sample
+    config = build(spec, sample, 1, confirm=True)
     encoder = open_encoder(config)
     return Scoring.of(config, encoder, *training_stream(config, encoder), lambda *seen: None), encoder
 
@@ -68,3 +74,25 @@ def test_without_any_labels_in_test_there_is_no_test_score(tmp_path):
     scores = scoring.whole(encoder)
     assert not [name for name in scores.metrics if name.startswith("test/")]
     assert set(scores.predictions) == {"dev"} and "dev/mean/mixed" in scores.metrics
+
+
+def test_votes_are_beside_the_means_of_test_and_change_nothing_else(tmp_path):
+    alone, encoder = scoring_of(tmp_path)
+    voting, _ = scoring_of(tmp_path, more=VOTES)
+    without, scores = alone.whole(encoder).metrics, voting.whole(encoder)
+    found = {name for name in scores.metrics if "/votes/" in name}
+    assert found == {f"test/votes/{mean}" for mean in MEANS if mean != "sources"}
+    assert {name: value for name, value in scores.metrics.items() if name not in found} == without
+    assert scores.metrics["test/votes/mixed"] != without["test/mean/mixed"]
+    assert voting.whole(encoder).metrics == scores.metrics, "the noise is the same"
+
+
+def test_where_translations_lie_is_said_of_what_was_attacked_in_a_confirmation(tmp_path):
+    own = {"method": "adversarial", "adversarial.radius": 0.1, "adversarial.steps": 1}
+    scoring, encoder = scoring_of(tmp_path, **own)
+    lying = {f"dev/{kind}/{a}" for kind in ("distance", "along", "inside") for a in ("de", "fr")}
+    assert lying <= scoring.whole(encoder).metrics.keys()
+    searching = replace(scoring, config=replace(scoring.config, test=False))
+    assert not lying & searching.whole(encoder).metrics.keys()
+    plain, _ = scoring_of(tmp_path)
+    assert not lying & plain.whole(encoder).metrics.keys()

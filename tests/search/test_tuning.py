@@ -1,4 +1,4 @@
-"""A worker's checkpoint and a full disk; that nobody but us hears SIGTERM is shown by `tests/faults`."""
+"""A worker's checkpoint and a full disk; `tests/faults` shows that only we handle SIGTERM."""
 
 import errno
 from pathlib import Path
@@ -10,7 +10,7 @@ from xrt.search import tuning
 
 @pytest.fixture
 def told(monkeypatch):
-    """What Tune was told, in place of Tune, which wants a trial around it."""
+    """The reports to Tune, which cannot run outside a trial."""
     heard: list[dict] = []
     monkeypatch.setattr(tuning.tune, "report", lambda metrics, checkpoint: heard.append(metrics))
     return heard
@@ -32,13 +32,13 @@ def full(folder: Path, times: list[int]):
 def test_a_trial_waits_for_space_and_reports_once(told, tmp_path):
     kept = tmp_path / "checkpoint_000009"
     kept.mkdir()
-    tuning._tell({"step": 0}, full(tmp_path, [2]), tmp_path)
-    assert told == [tuning.said({"step": 0})]
+    tuning._report({"step": 0}, full(tmp_path, [2]), tmp_path)
+    assert told == [tuning.as_result({"step": 0})]
     assert list(tmp_path.iterdir()) == [kept]
 
 
 def test_a_trial_does_not_wait_for_ever(told, tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "DISK_PATIENCE", 2.0)
     with pytest.raises(OSError, match="No space left"):
-        tuning._tell({"step": 0}, full(tmp_path, [99]), tmp_path)
+        tuning._report({"step": 0}, full(tmp_path, [99]), tmp_path)
     assert told == [] and list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A study without machines says so, with what Ray says about them, and stops saying it when trials run."""
+"""A study reports that it waits for machines, with Ray's message, until trials run."""
 
 import signal
 import subprocess

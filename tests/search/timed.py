@@ -1,4 +1,4 @@
-"""What `timings` might say of a study: seconds that are easy to calculate with."""
+"""A result of `timings` with seconds that are easy to calculate with."""
 
 from xrt.search.timing import Step, Timing
 from xrt.spec.study import StudySpec

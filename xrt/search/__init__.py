@@ -1,4 +1,4 @@
-"""Makes a study happen: the only place that knows Ray and, with `answers`, Optuna."""
+"""Makes a study happen: the only folder that knows Ray and, with `findings/importances.py`, Optuna."""
 
 import os
 

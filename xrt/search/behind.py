@@ -1,4 +1,4 @@
-"""What is done behind the training: one thing at a time, in a thread; its error comes where it is waited for."""
+"""Work in a thread behind the training, one task at a time; `wait` raises the task's error."""
 
 import threading
 from collections.abc import Callable
@@ -6,23 +6,28 @@ from concurrent.futures import Future
 
 
 class Behind:
-    """Nothing, or one thing under way. A block of it ends when that is done, however the block ends."""
+    """At most one running task. The `with` block ends only when the task is done, however the block ends."""
 
     def __init__(self) -> None:
         self._done: Future[None] | None = None
 
     def begin(self, action: Callable[[], None]) -> None:
-        """Return at once, while it is done. What was begun before must have been waited for."""
+        """Start a task and return at once. `wait` must have been called for the task before."""
         assert self._done is None
         self._done = Future()
-        # Python waits for the threads of an executor before it ends: on a full disk that would take minutes.
+        # Not an executor: Python would wait for its threads before it ends, on a full disk for minutes.
         threading.Thread(target=_settle, args=(action, self._done), daemon=True).start()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a task is running."""
+        return self._done is not None and not self._done.done()
+
     def wait(self) -> None:
-        """Return when nothing is under way.
+        """Return when no task is running.
 
         Raises:
-            BaseException: what was begun failed so; said once.
+            BaseException: the error of the task, raised once.
         """
         done, self._done = self._done, None
         if done:
@@ -39,5 +44,5 @@ def _settle(action: Callable[[], None], done: Future[None]) -> None:
     try:
         action()
         done.set_result(None)
-    except BaseException as error:  # also the `SystemExit` by which Tune ends a trial
+    except BaseException as error:  # also `SystemExit`, with which Tune ends a trial
         done.set_exception(error)

@@ -1,8 +1,7 @@
-"""The book of a run: turns what trials do into records, says what to run next, and which trial goes on. Knows no Ray.
+"""The book of a run: records the events of trials, and decides what runs next and which trial continues. Knows no Ray.
 
-Every event is written before anybody else hears of it, so a kill at any moment leaves a record from which the next
-start continues: trials that an earlier process left unfinished come first, and those that had come to their end
-without our word of it are closed.
+Every event is written before anything else reacts to it, so a kill at any moment leaves a record from which the next
+start continues: unfinished trials of an earlier process come first, and trials that ended unrecorded are closed.
 """
 
 import math
@@ -10,25 +9,26 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from xrt.record.listeners import tell
 from xrt.record.run import Listener, Report, Run, TrialRecord
-from xrt.record.values import Ending, Phase
+from xrt.record.values import Ending, Pace, Phase
 from xrt.search import checkpoints
 from xrt.search.pruning import is_stopped
 from xrt.search.sampler import Proposal
 from xrt.spec.trial import TrialConfig, build
 
-RETRIES = 3  # of a trial whose process died before it got further than the time before
+RETRIES = 3  # of a trial whose process died without getting further than before
 OVER = ("finished", "pruned", "failed")
 Propose = Callable[[Sequence[TrialRecord]], Proposal | None]
 
 
 class Task(NamedTuple):
-    """A trial to run now: its id, what it is, how many of its rungs are known, its checkpoints, newest first, and what
-    is written into all that it leaves.
+    """A trial to run now: its id and configuration, the number of recorded rungs, its checkpoints (newest first), and
+    the identity that is written into its files.
     """
 
     id: str
@@ -39,7 +39,7 @@ class Task(NamedTuple):
 
 
 class Rung(NamedTuple):
-    """What a trial reports: the same as a `RungReport`, without what writes its checkpoint."""
+    """What a trial reports at a rung: a `RungReport` without `save`."""
 
     rung: int
     share: float
@@ -51,7 +51,7 @@ class Book:
     """Keeps the record of one phase of a run: its search or a part of its confirmation.
 
     Args:
-        propose: given the trials so far, by id, the next one; None where there is none.
+        propose: maps the trials so far, by id, to the next one; None if no more are needed.
     """
 
     def __init__(self, run: Run, listeners: Iterable[Listener], phase: Phase, propose: Propose) -> None:
@@ -68,9 +68,9 @@ class Book:
         checkpoints.sweep(run.paths, list(self.trials.values()))
 
     def next(self) -> Task | None:
-        """The next trial to run; its record exists before anybody runs it."""
+        """The next trial to run; its record is written before it runs."""
         while record := self._following():
-            if how := self._came_to(record):
+            if how := self._unrecorded_end(record):
                 self._end(record, how)
                 continue
             config = build(self.spec, record.params, record.seed, confirm=self.phase == "confirm")
@@ -81,10 +81,10 @@ class Book:
         return None
 
     def started(self, id: str, node: str) -> bool:
-        """The process of a trial is there, for the first time or again; returns whether the trial goes on."""
+        """Record that a trial's process has started, for the first time or again; returns whether it continues."""
         record = self.trials[id]
         self._begun.add(id)
-        if self.is_over(id):
+        if self.has_ended(id):
             return False
         if self._deaths[id] > RETRIES:
             self.failed(id, "its process died")
@@ -93,77 +93,82 @@ class Book:
         return True
 
     def saved(self, id: str, step: int) -> bool:
-        """A trial has left a checkpoint; returns whether it goes on."""
-        if self.is_over(id):
+        """Note a trial's new checkpoint; returns whether the trial continues."""
+        if self.has_ended(id):
             return False
-        # Whoever gets further than ever has earned its retries again.
+        # A trial that got further than before gets all its retries back.
         if step > self._steps[id]:
             self._steps[id], self._deaths[id] = step, 0
-        checkpoints.keep_newest(self.run.paths, id, checkpoints.RUNNING)
+        self._keep_newest(id, checkpoints.RUNNING)
         return True
 
-    def reported(self, id: str, rung: Rung) -> bool:
-        """A trial is at a rung; returns whether it goes on. What it leaves at its last is on the disk.
+    def moved(self, id: str, pace: Pace) -> bool:
+        """Pass on a trial's progress; returns whether the trial continues."""
+        tell(self._listeners, "trial_moved", self.trials[id], pace)
+        return not self.has_ended(id)
 
-        A trial that went back to its checkpoint reports a rung again: what it said first stays.
+    def reported(self, id: str, rung: Rung) -> bool:
+        """Record a trial's report; returns whether the trial continues. Its final files are on the disk by then.
+
+        A trial that resumed from a checkpoint may report a rung again; its first report stays.
         """
         if not self.saved(id, rung.step):
             return False
         record = self.trials[id]
         if all(known.rung != rung.rung for known in record.reports):
-            # The last report counts when what the trial leaves has reached the disk: nobody trains it again.
+            # Flush the files before the last report is recorded, because no trial with that report runs again.
             if rung.share >= 1:
                 for folder in checkpoints.whole(self.run.paths, id)[:1]:
                     checkpoints.flush(folder)
-            report = Report(rung.rung, rung.share, rung.step, self._moment(), rung.metrics)
+            report = Report(rung.rung, rung.share, rung.step, self._report_time(), rung.metrics)
             record = record.reported(report)
             self._save(record, "trial_reported")
         if rung.share >= 1:
             self._end(record, "finished")
         elif is_stopped(self.spec, record, self.trials.values()):
             self._end(record, "pruned")
-        return not self.is_over(id)
+        return not self.has_ended(id)
 
     def failed(self, id: str, reason: str, outside: bool = False) -> None:
-        """A trial cannot go on; `outside`: for want of something outside it, so that a resumed run tries again."""
-        if not self.is_over(id):
+        """Record a failure; `outside`: for lack of a disk, folder, network or cache, so a resumed run tries again."""
+        if not self.has_ended(id):
             self._end(self.trials[id], "failed", reason, outside)
 
-    def is_over(self, id: str) -> bool:
-        """Whether nobody has to run the trial any more."""
+    def has_ended(self, id: str) -> bool:
+        """Whether the trial need not run any more."""
         return self.trials[id].state in OVER
 
     def died(self, id: str) -> None:
-        """The process of a trial, or its machine, is gone; whoever runs it tries again."""
+        """Note that a trial's process or machine died; Tune restarts it."""
         self._deaths[id] += 1
         self._begun.discard(id)
 
     def given_up(self, id: str, reason: str) -> None:
-        """A trial's process failed for good: the trial fails. If it had not begun there, it is run again."""
+        """Tune gave up on a trial's process: the trial fails. If it had not begun in that process, it runs again."""
         begun = id in self._begun
         self.died(id)
         if begun or self._deaths[id] > RETRIES:
             self.failed(id, reason)
-        elif not self.is_over(id):
+        elif not self.has_ended(id):
             self._left.append(id)
 
     @property
     def left(self) -> int:
-        """How many trials are known to wait."""
+        """The number of trials that wait to run again."""
         return len(self._left)
 
     def waits(self, why: str | None) -> None:
-        """No trial runs, for that reason; None: trials run again."""
+        """Record why no trial runs; None: trials run again."""
         self.run.update_meta(waiting=why)
         tell(self._listeners, "run_waits", self.run)
 
     def _following(self) -> TrialRecord | None:
         if self._left:
             return self.trials[self._left.pop(0)]
-        proposal = self._propose(self._before_a_hole())
+        proposal = self._propose(self._before_lost())
         if proposal is None:
             return None
-        # Whoever adds trials after a verdict was shown may have been led by it.
+        # Trials added after a verdict was shown may depend on it.
         added = self.run.meta.seen > 0
         return TrialRecord(
             id=proposal.id,
@@ -175,17 +180,17 @@ class Book:
             added=added,
         )
 
-    def _before_a_hole(self) -> list[TrialRecord]:
-        """All trials, by id; where the record of one of the search was lost, those before it: it is proposed again."""
+    def _before_lost(self) -> list[TrialRecord]:
+        """All trials, by id; if the record of a search trial was lost, those before it, so it is proposed again."""
         trials = sorted(self.trials.values(), key=lambda t: (len(t.id), t.id))
         searched = [trial for trial in trials if trial.phase == "search"]
         whole = [trial for place, trial in enumerate(searched) if trial.id == f"{place:04d}"]
         return whole if self.phase == "search" and len(whole) < len(searched) else trials
 
-    def _came_to(self, record: TrialRecord) -> Ending | None:
-        """How a trial had ended that was killed between its end and our word of it; None if it had not.
+    def _unrecorded_end(self, record: TrialRecord) -> Ending | None:
+        """How a trial ended if it was killed after its end but before the record of it; None if it had not ended.
 
-        One whose last checkpoint a power loss took must train its end again: its weights and predictions are gone.
+        If a power loss took its last checkpoint, with weights and predictions, it must train its end again.
         """
         if record.last and record.last.share >= 1:
             newest = checkpoints.whole(self.run.paths, record.id)[:1]
@@ -196,19 +201,24 @@ class Book:
     def _end(
         self, record: TrialRecord, how: Ending, reason: str | None = None, outside: bool = False
     ) -> None:
-        """Record first, clean up then: a kill in between leaves what the next start removes."""
+        """Record first, then clean up: after a kill in between, the next start removes the rest."""
         left = checkpoints.whole(self.run.paths, record.id)[:1] if how == "finished" else []
         record = replace(record, checkpoint=checkpoints.place(self.run.paths, left[0]) if left else None)
         record = record.closed(how, time.time(), reason, outside)
         self._save(record)
-        checkpoints.keep_newest(self.run.paths, record.id, 1 if left or outside else 0)
+        self._keep_newest(record.id, 1 if left or outside else 0)
         if how == "finished":
             self._heavy = checkpoints.lighten(self.run.paths, self.spec, [*self._heavy, record])
             self.run.fetch_answers(record)  # the run's own report needs them
         tell(self._listeners, "trial_ended", record)
 
-    def _moment(self) -> float:
-        """Now, but after every other report: ASHA counts those that came before, whatever the clock does."""
+    def _keep_newest(self, id: str, count: int) -> None:
+        """Remove a trial's older checkpoints, once its report is safe."""
+        work = partial(checkpoints.keep_newest, self.run.paths, id, count)
+        self.run.paths.results.place.later(f"clean up {id}", work)
+
+    def _report_time(self) -> float:
+        """Now, but later than all reports even if the clock goes back, because pruning counts the earlier ones."""
         self._latest = max(time.time(), math.nextafter(self._latest, math.inf))
         return self._latest
 

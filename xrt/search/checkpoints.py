@@ -1,12 +1,13 @@
-"""What a run keeps of its trials on disk, and what it finds there again.
+"""Which files of its trials a run keeps on disk, and which of them are still whole.
 
-Tune writes them: `tune/<experiment>/<trial>/checkpoint_000001`. Nothing is taken on trust: a folder that a kill left
-half-written is not a checkpoint, and the newest whole one is found by looking, whatever the record names.
+Tune writes them: `tune/<experiment>/<trial>/checkpoint_000001`. A folder that a kill left half-written is no
+checkpoint: the newest whole one is found by checking the files, whatever the record names.
 
     a running trial       its two newest: the older one for the case that the newer did not reach the disk
-    a finished trial      its predictions; the best (`checkpoints.keep`) and the best seed of each confirmed
-                          configuration their weights too
-    one that failed for want of something outside it     its newest: a resumed run continues from there
+    a finished trial      its predictions; the best (`checkpoints.keep`), the best on source-language dev and the best
+                          seed of each confirmed configuration also their weights
+    one with `outside`    its newest: it failed for lack of a disk, folder, network or cache, and a resumed run
+                          continues from there
     any other             nothing
 """
 
@@ -24,7 +25,7 @@ from xrt.robust.checkpoint import PROGRESS, WEIGHTS, step_in
 from xrt.spec.metric import zero_shot
 from xrt.spec.study import StudySpec
 
-RUNNING = 2  # checkpoints of a trial that is not over
+RUNNING = 2  # checkpoints of a trial that has not ended
 
 
 def whole(paths: RunPaths, trial: str) -> list[Path]:
@@ -35,12 +36,12 @@ def whole(paths: RunPaths, trial: str) -> list[Path]:
 def _whole(paths: RunPaths, folders: Iterable[Path]) -> list[Path]:
     steps = {folder: step(paths, folder) for folder in folders}
     found = [folder for folder, step in steps.items() if step is not None]
-    # of two at the same step the later start of the run, whose folder has the later time in its name
+    # At the same step: the one of the later start of the run, whose folder's name has the later time.
     return sorted(found, key=lambda f: (steps[f] or 0, f.parts), reverse=True)
 
 
 def step(paths: RunPaths, folder: Path) -> int | None:
-    """The step of a whole checkpoint, None of a torn one, and of one that another trial wrote."""
+    """The step of a whole checkpoint; None if it is incomplete or of another trial."""
     content = paths.results.place.read(folder / PROGRESS)
     if content is None:
         return None
@@ -48,14 +49,14 @@ def step(paths: RunPaths, folder: Path) -> int | None:
 
 
 def keep_newest(paths: RunPaths, trial: str, count: int) -> None:
-    """Remove all but the newest `count` whole checkpoints of a trial, torn ones too."""
+    """Remove all but the newest `count` whole checkpoints of a trial, also incomplete ones."""
     folders = _folders(paths, trial)
     kept = _whole(paths, folders)[:count]
     paths.results.place.remove(*(folder for folder in folders if folder not in kept))
 
 
 def sweep(paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
-    """Remove what a killed run left of trials that are over, and what outlived the record of its trial."""
+    """Remove what a killed run left of ended trials, and checkpoints of trials without a record."""
     over = [t for t in trials if t.state in ("finished", "pruned", "failed")]
     kept = {paths.root / t.checkpoint for t in over if t.checkpoint}
     going = {t.id for t in trials} - {t.id for t in over if not t.outside}
@@ -64,13 +65,13 @@ def sweep(paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
 
 
 def lighten(paths: RunPaths, spec: StudySpec, heavy: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Leave only the predictions of trials whose weights nobody will ask for.
+    """Leave only the predictions of trials whose weights are no longer needed.
 
     Args:
-        heavy: the finished trials that have weights; no other can come among the best again.
+        heavy: the finished trials that have weights; no other trial can become one of the best.
 
     Returns:
-        Those that still have them.
+        The trials that still have weights.
     """
     kept = weights_kept(spec, heavy)
     for trial in heavy:
@@ -80,7 +81,7 @@ def lighten(paths: RunPaths, spec: StudySpec, heavy: Sequence[TrialRecord]) -> l
 
 
 def weights_kept(spec: StudySpec, trials: Sequence[TrialRecord]) -> set[str]:
-    """The best of the search under its metric, the best under English dev alone, the best seed of each confirmed."""
+    """The best by the study's metric, the best by source-language dev, each confirmed configuration's best seed."""
     source_dev = zero_shot(spec.task.sources)[0]
     best = [
         *ranked(trials, spec.metric)[: spec.checkpoints.keep],
@@ -94,13 +95,25 @@ def weights_kept(spec: StudySpec, trials: Sequence[TrialRecord]) -> set[str]:
     return {trial.id for trial in best}
 
 
+def incomplete(paths: RunPaths, spec: StudySpec, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The finished trials that have lost files: predictions, or weights that should have been kept."""
+    kept, found = weights_kept(spec, trials), []
+    for trial in (t for t in trials if t.state == "finished" and t.checkpoint):
+        splits = {name.partition("/")[0] for name in trial.metrics} & {"dev", "test"}
+        needed = {f"predictions-{split}.arrow" for split in splits}
+        there = paths.results.place.sizes(paths.root / str(trial.checkpoint))
+        if (needed | ({WEIGHTS, PROGRESS} if trial.id in kept else set())) - there.keys():
+            found.append(trial)
+    return found
+
+
 def place(paths: RunPaths, folder: Path) -> str:
-    """A folder as the record names it: relative to that of the run, so that the run can be moved."""
+    """A folder as the record names it: relative to the run's folder, so that the run can be moved."""
     return os.path.relpath(folder, paths.root)
 
 
 def flush(folder: Path) -> None:
-    """Make a checkpoint survive a power loss: the last of a trial, before the record says that it came to its end."""
+    """Make a trial's last checkpoint survive a power loss, before the record says that the trial ended."""
     with suppress(OSError):
         for path in folder.iterdir():
             descriptor = os.open(path, os.O_RDONLY)
@@ -112,7 +125,7 @@ def flush(folder: Path) -> None:
 
 
 def _folders(paths: RunPaths, trial: str) -> list[Path]:
-    """Of a trial, or of all ("*")."""
+    """The checkpoint folders of a trial, or of all ("*")."""
     inside = paths.results.place.folders
     trials = [
         folder

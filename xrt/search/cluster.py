@@ -1,7 +1,7 @@
-"""Ray itself: one of our own or the cluster that RAY_ADDRESS names, and what its machines have.
+"""Connects to Ray (a private one, or the cluster that RAY_ADDRESS names) and describes its machines.
 
-Without an address `ray.init` follows a file in a world-writable folder: to a colleague's Ray, to one that is dead, or
-to whoever wrote it, with the token of a cluster. So a Ray of our own is started unless the user names one.
+Without an address, `ray.init` follows a file in a world-writable folder: to a colleague's Ray, to a dead one, or to an
+attacker who receives the token of a cluster. So xrt starts its own Ray unless the user names one.
 """
 
 import logging
@@ -23,18 +23,18 @@ from xrt.search.packing import SHOWN, WORKERS, Workers, cores, described, gpu_gi
 from xrt.search.private import own_places
 
 ADDRESS = "RAY_ADDRESS"
-JOINING = 20.0  # seconds until a cluster that is named must have let us in
-STARTS = 3  # of a Ray of our own, where it is too slow for itself
-MEASURED = 60.0  # seconds that the machines have to say what GPUs they have
+JOINING = 20.0  # seconds within which a cluster must accept the connection
+STARTS = 6  # attempts to start our own Ray, on a machine that is too slow
+MEASURED = 60.0  # seconds that machines may take to report their GPUs
 
 ENVIRONMENT = {
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study mean the folder it was started in
-    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own tables: ours is shown instead
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: it ends a run that can be resumed
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of a study start from its working folder
+    "RAY_AIR_NEW_OUTPUT": "0",  # no tables of Tune's: ours is shown
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # our own Ctrl-C ends a run so that it can be resumed
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial reports its reason instead of the metric
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record has it all, and these would end the study on a full disk
-    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # the same of snapshots that nobody reads
-    "RAY_enable_metrics_collection": "0",  # a page of counters, which would answer anybody without a token
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the record has all of it, and these fail on a full disk
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",  # practically never: nothing reads these snapshots
+    "RAY_enable_metrics_collection": "0",  # no page of counters, which needs no token
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # a trial without a GPU sees none
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
 }
@@ -47,14 +47,14 @@ def connect() -> Workers:
     Ray asks for a token by default, unless RAY_AUTH_MODE says otherwise.
 
     Returns:
-        What the machines have.
+        The machines of the cluster.
 
     Raises:
-        XrtError: the cluster lets nobody in within `JOINING` seconds, or no Ray can be started here.
+        XrtError: the cluster does not accept us within `JOINING` seconds, or no Ray can be started here.
     """
     if not ray.is_initialized():
         os.environ.update(ENVIRONMENT)
-        # it would print a page for each process that died and is replaced
+        # It would print a page for each process that died and is replaced.
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
         address = os.environ.get(ADDRESS) or "local"
         with _sigterm_kept():
@@ -71,7 +71,7 @@ def connect() -> Workers:
 
 
 def _begin(address: str) -> None:
-    """Start a Ray of our own. It gives itself half a minute, which is too little on a machine that is very busy."""
+    """Start our own Ray. It allows itself half a minute, too little on a very busy machine, so we try again."""
     for _ in range(STARTS - 1):
         try:
             return _init(address)
@@ -92,15 +92,15 @@ def _init(address: str) -> None:
             include_dashboard=False,
             runtime_env={"env_vars": ENVIRONMENT},
         )
-    except Exception as error:  # of a dozen kinds
+    except Exception as error:  # Ray raises a dozen kinds
         raise XrtError(f"Ray: {_last_line(str(error)) or type(error).__name__}") from error
 
 
 def _knock(address: str) -> None:
-    """Try the door of a cluster in a process that can be ended: Ray itself waits for minutes, then aborts.
+    """Try to connect to a cluster in a separate process that can be killed: Ray itself waits for minutes, then aborts.
 
     Raises:
-        XrtError: nobody opens.
+        XrtError: the connection fails.
     """
     end = time.monotonic() + JOINING
     try:
@@ -122,7 +122,7 @@ def _knock(address: str) -> None:
 
 
 def _reach(address: str) -> None:
-    """Whether anybody listens there, before Ray is asked to talk to him."""
+    """Check that something listens at the address, before Ray connects to it."""
     if address == "auto":
         return
     host, _, port = address.rpartition("://")[2].rpartition(":")
@@ -132,7 +132,7 @@ def _reach(address: str) -> None:
 
 
 def _last_line(text: str) -> str:
-    """Of what a process said before it ended: the line that names the error, else the last."""
+    """The line of a process's output that names its error, else its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     named = [line for line in lines if "Error: " in line.split(" ", 1)[0] + " "]
     return ((named or lines)[-1] if lines else "no answer")[:300]
@@ -140,7 +140,7 @@ def _last_line(text: str) -> str:
 
 @contextmanager
 def _sigterm_kept() -> Iterator[None]:
-    """Ray takes SIGTERM for itself: it would end the run without a word."""
+    """Restore our SIGTERM handler: Ray's own would end the run without a message."""
     on_term = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -150,7 +150,7 @@ def _sigterm_kept() -> Iterator[None]:
 
 
 def _smallest_gpu(nodes: list[dict[str, Any]]) -> float:
-    """GiB of the smallest GPU of the machines; 0 where one of them does not say. A trial may land on any of them."""
+    """GiB of the smallest GPU of all machines, because a trial may land on any of them; 0 if one is unknown."""
     ids = [node["NodeID"] for node in nodes if node["Resources"].get("GPU")]
     if ids == [ray.get_runtime_context().get_node_id()]:
         return gpu_gib(os.environ.get(SHOWN))

@@ -1,4 +1,4 @@
-"""The confirmation on its way: the trainings that the next look needs, as proposals. What is needed, findings say."""
+"""Proposes the trainings that the next look of the confirmation needs; `findings.confirming` decides which."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from xrt.spec.study import StudySpec
 
 
 def proposing(wanted: Sequence[Wanted]) -> Propose:
-    """Proposes those that the record does not hold yet, in their order."""
+    """Proposes, in order, the wanted trainings that the record lacks."""
     proposals = [Proposal(f"{w.configuration}-s{w.seed}", w.configuration, w.params, w.seed) for w in wanted]
 
     def propose(trials: Sequence[TrialRecord]) -> Proposal | None:

@@ -1,9 +1,9 @@
-"""How much disk a study can take at most, and whether that is there, before it starts. Knows no Ray.
+"""A bound on the disk space of a study, compared with the free space before it starts. Knows no Ray.
 
 each trial at once    its two newest checkpoints and the one being written: weights and AdamW's two moments, and with
                       `training.keep` the weights that are kept
 kept to the end       weights of the best, of the best under English dev, of each confirmed configuration
-every finished trial  its answers to the whole dev split; in a confirmation to test too
+every finished trial  its predictions of the whole dev split; in a confirmation of test too
 """
 
 import os
@@ -24,10 +24,10 @@ ANSWER = 2  # bytes of a prediction and its label
 
 
 def slots(spec: StudySpec) -> int:
-    """How many trials run at once, at most: as many as `packing` lets, on the machines that are known.
+    """How many trials run at once, by `packing`, on the known machines.
 
     Raises:
-        SpecError: none runs at all.
+        SpecError: no trial can run.
     """
     workers, waiting = here(), spec.search.trials
     try:
@@ -36,12 +36,13 @@ def slots(spec: StudySpec) -> int:
     except SpecError:
         if not os.environ.get("RAY_ADDRESS"):
             raise
-        at_once = max(1, workers.cpus // spec.resources.cpu)  # machines elsewhere that nobody has described
+        # Machines elsewhere, not described by XRT_WORKERS.
+        at_once = max(1, workers.cpus // spec.resources.cpu)
     return min(at_once, waiting, spec.search.concurrent or at_once)
 
 
 def most(spec: StudySpec, weights: int, rows: Mapping[str, int], at_once: int) -> int:
-    """The bound, in bytes, for encoders of so many bytes of `weights`, and `rows` of each split."""
+    """The bound in bytes, for encoders of `weights` bytes and `rows` examples of each split."""
     confirmed = most_configurations(spec)
     trainings = confirmed * (spec.confirm.seeds[1] if spec.confirm else 0)
     running = at_once * (RUNNING + 1) * parts(spec) * weights
@@ -52,28 +53,28 @@ def most(spec: StudySpec, weights: int, rows: Mapping[str, int], at_once: int) -
 
 
 def parts(spec: StudySpec) -> int:
-    """How many times its weights the checkpoint of a running trial is."""
+    """The size of a running trial's checkpoint, in sizes of its weights."""
     return 3 + (spec.training.keep != Choice(("last",)))
 
 
 def check_disk(spec: StudySpec, root: Path, weights: int, rows: Mapping[str, int]) -> str:
-    """One line that says the bound and what is free.
+    """One line with the bound and the free space.
 
     Raises:
-        RecordError: less is free than the bound.
+        RecordError: less space is free than the bound.
     """
     bound, free = most(spec, weights, rows, slots(spec)), shutil.disk_usage(_existing(root)).free
     scratch, place = slots(spec) * parts(spec) * weights, Path(tempfile.gettempdir())
-    told = f"Disk: at most {_gib(bound)} in {root}, {_gib(free)} free"
+    line = f"Disk: at most {_gib(bound)} in {root}, {_gib(free)} free"
     if bound > free:
         raise RecordError(
-            f"{told}; free some, give --results FOLDER, or lower checkpoints.keep or search.concurrent."
+            f"{line}; free some, give --results FOLDER, or lower checkpoints.keep or search.concurrent."
         )
     if scratch > (there := shutil.disk_usage(place).free):
         raise RecordError(
             f"Disk: {_gib(scratch)} for checkpoints in {place}, {_gib(there)} free; set TMPDIR."
         )
-    return f"{told}."
+    return f"{line}."
 
 
 def _existing(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from xrt.errors import XrtError, is_outside
 from xrt.record.environment import host
+from xrt.record.values import Pace
 from xrt.search.book import Book, Rung, Task
 from xrt.search.trial import RungReport, begin
 
@@ -20,6 +21,9 @@ def _run(book: Book, task: Task) -> None:
     seconds = book.spec.checkpoints.seconds
     trial = begin(task.config, task.resume, task.known, seconds, about=task.about)
     for at in trial if going else ():
+        if isinstance(at, Pace):
+            book.moved(task.id, at)
+            continue
         if at.save:
             folder = book.run.paths.tune / "here" / task.id / f"checkpoint_{at.step:06d}"
             folder.mkdir(parents=True, exist_ok=True)

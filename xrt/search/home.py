@@ -1,7 +1,7 @@
-"""The folder that a study was started in, found again on the machine where a trial runs. Knows no Ray.
+"""Enters the study's working folder on the machine where a trial runs. Knows no Ray.
 
-Relative paths of a study mean that folder. On a cluster it has to be at the same place on every machine, as the
-cluster files see to; where it, or anything else that the study reads or writes, is not, the trial says so.
+Relative paths of a study start from that folder. On a cluster it has to have the same path on every machine, as the
+cluster files ensure. If it, or any other path of the study, is missing, the trial fails and names it.
 """
 
 import os
@@ -15,7 +15,7 @@ from xrt.spec.trial import TrialConfig
 
 
 def home_of(run: Run, trial: TrialConfig) -> dict[str, Any]:
-    """Where this process stands and which places of this machine a trial needs, as plain values for its worker."""
+    """This process's working folder and the paths that a trial needs, as plain values for its worker."""
     path = trial.source.path
     paths = [place for _, place in path] if isinstance(path, tuple) else [path]
     named = (*paths, trial.neighbours, trial.encoder)
@@ -25,10 +25,10 @@ def home_of(run: Run, trial: TrialConfig) -> dict[str, Any]:
 
 
 def enter(home: dict[str, Any]) -> None:
-    """Go to that folder, if need be.
+    """Go to that folder, if necessary.
 
     Raises:
-        DataError: a place that the trial needs is on the machine of the study, but not on this one.
+        DataError: a path that the trial needs exists on the study's machine, but not on this one.
     """
     missing = [place for place in home["needed"] if not Path(place).exists()]
     if missing:

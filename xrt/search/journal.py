@@ -1,8 +1,8 @@
-"""Optuna's journal of a search, for `optuna-dashboard`: written from the record. No value is read of it, only whether
-it knows of trials that the record has lost.
+"""Optuna's journal of a search, for `optuna-dashboard`, written from the record. Only the ids of trials are read from
+it, to notice those that the record has lost.
 
-It is made anew when a run starts or is resumed, and gets a trial whenever one ends. What goes wrong with it, on a full
-disk for example, ends the journal and not the study: the next start makes another.
+It is rewritten when a run starts or resumes, and each trial is added when it ends. An error (a full disk, for example)
+ends the journal, not the study: the next start makes another journal.
 """
 
 import logging
@@ -19,7 +19,7 @@ _log = logging.getLogger("xrt")
 
 
 def known_trials(run: Run) -> set[str]:
-    """The ended trials of the search that the journal of an earlier start holds; none where it cannot be read."""
+    """The ended trials of the search that the journal of an earlier start holds; none if it cannot be read."""
     if not run.paths.optuna.is_file():
         return set()
     try:
@@ -27,12 +27,12 @@ def known_trials(run: Run) -> set[str]:
         storage = JournalStorage(JournalFileBackend(str(run.paths.optuna), lock_obj=lock))
         study = optuna.load_study(study_name=run.study, storage=storage)
         return {str(t.user_attrs["trial"]) for t in study.get_trials() if "trial" in t.user_attrs}
-    except Exception:  # whatever half a line, or a line of somebody else, makes Optuna raise
+    except Exception:  # a truncated or foreign line makes Optuna raise errors of any kind
         return set()
 
 
 class Dashboard(Listener):
-    """Listener of a search."""
+    """Writes the journal, as a listener of a search."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -42,7 +42,7 @@ class Dashboard(Listener):
             with suppress(OSError):
                 old.unlink()
         try:
-            # Not the default lock, which is a link: a run with a link in it is refused.
+            # Not the default lock, which is a link: runs that contain links are refused.
             backend = JournalFileBackend(str(file), lock_obj=JournalFileOpenLock(str(file)))
             storage = JournalStorage(backend)
             self._study = quiet_study(storage=storage, study_name=run.study)
@@ -52,7 +52,7 @@ class Dashboard(Listener):
             self.trial_ended(trial)
 
     def trial_ended(self, trial: TrialRecord) -> None:
-        """Add it, with what it reported."""
+        """Add the trial with its reports."""
         if self._study is None or trial.phase != "search" or trial.state not in ENDED:
             return
         values = {report.rung: report.metrics[self._run.meta.metric] for report in trial.reports}

@@ -1,4 +1,4 @@
-"""Whether Ray still lives under a study: Tune does not ask."""
+"""Notices that Ray has died under a study: Tune does not check."""
 
 import socket
 import time
@@ -9,29 +9,29 @@ from ray import tune
 
 from xrt.errors import XrtError
 
-WATCHED = 5.0  # seconds between looks
+WATCHED = 5.0  # seconds between checks
 
 
 class RayLost(XrtError):
-    """Ray has died under a study; the message says how to go on."""
+    """Ray has died during a study; the message says how to resume."""
 
     exit_code = 1
 
 
 class Died(BaseException):
-    """Ray has. No `Exception`: on one Tune tidies up first, and waits for a Ray that is no more."""
+    """Ray has died. Not an `Exception`, after which Tune would clean up and wait for the dead Ray."""
 
 
 class Watch(tune.Callback):
-    """Ends the study when Ray has died: without its node Tune would wait for ever, and without its store of state Ray
-    would end this process after a minute, neither with a word on how to go on. It cannot speak where Tune itself
-    waits for that store.
+    """Ends the study when Ray has died, with a message on how to resume. Otherwise Tune would wait for ever for a dead
+    node, and Ray would end this process a minute after the death of its GCS. It has no effect while Tune itself waits
+    for the GCS.
     """
 
     def __init__(self) -> None:
         context = ray.get_runtime_context()
         host, _, port = context.gcs_address.rpartition(":")
-        self._node, self._store, self._next = context.get_node_id(), (host, int(port)), 0.0
+        self._node, self._gcs, self._next = context.get_node_id(), (host, int(port)), 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -40,13 +40,13 @@ class Watch(tune.Callback):
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + WATCHED
-        if not (self._has_state() and self._has_node()):
+        if not (self._has_gcs() and self._has_node()):
             raise Died
 
-    def _has_state(self) -> bool:
-        """Whether somebody listens where the store of state was; a network that is slow is not its death."""
+    def _has_gcs(self) -> bool:
+        """Whether the GCS still listens at its address; a slow network does not count as its death."""
         try:
-            socket.create_connection(self._store, timeout=WATCHED).close()
+            socket.create_connection(self._gcs, timeout=WATCHED).close()
         except ConnectionRefusedError:
             return False
         except OSError:

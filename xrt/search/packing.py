@@ -1,8 +1,8 @@
-"""What a trial occupies of a machine: all GPUs have work, and on each as many trials run as fit. Knows no Ray.
+"""The share of a machine that a trial gets: all GPUs have work, and each runs as many trials as fit. Knows no Ray.
 
-The machines are those of the cluster now, or those that XRT_WORKERS describes where they are still to be started:
-an autoscaler that begins with nothing but a head has no GPU to show when the study asks. Ray fills one GPU before it
-takes the next, so trials spread only as far as the share of each makes them.
+The machines are those of the cluster now, or those that XRT_WORKERS describes: a cluster with an autoscaler may begin
+with only a head, which shows no GPU. Ray fills one GPU before it takes the next, so a trial's share decides how far
+trials spread.
 """
 
 import math
@@ -23,16 +23,16 @@ EXAMPLE = f"{WORKERS}=count=8,cpus=8,gpus=1,gpu_gib=24"
 
 @dataclass(frozen=True)
 class Workers:
-    """Machines of one kind: how many at most (0: nobody said), and what one of them has."""
+    """Machines of one kind: their largest number (0: unknown), and what one of them has."""
 
     count: int
     cpus: int
     gpus: float
-    gpu_gib: float = 0.0  # memory of the smallest GPU; 0: nobody said
-    there: float = 0.0  # GPUs of all machines that are there now
+    gpu_gib: float = 0.0  # memory of the smallest GPU; 0: unknown
+    there: float = 0.0  # GPUs of all present machines
 
     def slots(self, trial: Mapping[str, float]) -> int:
-        """How many trials of such resources run at once; 0 where the number of machines is not known."""
+        """How many trials with these resources run at once; 0 if the number of machines is not known."""
         cpus = self.cpus // trial["CPU"]
         # 1 / 3 is rounded down to 0.3333
         gpus = int(self.gpus) * int(1 / trial["GPU"]) if trial["GPU"] else cpus
@@ -40,12 +40,12 @@ class Workers:
 
     @property
     def all_gpus(self) -> int:
-        """Of as many machines as there can be, or else of those that are there."""
+        """The GPUs of the largest number of machines; if that is unknown, of those present."""
         return max(1, int(self.count * self.gpus or self.there or self.gpus))
 
 
 def here() -> Workers:
-    """What XRT_WORKERS says; else this machine, as a Ray that is started here will find it."""
+    """The machines that XRT_WORKERS describes; else this machine, as a Ray started here will find it."""
     if text := os.environ.get(WORKERS):
         return described(text)
     shown = os.environ.get(SHOWN)
@@ -60,15 +60,15 @@ def cores() -> int:
 
 
 def gpu_gib(shown: str | None = None) -> float:
-    """GiB of this machine's smallest GPU; 0 where there is none or none that NVIDIA's driver knows."""
+    """GiB of this machine's smallest GPU; 0 if NVIDIA's driver knows none."""
     return min(gpus_here(shown), default=0) / 1024
 
 
 def gpus_here(shown: str | None = None) -> list[int]:
-    """MiB of each GPU of this machine. No CUDA is started for it: a driver has no use for its memory.
+    """MiB of each GPU of this machine, without starting CUDA, which would take GPU memory.
 
     Args:
-        shown: As CUDA_VISIBLE_DEVICES names them; None: all.
+        shown: the GPUs, as in CUDA_VISIBLE_DEVICES; None: all.
     """
     words = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     words += [] if shown is None else [f"--id={shown}"]
@@ -80,10 +80,10 @@ def gpus_here(shown: str | None = None) -> list[int]:
 
 
 def described(text: str) -> Workers:
-    """What XRT_WORKERS says: `count=8,cpus=8,gpus=1,gpu_gib=24`, the last two where there are GPUs.
+    """Parse XRT_WORKERS: `count=8,cpus=8,gpus=1,gpu_gib=24`, the last two for machines with GPUs.
 
     Raises:
-        SpecError: it says something else.
+        SpecError: it is not of this form.
     """
     parts = dict(re.findall(r"(\w+)=(\d+(?:\.\d+)?)", text))
     written = ",".join(f"{key}={value}" for key, value in parts.items())
@@ -97,10 +97,10 @@ KEYS = {"count", "cpus", "gpus", "gpu_gib"}
 
 
 def present(nodes: Sequence[Mapping[str, float]], gib: float = 0.0) -> Workers:
-    """The largest machine of those that are there, by GPUs and then CPUs; unless it is alone their number may change.
+    """The largest present machine, by GPUs and then CPUs; unless it is the only one, their number may change.
 
     Args:
-        gib: memory of the smallest GPU of all machines, for a trial may land on any.
+        gib: memory of the smallest GPU of all machines, because a trial may run on any.
     """
     gpus, cpus = max(((n.get("GPU", 0.0), n.get("CPU", 0.0)) for n in nodes), default=(0.0, 0.0))
     there = sum(n.get("GPU", 0.0) for n in nodes)
@@ -111,25 +111,25 @@ def trial_resources(spec: StudySpec, workers: Workers, encoder: str, waiting: in
     """CPUs and GPUs of one trial, in Ray's words; never more CPUs than a machine has for each.
 
     Args:
-        waiting: Trials that are still to be trained. Fewer than the GPUs have room for get more room each.
+        waiting: trials still to be trained. If they are few, each gets a larger share.
 
     Raises:
-        SpecError: no machine can run such a trial, so the study would wait for ever.
+        SpecError: no machine can run such a trial; the study would wait for ever.
     """
-    asked = spec.resources.gpu
-    gpu = _share(spec, workers, encoder, waiting) if asked == "auto" else float(asked)
+    share = spec.resources.gpu
+    gpu = _share(spec, workers, encoder, waiting) if share == "auto" else float(share)
     if workers.cpus < 1 or gpu > workers.gpus:
-        what = f"gpu {asked}" if workers.cpus else "cpu 1"
+        needs = f"gpu {share}" if workers.cpus else "cpu 1"
         raise SpecError(
-            f"resources: no machine of the cluster has what a trial needs ({what}); ask for less, or say what the "
-            f"machines will have that are still to be started: {EXAMPLE}"
+            f"resources: no machine of the cluster has what a trial needs ({needs}); ask for less, or "
+            f"describe the machines that are still to be started: {EXAMPLE}"
         )
     together = int(workers.gpus) * int(1 / gpu) if gpu else 1
     return {"CPU": min(spec.resources.cpu, max(1, workers.cpus // max(1, together))), "GPU": gpu}
 
 
 def _share(spec: StudySpec, workers: Workers, encoder: str, waiting: int) -> float:
-    """As many trials on a GPU as there must be and as the memory model lets fit; none where there are no GPUs."""
+    """The share of a GPU: as many trials share one as are needed and fit, by the memory model; 0 without GPUs."""
     if workers.gpus < 1 or not workers.gpu_gib:
         return min(1.0, workers.gpus)
     training, shape = spec.training, shape_of(encoder)
@@ -151,9 +151,9 @@ def _share(spec: StudySpec, workers: Workers, encoder: str, waiting: int) -> flo
 
 
 def _outer_passes(spec: StudySpec) -> int:
-    """Passes whose activations a step keeps at once: two where an objective has the clean loss beside the perturbed."""
+    """Passes whose activations a step keeps at once: two if an objective adds the clean loss to the perturbed one."""
     opened, none, loss = spec.space.method.values(), Choice((0.0,)), Choice(("loss",))
     return 1 + any(o.get("clean", none) != none or o.get("objective", loss) != loss for o in opened)
 
 
-MOST = 4  # trials on one GPU: more of them wait for each other
+MOST = 4  # trials on one GPU: more would wait for each other

@@ -1,11 +1,11 @@
-"""What a study would do and cost, before it is run: trials, rungs and cost of each arm, the confirmation, hours here.
+"""What a study would do and cost, before it runs: trials, rungs and cost of each arm, the confirmation, hours.
 
-Costs are counted in plain training steps of the study's largest batch, evaluation included; what each encoder and
-method takes here (`timing`) turns them into hours. Expected, not promised: random configurations that come in a random
-order.
+Costs are in plain training steps of the study's largest batch, evaluation included; the times of each encoder and
+method on this machine (`timing`) turn them into hours. The estimate is an expectation over random configurations in
+random order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from statistics import mean
@@ -14,7 +14,7 @@ from xrt.findings.findings import Findings
 from xrt.findings.power import Sight, sight
 from xrt.search.confirm import chosen_otherwise
 from xrt.search.prices import Cost, Prices
-from xrt.search.pruning import passing
+from xrt.search.pruning import finishing, trained_share_of_arm
 from xrt.search.sampler import OfArm, Unit
 from xrt.search.scoring import evaluation_data
 from xrt.search.timing import Timing
@@ -22,7 +22,7 @@ from xrt.spec.arms import PLAIN, Arm
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import TrialConfig, build
 
-DRAWS = 200  # random configurations of each arm that its mean cost is taken over
+DRAWS = 200  # random configurations of each arm, whose mean is its cost
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class ArmPlan:
     """One arm of the search.
 
     Attributes:
-        rungs: optimizer steps at which its shortest trials are evaluated; longer ones go on from there.
-        cost: of one whole training, on average, with what `training.keep` evaluates on the way.
-        ablation: the same of plain training at its training settings; of a plain arm none.
+        rungs: optimizer steps at which its shortest trials are evaluated; longer ones continue.
+        cost: of one whole training, on average, with the evaluations of `training.keep`.
+        ablation: the same for plain training with its training settings; a plain arm has none.
         evaluation: of one training of the confirmation, at its end.
-        search: of all its trials, as far as ASHA lets them go, with their evaluation.
+        search: of all its trials up to where they are pruned, with their evaluation.
     """
 
     arm: Arm
@@ -48,14 +48,14 @@ class ArmPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Hours are those of one slot, with what was measured here for each encoder and method.
+    """Hours are those of one slot, from times measured here for each encoder and method.
 
     Attributes:
         steps: of one plain training, on average.
         confirming: cost of one training of each configuration, with its evaluation: if the other rules choose the
-            best of an arm too, and if each chooses one of its own.
+            best of an arm too, and if each chooses another configuration.
         configurations: their numbers in both cases.
-        seeds: the fewest and the most; (0, 0) without a confirmation.
+        seeds: fewest and most; (0, 0) without a confirmation.
         timings: by encoder.
         sight: the smallest difference that the confirmation will find.
     """
@@ -78,7 +78,7 @@ class Plan:
 
     @property
     def confirmed(self) -> tuple[int, int]:
-        """Trainings of the confirmation: if all is decided at the first look, and if nothing is before the last."""
+        """Trainings of the confirmation, if all is decided at the first look and if nothing is until the last."""
         low, high = (n * seeds for n, seeds in zip(self.configurations, self.seeds, strict=True))
         return low, high
 
@@ -89,28 +89,30 @@ class Plan:
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """Of one slot that runs trial after trial; divide by the trials that run at once."""
+        """Seconds on one slot that runs trial after trial; divide by the number of slots."""
         low, high = ((self.search + part).seconds for part in self.confirmation)
         return low, high
 
 
 def make_plan(spec: StudySpec, measured: Mapping[str, Timing], earlier: Findings | None = None) -> Plan:
-    """Draw configurations and count.
+    """Estimate by drawing random configurations.
 
     Args:
-        measured: what `timings` gives, by encoder.
-        earlier: a run of the same study, from whose spread it follows what the confirmation will find.
+        measured: the result of `timings`, by encoder.
+        earlier: a run of the same study, whose spread predicts what the confirmation will find.
 
     Raises:
         XrtError: data cannot be used.
     """
     prices = Prices(spec, measured)
     arms = tuple(_arm(spec, place, prices) for place in range(len(spec.arms)))
-    # A robust arm is confirmed with its ablation; where plain fine-tuning has one configuration, that is it.
-    one = Arm(PLAIN) in spec.arms and all("." in name or name == "method" for name in spec.varying())
+    # A robust arm is confirmed with its ablation; the only configuration of plain fine-tuning is every arm's.
+    single_plain = Arm(PLAIN) in spec.arms and all("." in name or name == "method" for name in spec.varying())
     best = [arm.cost + arm.evaluation for arm in arms]
-    ablations = [arm.ablation + arm.evaluation for arm in arms if arm.arm.method != PLAIN and not one]
-    # With a trial an arm there is nothing else to choose.
+    ablations = [
+        arm.ablation + arm.evaluation for arm in arms if arm.arm.method != PLAIN and not single_plain
+    ]
+    # With one trial per arm, all rules choose the same.
     more = chosen_otherwise(spec) * (spec.search.trials > len(arms))
     low, count = sum(best + ablations, Cost()), len(best) + len(ablations)
     return Plan(
@@ -150,7 +152,7 @@ def _arm(spec: StudySpec, place: int, prices: Prices) -> ArmPlan:
         stops = config.stops(prices.rows)
         shares = [step / stops[-1] for step in stops]
         end = prices.evaluation(config, prices.dev * finishing(spec, shares, trials))
-        searched.append(cost * kept(spec, shares, trials) + end + prices.rungs(config))
+        searched.append(cost * trained_share_of_arm(spec, shares, trials) + end + prices.rungs(config))
     shortest = min((config.stops(prices.rows) for config in configs), key=lambda stops: stops[-1])
     return ArmPlan(
         arm,
@@ -161,33 +163,3 @@ def _arm(spec: StudySpec, place: int, prices: Prices) -> ArmPlan:
         evaluation=Cost.mean([prices.evaluation(one, prices.dev + prices.test) for one in configs]),
         search=Cost.mean(searched) * trials,
     )
-
-
-def kept_share(spec: StudySpec) -> float:
-    """The share of its training that a trial of the search does on average."""
-    return kept(spec, spec.rungs, spec.search.trials // len(spec.arms))
-
-
-def kept(spec: StudySpec, rungs: Sequence[float], trials: int) -> float:
-    """The same of a trial with these rungs, in an arm of so many trials."""
-    parts = zip((0.0, *rungs), rungs, strict=False)
-    return sum(
-        (upper - lower) * share
-        for (lower, upper), share in zip(parts, _reaching(spec, rungs, trials), strict=True)
-    )
-
-
-def finishing(spec: StudySpec, rungs: Sequence[float], trials: int) -> float:
-    """The share of an arm's trials that are trained to their end."""
-    return _reaching(spec, rungs, trials)[-1]
-
-
-def _reaching(spec: StudySpec, rungs: Sequence[float], trials: int) -> list[float]:
-    """The share of trials that set out for each rung. The n-th at a rung goes on if it is among the best of n."""
-    reaching = [1.0]
-    for _ in rungs[1:]:
-        entrants = max(1, round(reaching[-1] * trials))
-        reduction = spec.pruning.reduction if spec.pruning else 1
-        going_on = mean(passing(n, reduction) / n for n in range(1, entrants + 1))
-        reaching.append(reaching[-1] * going_on)
-    return reaching

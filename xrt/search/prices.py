@@ -1,4 +1,4 @@
-"""What the parts of a study cost: in plain steps by the rule of cost, in seconds by what was timed here."""
+"""What the parts of a study cost: in plain steps by the rule of cost, in seconds by times measured here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from xrt.spec.values import ends
 
 @dataclass(frozen=True)
 class Cost:
-    """In plain steps of the study's largest batch, and in seconds of one slot here."""
+    """A cost in plain steps of the study's largest batch, and in seconds of one slot here."""
 
     steps: float = 0.0
     seconds: float = 0.0
@@ -33,7 +33,7 @@ class Cost:
 
     @classmethod
     def mean(cls, costs: Sequence["Cost"]) -> "Cost":
-        """Of one at least."""
+        """The mean of at least one cost."""
         return cls(mean(cost.steps for cost in costs), mean(cost.seconds for cost in costs))
 
 
@@ -47,28 +47,28 @@ class Prices:
         self.dev, self.test = evaluation(spec)
 
     def training(self, trial: TrialConfig) -> Cost:
-        """All its steps, and the evaluations of `training.keep: best`."""
+        """The cost of all its steps, and of the evaluations of `training.keep: best`."""
         method, timing = METHODS[trial.method].build(trial.parameters, 1.0), self._timings[trial.encoder]
         steps = trial.length.steps(self.rows) * trial.plain_step
         steps *= method.cost(timing.layers, trial.layer)
         return Cost(steps, steps * timing.steps[trial.method].pace) + self._looks(trial, trial.length)
 
     def plain_steps(self, trial: TrialConfig) -> float:
-        """Of plain training with the same settings, in the unit of costs."""
+        """Steps of plain training with the same settings, in the unit of costs."""
         return replace(trial.length, copies=1).steps(self.rows) * trial.plain_step
 
     def ablation(self, trial: TrialConfig) -> Cost:
-        """What `training` is of plain training with the same settings."""
+        """As `training`, of plain training with the same settings."""
         steps = self.plain_steps(trial)
         looks = self._looks(trial, replace(trial.length, copies=1))
         return Cost(steps, steps * self._timings[trial.encoder].steps[PLAIN].pace) + looks
 
     def evaluation(self, trial: TrialConfig, inputs: float) -> Cost:
-        """Of so many inputs, by the trial's encoder."""
+        """The cost of evaluating so many inputs by the trial's encoder."""
         return Cost(forward_cost(inputs, self.batch), inputs * self._timings[trial.encoder].evaluation)
 
     def rungs(self, trial: TrialConfig) -> Cost:
-        """The evaluations at all rungs before its end."""
+        """The cost of the evaluations at all rungs before its end."""
         if len(trial.stops(self.rows)) == 1:
             return Cost()
         return self.evaluation(trial, SHARE * STEP * self.batch * self.plain_steps(trial))
@@ -87,10 +87,11 @@ class Prices:
 
 
 def evaluation(spec: StudySpec) -> tuple[int, int]:
-    """How many inputs are evaluated on the whole dev split, and on the test split of a confirmation."""
+    """How many inputs are evaluated on the whole dev split, and on the test split of a confirmation, votes included."""
     dev = _usable(spec, "dev")
     own = sum(dev.get((a, a), 0) for a in spec.task.sources)
-    test = sum(_usable(spec, "test").values()) if spec.confirm else 0
+    times = 1 + (spec.evaluation.votes if spec.evaluation else 0)
+    test = times * sum(_usable(spec, "test").values()) if spec.confirm else 0
     return sum(dev.values()) + len(PROXIES) * own, test
 
 

@@ -1,4 +1,4 @@
-"""What nobody else reads: folder and token of a Ray that is started here, and the keys of AWS. Knows no Ray.
+"""Keeps private: the folder and token of a Ray started here, and AWS's keys. Knows no Ray.
 
 Ray's own folder is open to every account of a machine, and the token in the home folder may be that of a cluster.
 """
@@ -15,14 +15,14 @@ from xrt.errors import XrtError
 from xrt.record.redaction import note_secrets
 
 FOLDER, TOKEN = "RAY_TMPDIR", "RAY_AUTH_TOKEN"
-LONGEST = 36  # characters of a folder: Ray puts sockets below it, whose paths have at most 107
+LONGEST = 36  # characters of a folder: paths of the sockets that Ray makes below it have at most 107
 OWN_TOKEN = secrets.token_hex(32)  # lives as long as this process
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")
 
 
 @contextmanager
 def own_places() -> Iterator[None]:
-    """Give the Ray that is started meanwhile a folder and a token of its own."""
+    """Within the block a Ray that starts gets a folder and a token of its own."""
     before = os.environ.get(FOLDER)
     os.environ |= {FOLDER: str(own_folder()), TOKEN: OWN_TOKEN}
     try:
@@ -34,10 +34,10 @@ def own_places() -> Iterator[None]:
 
 
 def own_folder() -> Path:
-    """The folder of this user for Ray's files, made if need be: whatever is in it, nobody else reads or plants.
+    """This user's folder for Ray's files, made if necessary; nobody else can read or write in it.
 
     Raises:
-        XrtError: somebody else has made it.
+        XrtError: it belongs to somebody else, or cannot be made.
     """
     usual = tempfile.gettempdir()
     base = os.environ.get(FOLDER) or (usual if len(usual) <= LONGEST else "/tmp")
@@ -60,11 +60,11 @@ def own_folder() -> Path:
 
 @contextmanager
 def unlogged_keys() -> Iterator[None]:
-    """Keep AWS's keys out of Python's sight while Ray Tune starts trials.
+    """Hide AWS's keys from Python while Ray Tune starts trials.
 
-    Tune copies them from `os.environ` into what Ray's agent of every machine writes into a log. Libraries in C and
-    the processes of a Ray that was started here have them from the process's environment, where they stay; machines
-    of a cluster have their own, or an instance profile.
+    Tune copies them from `os.environ` into a message that Ray's agent on every machine logs. They stay in the process's
+    environment, where C libraries and the processes of a Ray started here read them. Machines of a cluster have keys of
+    their own, or an instance profile.
     """
     note_secrets()
     kept = {name: os.environ.pop(name) for name in KEYS if name in os.environ}

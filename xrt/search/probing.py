@@ -1,7 +1,7 @@
-"""The probe of each encoder, beside the search: a Ray task with a trial's resources, its result in the record.
+"""Probes each encoder during the search: a Ray task with a trial's resources, whose result goes into the record.
 
-The driver may be a small machine without the encoders' weights: so the probe runs where trials run. A study does not
-depend on it: what goes wrong is said and left out.
+The probe runs where trials run, because the driver may be a small machine without the encoders' weights. A study does
+not depend on it: a failed probe is a warning.
 """
 
 from collections.abc import Sequence
@@ -24,24 +24,26 @@ from xrt.spec.values import ends
 
 @dataclass(frozen=True)
 class Probing:
-    """Probes under way; `collect` waits for them."""
+    """Running probes; `collect` waits for them."""
 
     run: Run
-    tasks: dict[str, Any]  # encoder -> what Ray will return
+    tasks: dict[str, Any]  # encoder -> Ray's reference to the result
 
     @classmethod
     def begin(cls, run: Run, spec: StudySpec, encoders: Sequence[str]) -> "Probing":
-        """Probe the encoders that the record does not know yet."""
+        """Probe the encoders that the record has no probe of."""
         wanted = [name for name in encoders if name not in run.meta.misalignment]
         workers, tasks = connect(), {}
         for name in wanted:
-            given = trial_resources(spec, workers, name, len(wanted))
-            probe = ray.remote(_probe).options(num_cpus=given["CPU"], num_gpus=given["GPU"], max_retries=1)
-            tasks[name] = probe.remote(spec, name, int(given["CPU"]), given["GPU"])
+            resources = trial_resources(spec, workers, name, len(wanted))
+            probe = ray.remote(_probe).options(
+                num_cpus=resources["CPU"], num_gpus=resources["GPU"], max_retries=1
+            )
+            tasks[name] = probe.remote(spec, name, int(resources["CPU"]), resources["GPU"])
         return cls(run, tasks)
 
     def collect(self) -> list[str]:
-        """Write what was measured into the record; returns what could not be, one line each."""
+        """Write the results into the record; returns one line for each encoder that failed."""
         known, problems = dict(self.run.meta.misalignment), []
         for name, task in self.tasks.items():
             try:
@@ -55,7 +57,7 @@ class Probing:
 
 
 def _probe(spec: StudySpec, name: str, threads: int, gpu: float) -> dict[str, Any]:
-    """What a Ray worker does."""
+    """Probe an encoder, on a Ray worker."""
     use_threads(threads)
     use_gpu(gpu)
     aligned = evaluation_data(spec.task, spec.data.origin, "dev", spec.data.dev_rows)

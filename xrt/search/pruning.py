@@ -1,26 +1,28 @@
-"""ASHA (Li et al. 2020) as a question to the record: does this trial stop? It has no memory of its own.
+"""ASHA (Li et al. 2020) as a function of the record: does this trial stop? It has no state of its own.
 
-It is the stopping variant: a trial that reaches a rung goes on at once if it is among the best share of the trials
-that reached that rung before it. Trials of one arm are compared, at equal optimizer steps. Later reports never change
-the answer, so a kill at any moment cannot confuse it.
+It is the stopping variant: a trial that reaches a rung is compared with the trials of its arm that reached it before,
+itself included, at equal optimizer steps. It continues at once if it is among the best one in `reduction` of them.
+Later reports never change the decision, so a kill at any moment does no harm.
 
-Another rule needs another `is_stopped`, and another `passing`, by which `plan` estimates the cost of the search.
+To change how many of n trials continue, replace `continuing`; for any other rule, replace `_is_behind`. `plan`
+estimates the cost of a search by `continuing`.
 """
 
 import math
 from collections.abc import Iterable, Sequence
+from statistics import mean
 
 from xrt.record.values import Report, TrialRecord
 from xrt.spec.study import StudySpec
 
 
 def is_stopped(spec: StudySpec, trial: TrialRecord, trials: Iterable[TrialRecord]) -> bool:
-    """Whether one of its reports before the end of its training left the trial behind.
+    """Whether the trial was behind at one of its rungs. Its last report does not count.
 
     A trial that trains for longer than others of its arm also stands at their end, and is compared there.
 
     Args:
-        trials: of the run; those of other arms and of the confirmation are not looked at.
+        trials: of the run; those of other arms and of the confirmation do not count.
     """
     if spec.pruning is None or trial.phase != "search":
         return False
@@ -29,13 +31,46 @@ def is_stopped(spec: StudySpec, trial: TrialRecord, trials: Iterable[TrialRecord
     return any(_is_behind(spec, trial.id, report, rivals) for report in trial.reports if report.share < 1)
 
 
-def passing(entrants: int, reduction: int) -> int:
-    """How many of so many trials at a rung go on: one in `reduction`, rounded up, so that the first always does."""
+def continuing(entrants: int, reduction: int) -> int:
+    """How many of `entrants` trials continue at a rung: one in `reduction`, rounded up, so the first always does."""
     return math.ceil(entrants / reduction)
 
 
+def trained_share(spec: StudySpec) -> float:
+    """The share of its training that a trial of the search completes on average."""
+    return trained_share_of_arm(spec, spec.rungs, spec.search.trials // len(spec.arms))
+
+
+def trained_share_of_arm(spec: StudySpec, rungs: Sequence[float], trials: int) -> float:
+    """The share of its training that a trial completes on average, if its arm has these rungs and so many trials."""
+    parts = zip((0.0, *rungs), rungs, strict=False)
+    return sum(
+        (upper - lower) * share
+        for (lower, upper), share in zip(parts, _reaching(spec, rungs, trials), strict=True)
+    )
+
+
+def finishing(spec: StudySpec, rungs: Sequence[float], trials: int) -> float:
+    """The share of an arm's trials that finish."""
+    return _reaching(spec, rungs, trials)[-1]
+
+
+def _reaching(spec: StudySpec, rungs: Sequence[float], trials: int) -> list[float]:
+    """The share of an arm's trials that train towards each rung.
+
+    The n-th to reach a rung goes on with probability `continuing(n) / n`.
+    """
+    reaching = [1.0]
+    for _ in rungs[1:]:
+        entrants = max(1, round(reaching[-1] * trials))
+        reduction = spec.pruning.reduction if spec.pruning else 1
+        share = mean(continuing(n, reduction) / n for n in range(1, entrants + 1))
+        reaching.append(reaching[-1] * share)
+    return reaching
+
+
 def _is_behind(spec: StudySpec, id: str, report: Report, rivals: Sequence[TrialRecord]) -> bool:
-    """Whether too many trials had a better score at this rung by then. NaN is worse than every number."""
+    """Whether too many earlier trials had a better score at this rung. NaN is worse than every number."""
     assert spec.pruning is not None
     metric, moment = spec.search.metric, (report.time, id)
     earlier = [
@@ -46,4 +81,4 @@ def _is_behind(spec: StudySpec, id: str, report: Report, rivals: Sequence[TrialR
     ]
     score = report.metrics[metric]
     better = [one for one in earlier if one > score or (math.isnan(score) and not math.isnan(one))]
-    return len(better) >= passing(len(earlier) + 1, spec.pruning.reduction)
+    return len(better) >= continuing(len(earlier) + 1, spec.pruning.reduction)

@@ -1,17 +1,17 @@
-"""How much a rung evaluates: how many examples of which language pairs. Knows the rule of cost, and no data."""
+"""How many examples of which language pairs a rung evaluates. Knows the rule of cost, and no data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xrt.spec.metric import PROXIES, Metric, Pair, Sources
 
-SHARE = 0.1  # of a trial's plain training, for all its rungs before the last
-STEP = 3  # forward passes that a training step costs: one, and a backward pass of twice that
-LEAST_ROWS = 8  # even of a training so short that this costs more than its share
+SHARE = 0.1  # of the cost of a trial's plain training, for all its rungs before the last
+STEP = 3  # a training step in forward passes: one, and a backward pass that costs two
+LEAST_ROWS = 8  # even if they cost a short training more than that share
 
 
 def forward_cost(inputs: float, batch_size: int) -> float:
-    """What it costs to evaluate so many inputs, in plain steps of such a batch."""
+    """The cost of evaluating so many inputs, in plain steps of such a batch."""
     return inputs / (STEP * batch_size)
 
 
@@ -19,9 +19,9 @@ def forward_cost(inputs: float, batch_size: int) -> float:
 class Sampling:
     """How a rung samples the dev split, given the study's metric.
 
-    Every language pair is evaluated on the same number of examples. Pairs that the metric depends on get up to L
-    times as many (L languages), so that a metric over few pairs is about as precise as the mixed mean. The proxies
-    are evaluated only where the metric is a proxy.
+    Most language pairs have the same number of examples. The pairs of which the metric is the mean have up to L times
+    as many (L languages), so that a metric over few pairs is about as precise as the mixed mean. The proxies are
+    evaluated only where the metric is a proxy.
     """
 
     pairs: Sequence[Pair]
@@ -35,9 +35,9 @@ class Sampling:
 
     @property
     def times(self) -> dict[Pair, int]:
-        """How many times the usual number of examples each pair gets.
+        """Each pair's multiple of the usual number of examples.
 
-        Mixed pairs come first, because the first ones served share the examples most evenly.
+        Mixed pairs come first: `Aligned.spread` hands out examples in this order, and to the first pairs most evenly.
         """
         count = sum(a == b for a, b in self.pairs)
         deciding = [pair for pair in self.pairs if self.metric.covers(pair, self.sources)]
@@ -48,7 +48,7 @@ class Sampling:
     def rows(self, *, rungs: int, epochs: float, training_rows: int, available: int) -> int:
         """The usual number of examples of a pair at a rung.
 
-        The last rung costs nothing: the whole split is evaluated there anyway.
+        The last rung does not count, because the whole split is evaluated there anyway.
         """
         inputs = SHARE * STEP * epochs * training_rows / max(1, rungs - 1)
         times = self.times

@@ -1,7 +1,7 @@
-"""Who proposes the next trial: TPE (Bergstra et al. 2011), which knows the record and nothing else.
+"""Proposes the next trial by TPE (Bergstra et al. 2011), from the record alone.
 
-A proposal is a function of the search's seed, the number of the trial, and the trials so far: how often the run was
-killed and resumed does not matter. Trials take turns by arm, so every arm is tuned with the same number of them. An
+A proposal is a function of the search's seed, the number of the trial, and the trials so far, so it does not depend on
+kills and resumptions. Trials take turns by arm, so every arm is tuned with the same number of them. An
 arm begins with points that fill its space evenly; then Optuna's TPE learns from the trials of all arms which encoders,
 learning rates and training settings are good, and from those of the arm which values of its own parameters are.
 """
@@ -19,21 +19,19 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from xrt.errors import RecordError
-from xrt.record.values import TrialRecord
+from xrt.record.values import Earlier, TrialRecord
 from xrt.spec.arms import Arm
 from xrt.spec.space import Suggest
 from xrt.spec.study import StudySpec
 
 ENDED = {"finished": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
 # The constants below are measured by tests/bench/arms.py.
-# Trials with which an arm fills its space evenly, before it learns: the encoder from all arms, very soon.
+# Trials with which an arm fills its space evenly before it learns. The encoder is learned from all arms, so earlier.
 ENCODER, FILLING = 2, 8
-CANDIDATES = 4  # of which TPE takes the best; Optuna's 24 crowd around the first good trials
-REDRAWS, CHANCES = (
-    20,
-    500,
-)  # by TPE, and at random, of what was tried; then the arm's space is taken to be used up
-BEST, NEWEST = 20, 40  # trials that TPE is given; more of them only cost time
+CANDIDATES = 4  # per proposal of TPE; Optuna's 24 crowd around the first good trials
+# Draws by TPE, then at random, that repeat a trial; after that the arm's space counts as used up.
+REDRAWS, CHANCES = 20, 500
+BEST, NEWEST = 20, 40  # trials that TPE learns from; more only cost time
 
 
 class Proposal(NamedTuple):
@@ -45,11 +43,14 @@ class Proposal(NamedTuple):
     seed: int
 
 
-def propose(spec: StudySpec, trials: Sequence[TrialRecord]) -> Proposal | None:
-    """The next trial of the search; None if all have been begun.
+def propose(
+    spec: StudySpec, trials: Sequence[TrialRecord], earlier: Earlier | None = None
+) -> Proposal | None:
+    """The next trial of the search; None if all have begun.
 
     Args:
         trials: of the run, by id.
+        earlier: trials of an earlier run.
 
     Raises:
         RecordError: a trial is missing in the record.
@@ -57,27 +58,32 @@ def propose(spec: StudySpec, trials: Sequence[TrialRecord]) -> Proposal | None:
     known = [trial for trial in trials if trial.phase == "search"]
     for place, trial in enumerate(known):
         if int(trial.id) != place:
-            raise RecordError(f"trials/{place:04d}.json: is missing, but later trials are there; restore it.")
+            raise RecordError(f"trials/{place:04d}.json: is missing, but later trials exist; restore it.")
     if len(known) >= spec.search.trials:
         return None
     arm, id = spec.arms[len(known) % len(spec.arms)], f"{len(known):04d}"
     tried = [trial.params for trial in known if arm.holds(trial.params)]
     params: dict[str, Any] = {}
-    for params in _draws(spec, arm, known):
+    for params in _draws(spec, arm, known, earlier):
         if params not in tried:
             break
     return Proposal(id, id, params, spec.search.seed)
 
 
-def _draws(spec: StudySpec, arm: Arm, known: Sequence[TrialRecord]) -> Iterator[dict[str, Any]]:
-    """Samples of the arm, the one that we would like best first; the same for the same seed and trials."""
+def _draws(
+    spec: StudySpec, arm: Arm, known: Sequence[TrialRecord], earlier: Earlier | None
+) -> Iterator[dict[str, Any]]:
+    """Samples of the arm, the preferred one first; the same for the same seed and trials."""
     number, place = len(known), len(known) // len(spec.arms)
     even = Unit(filling(spec, arm, place).__getitem__)
-    study = _study(spec, known)
+    before = earlier.trials if earlier else ()
+    # If an earlier run on the same data has filled the arm's space, the arm learns at once.
+    filled = place + sum(arm.holds(t.params) for t in before if earlier and earlier.same)
+    study = _study(spec, known, before)
     for attempt in range(REDRAWS):
         study.sampler = _tpe(_mixed(spec.search.seed, number, attempt))
-        learned = _Asked(study.ask())
-        encoder, rest = (even if place < count else learned for count in (ENCODER, FILLING))
+        learned = _Suggested(study.ask())
+        encoder, rest = (even if filled < count else learned for count in (ENCODER, FILLING))
         yield spec.sample(OfArm(arm, encoder, rest))
     chance = random.Random(_mixed(spec.search.seed, number))
     anything = Unit(lambda name: chance.random())
@@ -87,7 +93,7 @@ def _draws(spec: StudySpec, arm: Arm, known: Sequence[TrialRecord]) -> Iterator[
 
 def filling(spec: StudySpec, arm: Arm, place: int) -> dict[str, float]:
     """A point of the arm's unit cube by parameter: of a Halton sequence, scrambled (Owen 2017)."""
-    # Takes more than a second to load, which every process that trains would wait for.
+    # Loading it takes more than a second, which every training process would pay.
     from scipy.stats import qmc
 
     own = (f"{arm.method}.{name}" for name in spec.space.method[arm.method])
@@ -102,37 +108,48 @@ def _mixed(*parts: object) -> int:
 
 
 def _tpe(seed: int) -> TPESampler:
-    """Each parameter for itself: that is what lets arms share encoder and learning rate."""
+    """TPE of each parameter by itself, so that arms can share encoder and learning rate."""
     return TPESampler(seed=seed, n_startup_trials=1, n_ei_candidates=CANDIDATES, multivariate=False)
 
 
-def _study(spec: StudySpec, known: Sequence[TrialRecord]) -> optuna.Study:
-    """What TPE learns from. A trial's value at a rung is how many of its arm are better there: 0, -1, ...
+def _study(
+    spec: StudySpec, known: Sequence[TrialRecord], earlier: Sequence[TrialRecord] = ()
+) -> optuna.Study:
+    """The trials that TPE learns from. A trial's value at a rung is minus the number of better ones of its run and arm.
 
-    So an arm that is better as a whole does not crowd out what is best in the others.
+    So an arm that is better as a whole does not crowd out the best of the others, nor one run the other.
     """
-    standings: dict[str, dict[int, float]] = {}
-    for arm in spec.arms:
-        standings |= _standings([t for t in known if arm.holds(t.params)], spec.search.metric)
+    everyone = [pair for run in (earlier, known) for pair in _with_standings(spec, run)]
+    newest = max(0, len(everyone) - NEWEST)
 
-    def merit(trial: TrialRecord) -> tuple[int, float]:
-        return max(standings[trial.id].items(), default=(-1, 0.0))
+    def merit(place: int) -> tuple[int, float]:
+        return max(everyone[place][1].items(), default=(-1, 0.0))
 
-    best = sorted(known[:-NEWEST], key=merit, reverse=True)[:BEST]
+    best = sorted(range(newest), key=merit, reverse=True)[:BEST]
     study = quiet_study()
-    for trial in (*sorted(best, key=lambda t: t.id), *known[-NEWEST:]):
-        study.add_trial(frozen(spec, trial, standings[trial.id]))
+    for place in (*sorted(best), *range(newest, len(everyone))):
+        study.add_trial(frozen(spec, *everyone[place]))
     return study
 
 
+def _with_standings(
+    spec: StudySpec, run: Sequence[TrialRecord]
+) -> Iterator[tuple[TrialRecord, dict[int, float]]]:
+    """The trials of a run, each with its standings within its arm."""
+    standings: dict[str, dict[int, float]] = {}
+    for arm in spec.arms:
+        standings |= _standings([t for t in run if arm.holds(t.params)], spec.search.metric)
+    return ((trial, standings[trial.id]) for trial in run)
+
+
 def quiet_study(**where: Any) -> optuna.Study:
-    """A study of Optuna's, which would announce it on the screen."""
+    """An Optuna study, without Optuna's message about it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(direction="maximize", **where)
 
 
 def _standings(arm: Sequence[TrialRecord], metric: str) -> dict[str, dict[int, float]]:
-    """Trial -> rung -> how many of the arm are better there, as a negative number."""
+    """Trial -> rung -> minus the number of the arm's trials that are better there."""
     scores: dict[int, list[float]] = defaultdict(list)
     for trial in arm:
         for report in trial.reports:
@@ -146,12 +163,12 @@ def _standings(arm: Sequence[TrialRecord], metric: str) -> dict[str, dict[int, f
 
 
 def frozen(spec: StudySpec, trial: TrialRecord, values: Mapping[int, float]) -> FrozenTrial:
-    """A trial of the record as one of Optuna's: only a trained one is COMPLETE, and those that ASHA stopped are PRUNED.
+    """A recorded trial as an Optuna trial: finished ones are COMPLETE, pruned ones PRUNED, failed ones FAIL.
 
     Args:
         values: by rung.
     """
-    recorded = _Recorded(trial.params)
+    recorded = Recorded(trial.params)
     spec.sample(recorded)
     state = ENDED.get(trial.state, TrialState.RUNNING)
     return create_trial(
@@ -165,7 +182,7 @@ def frozen(spec: StudySpec, trial: TrialRecord, values: Mapping[int, float]) -> 
 
 
 class OfArm:
-    """Answers what makes the arm; asks `encoder` for the encoder, and `rest` for the rest."""
+    """Returns the values that define the arm; takes the encoder from `encoder`, everything else from `rest`."""
 
     def __init__(self, arm: Arm, encoder: Suggest, rest: Suggest) -> None:
         self._fixed = {"method": arm.method, "encoder": arm.encoder}
@@ -185,7 +202,7 @@ class OfArm:
 
 
 class Unit:
-    """Answers with numbers from 0 to 1, spread over what may be chosen."""
+    """Takes its values from numbers between 0 and 1."""
 
     def __init__(self, draw: Callable[[str], float]) -> None:
         self._draw = draw
@@ -202,8 +219,8 @@ class Unit:
         return low + int(self._draw(name) * (high - low + 1))
 
 
-class _Asked:
-    """Answers with an Optuna trial."""
+class _Suggested:
+    """Takes its values from an Optuna trial."""
 
     def __init__(self, trial: optuna.Trial) -> None:
         self._trial = trial
@@ -218,8 +235,8 @@ class _Asked:
         return self._trial.suggest_int(name, low, high)
 
 
-class _Recorded:
-    """Answers with what a trial has, and remembers the distributions."""
+class Recorded:
+    """Takes its values from a recorded trial, and remembers the distributions."""
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         self._params = params

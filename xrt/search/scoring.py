@@ -18,8 +18,10 @@ from xrt.data.sentences import Source
 from xrt.data.synonyms import Neighbours, load_neighbours
 from xrt.data.tasks import Split, Task
 from xrt.mini import neighbours
+from xrt.robust.directions import directions
 from xrt.robust.encoder import Encoder
-from xrt.robust.evaluation import predict
+from xrt.robust.evaluation import Classify, predict
+from xrt.robust.methods import METHODS
 from xrt.robust.predictions import Pair, Predictions
 from xrt.robust.proxies import Proxies
 from xrt.search.rungs import Sampling, forward_cost
@@ -27,13 +29,13 @@ from xrt.spec.metric import Metric, means_of
 from xrt.spec.trial import TrialConfig
 
 Ids = np.ndarray[Any, Any]
-Watch = Callable[[str, int, int], None]  # called while it evaluates: which split, how many of how many inputs
-SAMPLE_SEED = 0  # one sample for all trials and studies: their differences are paired
+Watch = Callable[[str, int, int], None]  # called during an evaluation: split, inputs done, all inputs
+SAMPLE_SEED = 0  # one sample for all trials and studies, so that differences are paired
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Metrics by name, and the predictions of each split that was evaluated whole."""
+    """Metrics by name, and predictions of each split that was evaluated as a whole."""
 
     metrics: dict[str, float]
     predictions: dict[str, Predictions]
@@ -41,7 +43,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Scoring:
-    """How a trial is scored; `site_norm` is the unit of its radius or noise; `watch` may show how far it is."""
+    """How a trial is scored; `site_norm` is the unit of its radius or noise; `watch` may show its progress."""
 
     config: TrialConfig
     proxies: Proxies
@@ -53,7 +55,7 @@ class Scoring:
     def of(
         cls, config: TrialConfig, encoder: Encoder, stream: TrainingStream, ids: Ids, watch: Watch
     ) -> Self:
-        """Before training, and before a checkpoint is loaded: norms are those of the pretrained encoder.
+        """Call this before training and before a checkpoint is loaded: it measures the pretrained encoder's norms.
 
         Args:
             ids: all token ids of the training data.
@@ -65,17 +67,17 @@ class Scoring:
 
     def look(self, encoder: Encoder) -> float:
         """The metric by which `training.keep` chooses, on the whole dev split."""
-        found = self._predict(encoder, self._dev, self._looked_at)
+        found = self._predict(encoder, self._dev, self._keep_pairs)
         return found.mean(range(len(found.pairs)))
 
     @property
     def cost_of_look(self) -> float:
-        """In plain steps of the study's largest batch; averages cost none."""
-        rows = sum(len(self._dev.pair(*pair).rows) for pair in self._looked_at)
+        """The cost of `look` in plain steps of the study's largest batch; averages cost none."""
+        rows = sum(len(self._dev.pair(*pair).rows) for pair in self._keep_pairs)
         return forward_cost(rows, (self.config.shortest or self.config.length).batch_size)
 
     @property
-    def _looked_at(self) -> list[Pair]:
+    def _keep_pairs(self) -> list[Pair]:
         keep, pairs = self.config.kept, self._dev.pairs
         cells = Metric.parse(keep.metric).cells(pairs, self.config.task.sources) if keep.how == "best" else []
         return [pairs[cell] for cell in cells]
@@ -88,11 +90,11 @@ class Scoring:
         return Scores(self._metrics(self._dev, found, proxies), {})
 
     def whole(self, encoder: Encoder) -> Scores:
-        """`dev/...` on the whole dev split; `test/...` if the trial may."""
+        """`dev/...` on the whole dev split; `test/...` if the trial may read test."""
         config = self.config
         found = {"dev": self._predict(encoder, self._dev, self._dev.pairs)}
         proxies = {}
-        if self._own:  # else the sources are trained on only
+        if self._own:  # else no source language is evaluated
             own = {(a, b): self._dev.pair(a, b) for a, b in self._own}
             proxies = self.proxies.predictions(encoder, self._dev, own)
         metrics = self._metrics(self._dev, found["dev"], proxies)
@@ -100,7 +102,31 @@ class Scoring:
         if test and (labelled := [pair for pair in test.pairs if not set(pair) & set(test.unlabelled)]):
             found["test"] = self._predict(encoder, test, labelled)
             metrics |= self._metrics(test, found["test"], {})
-        return Scores(metrics, found)
+            metrics |= self._voted(encoder, test, labelled)
+        return Scores(metrics | self._directions(encoder), found)
+
+    def _directions(self, encoder: Encoder) -> dict[str, float]:
+        """`dev/along/de` and the like, of a confirming trial whose method is adversarial."""
+        config, dev = self.config, self._dev
+        method = METHODS[config.method].build(config.parameters, self.site_norm)
+        if not config.test or not method.perturbation.passes:
+            return {}
+        found = directions(encoder, dev, method, self.site_norm, config.max_tokens)
+        return {str(Metric(kind, a)): value for a, three in found.items() for kind, value in three.items()}
+
+    def _voted(self, encoder: Encoder, test: Aligned, pairs: Sequence[Pair]) -> dict[str, float]:
+        """`test/votes/...`: the means, by votes under noise."""
+        if self.config.votes is None:
+            return {}
+        count, scale = self.config.votes
+        found = self._predict(encoder, test, pairs, self.proxies.noisily(scale, count))
+        known = {mean.name: str(mean.on("test")) for mean in means_of(self.config.task)}
+        metrics = self._metrics(test, found, {})
+        return {
+            str(Metric("votes", name, "test")): metrics[mean]
+            for name, mean in known.items()
+            if mean in metrics
+        }
 
     def _metrics(
         self, aligned: Aligned, found: Predictions, proxies: Mapping[str, Predictions]
@@ -113,13 +139,18 @@ class Scoring:
         }
 
     def _predict(
-        self, encoder: Encoder, aligned: Aligned, wanted: Sequence[Pair] | Mapping[Pair, PairRows]
+        self,
+        encoder: Encoder,
+        aligned: Aligned,
+        wanted: Sequence[Pair] | Mapping[Pair, PairRows],
+        classify: Classify = Encoder.predict,
     ) -> Predictions:
-        return predict(encoder, aligned, wanted, self.config.max_tokens, partial(self.watch, aligned.split))
+        progress = partial(self.watch, aligned.split)
+        return predict(encoder, aligned, wanted, self.config.max_tokens, progress, classify)
 
     @property
     def _own(self) -> list[Pair]:
-        """The source languages' own cells, as far as they are evaluated."""
+        """Those of the source languages' own cells that are evaluated."""
         return [(a, a) for a in self.config.task.sources if a in self.config.task.languages]
 
     @property
@@ -149,10 +180,10 @@ def metrics_of_predictions(
 ) -> Iterator[tuple[str, float]]:
     """Accuracy of every cell, every mean with its standard error, and the shares of the commonest label and prediction.
 
-    A mean of which a cell is missing is left out: some languages of a test split may have no labels.
+    A mean is left out if one of its cells is missing: some languages of a test split may have no labels.
 
     Args:
-        pairs: those that the split's languages make; a language that is not aligned with others is in no mixed one.
+        pairs: the pairs of the split's languages; a language that is not aligned with others is in no mixed pair.
     """
     for pair, accuracy in zip(found.pairs, found.accuracies.tolist(), strict=True):
         yield str(Metric.of(pair, split)), accuracy
@@ -167,7 +198,7 @@ def metrics_of_predictions(
 
 
 def neighbours_at_hand(config: TrialConfig) -> Neighbours | None:
-    """The table that the study names, or the embedded task's own; None: only one that may have to be fetched."""
+    """The table of synonyms that the study names, or the embedded task's own; None if it would need a download."""
     if config.neighbours is not None:
         return load_neighbours(config.neighbours)
     return Neighbours.of(neighbours()) if config.task.embedded else None

@@ -1,4 +1,4 @@
-"""How fast the encoders of a study are here: some steps of each method, an evaluation, and the memory that they take.
+"""Times the encoders of a study on this machine: some steps of each method and an evaluation, with their memory.
 
 A method is timed at the middle of its parameters, on the first batches of its own stream. Their widths differ, so what
 counts is the time of a token. Timing ends early where a step takes long.
@@ -29,32 +29,32 @@ from xrt.spec.arms import PLAIN
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import TrialConfig, build
 
-TIMED, SECONDS = 12, 2.0  # steps; and after so long no other is begun
-INPUTS = {"cpu": 64, "cuda": 1024}  # of an evaluation
+TIMED, SECONDS = 12, 2.0  # steps; seconds after which no other step begins
+INPUTS = {"cpu": 64, "cuda": 1024}  # evaluated
 Watch = Callable[[str], None]  # called with what is timed next
 
 
 class Step(NamedTuple):
-    """A step of a method: seconds, and its cost in plain steps of the study's largest batch."""
+    """One step of a method: its seconds, and its cost in plain steps of the study's largest batch."""
 
     seconds: float
     cost: float
 
     @property
     def pace(self) -> float:
-        """Seconds of a step of the method that costs as much as a plain one."""
+        """Seconds per unit of cost, which is a plain step."""
         return self.seconds / self.cost
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One encoder, here.
+    """The times of one encoder on this machine.
 
     Attributes:
         steps: by method, `plain` always among them; of an average batch, at the middle of the method's parameters.
         evaluation: seconds of one input.
-        peak: bytes: of a GPU the most that this encoder took, CUDA's own beside it; else of this process so far.
-        room: GiB of a GPU that packing gives a trial; 0 where no GPU is used.
+        peak: peak bytes: on a GPU of this encoder, without CUDA's own; on a CPU of this process so far.
+        room: GiB of a GPU that packing gives a trial; 0 without a GPU.
     """
 
     layers: int
@@ -82,10 +82,10 @@ def _timing(spec: StudySpec, name: str, watch: Watch) -> Timing:
     watch(f"{name}: opening it")
     encoder = open_encoder(_middle(spec, name, PLAIN))
     steps = {}
-    state = None  # its optimizer lies beside the evaluation, as in a trial
+    state = None  # kept during the evaluation: a trial keeps its optimizer too
     for method in dict.fromkeys([PLAIN, *spec.space.method]):
         watch(f"{name}: steps of {method}")
-        state = None  # gone before the next one comes
+        state = None  # freed before the next encoder is loaded
         state, steps[method] = _step(_middle(spec, name, method), encoder)
     watch(f"{name}: evaluation")
     evaluation = _evaluation(spec, encoder, _middle(spec, name, PLAIN).max_tokens)
@@ -95,7 +95,7 @@ def _timing(spec: StudySpec, name: str, watch: Watch) -> Timing:
 
 
 def _middle(spec: StudySpec, encoder: str, method: str) -> TrialConfig:
-    """The middle of all that varies; plain fine-tuning, too, where it is no arm."""
+    """A trial at the middle of all that varies; also of plain fine-tuning if that is no arm."""
     arm = next((arm for arm in spec.arms if arm.method == method), None)
     halfway = Unit(lambda name: 0.5)
     sample = spec.sample(OfArm(arm or spec.arms[0], halfway, halfway)) | {"encoder": encoder}
@@ -110,7 +110,7 @@ def _step(config: TrialConfig, opened: Encoder) -> tuple[TrainingState, Step]:
     # The norm at the site changes what a step does, not how long it takes.
     method = METHODS[config.method].build(config.parameters, 1.0)
     recipe, state = started(config, encoder, stream, used)
-    # On a GPU every width has to be met until its step is recorded.
+    # On a GPU every width must occur until its step is recorded.
     for count in [1] if encoder.device.type == "cpu" else [TIMED] * (EAGER + 1):
         _some(state, method, recipe, stream, count)
     rate = _some(state, method, recipe, stream, TIMED).tokens_per_second
@@ -122,19 +122,19 @@ def _step(config: TrialConfig, opened: Encoder) -> tuple[TrainingState, Step]:
 def _some(
     state: TrainingState, method: Method, recipe: Recipe, stream: TrainingStream, count: int
 ) -> Progress:
-    """The first steps of the stream, as many as there is time for; its first batch is always one of them."""
+    """The first steps of the stream, as many as the time allows; at least one."""
     state.step, until = 0, time.perf_counter() + SECONDS
     state.meter.clear()
 
     def enough(step: int) -> bool:
         return step >= count or time.perf_counter() > until
 
-    # Paused, not stopped: at a stop the attack would be measured, too.
+    # Paused, not stopped, because at a stop the attack would be measured too.
     return next(train(state, method, recipe, stream, [count + 1], enough))
 
 
 def _evaluation(spec: StudySpec, encoder: Encoder, max_tokens: int) -> float:
-    """Seconds of an input, after a first time that tokenizes the split."""
+    """Seconds per input, after a first evaluation that tokenizes the split."""
     dev = evaluation_data(spec.task, spec.data.origin, "dev", spec.data.dev_rows)
     count = INPUTS[encoder.device.type]
     pairs = Random(SAMPLE_SEED).sample(dev.pairs, min(count, len(dev.pairs)))

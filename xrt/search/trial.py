@@ -1,13 +1,12 @@
-"""One trial, whole: data, encoder, method, training, evaluation. Knows no Ray: any trial can be run in a debugger.
+"""One whole trial: data, encoder, method, training, evaluation. Knows no Ray, so any trial can run in a debugger.
 
-A trial is a generator. It stops at every rung, with a report, and whoever runs it lets it continue or drops it. Test
-data is read only where the configuration asks for it (the confirmation of a finished search).
+A trial is a generator. It yields a report at every rung, and its caller continues or drops it. Test data are read
+only if the configuration says so (in the confirmation of a finished search).
 """
 
 import logging
 import math
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,13 +25,15 @@ from xrt.data.synonyms import load_neighbours
 from xrt.data.tasks import Task
 from xrt.data.tokens import tokenize_cached, tokenizer_digest
 from xrt.errors import RecordError, TrainingError
+from xrt.record.values import Pace
 from xrt.robust import checkpoint
 from xrt.robust.encoder import Encoder, load_encoder
 from xrt.robust.keeping import Kept
 from xrt.robust.memory import OVERHEAD
 from xrt.robust.methods import METHODS
 from xrt.robust.progress import Attacked, Progress
-from xrt.robust.training import CHECK_EVERY, Recipe, TrainingState, progress, start, train
+from xrt.robust.training import Recipe, TrainingState, progress, start, train
+from xrt.search.pauses import Pauses
 from xrt.search.scoring import Scoring, Watch, neighbours_at_hand
 from xrt.spec.trial import TrialConfig
 
@@ -41,17 +42,17 @@ _log = logging.getLogger("xrt")
 
 @dataclass(frozen=True)
 class Saving:
-    """A trial that is due for a checkpoint, between two rungs or where it continues past one.
+    """A checkpoint is due, between two rungs or after a rung that the trial survived.
 
-    `take`, before the trial continues, copies it to the host, and returns what writes the copy into a folder: at any
-    time, in any thread.
+    `take`, called before the trial continues, copies the state to the host, and returns a function that writes the copy
+    into a folder, at any time and in any thread.
     """
 
     step: int
     take: Callable[[], Callable[[Path], None]]
 
     def save(self, folder: Path) -> None:
-        """Write it before the trial continues."""
+        """Write the checkpoint before the trial continues."""
         self.take()(folder)
 
 
@@ -59,8 +60,8 @@ class Saving:
 class RungReport:
     """A trial at a rung. `save`, at the end alone, writes weights and predictions into a folder.
 
-    Before the end it is None: most trials are pruned at a rung, and none of their checkpoints is ever read. One that
-    continues says so by a `Saving`.
+    Before the end it is None, because most trials are pruned at a rung and their checkpoints never read. A trial that
+    continues yields a `Saving`.
     """
 
     step: int
@@ -70,21 +71,6 @@ class RungReport:
     metrics: dict[str, float]
 
 
-class _Clock:
-    """Says when a checkpoint is due: a kill then costs no more than the training of so many seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self._last = seconds, time.monotonic()
-
-    def due(self) -> bool:
-        """Whether it is time for one; from then on the next is waited for."""
-        now = time.monotonic()
-        if now - self._last < self.seconds:
-            return False
-        self._last = now
-        return True
-
-
 def begin(
     config: TrialConfig,
     resume: Sequence[Path] = (),
@@ -92,17 +78,16 @@ def begin(
     seconds: float = math.inf,
     watch: Watch = lambda split, done, total: None,
     about: Mapping[str, Any] | None = None,
-) -> Iterator[RungReport | Saving]:
-    """Train and evaluate as `config` says, from rung to rung.
+) -> Iterator[RungReport | Saving | Pace]:
+    """Train and evaluate as `config` says, from rung to rung; in between, yield its progress from time to time.
 
     Args:
-        resume: checkpoints of an earlier, interrupted run of the same trial, best first: one that is torn is
-            passed over for the next.
-        known: rungs whose reports are known to have arrived. A checkpoint that stands at a later one, which is
-            the last, is evaluated again: it was saved, and then its report was lost.
+        resume: checkpoints of an earlier, interrupted run of the same trial, best first; damaged ones are skipped.
+        known: number of rungs whose reports have arrived. A checkpoint at a later rung, the last, is evaluated
+            again: it was saved, and then its report was lost.
         seconds: between checkpoints that lie between rungs.
         watch: called with the progress of an evaluation.
-        about: whose it is: run and trial, written into all that it leaves. A checkpoint of another is passed over.
+        about: the identity (run and trial) written into all its files. Checkpoints of other trials are skipped.
 
     Raises:
         XrtError: data or encoder cannot be used, or the training diverged.
@@ -112,34 +97,40 @@ def begin(
     scoring = Scoring.of(config, encoder, stream, used, watch)
     method = METHODS[config.method].build(config.parameters, scoring.site_norm)
     stops = config.stops(stream.rows)
-    looks, clock = config.kept.looks(stops[-1]), _Clock(seconds)
+    looks = config.kept.looks(stops[-1])
     recipe, state = started(config, encoder, stream, used)
     state.kept = Kept() if looks else None
     _restore_first(state, resume, about)
     report = partial(_report, config, state, stops, scoring, about or {})
     take = partial(checkpoint.snapshot, state, about=about)
-
-    def pause(step: int) -> bool:
-        return step in looks or (step % CHECK_EVERY == 0 and clock.due())
+    pauses = Pauses(looks, seconds)
 
     with _naming(config):
         if state.step in stops[known:]:
             yield report(progress(state, method, recipe, stream))
-        for reached in train(state, method, recipe, stream, stops, pause):
+        for reached in train(state, method, recipe, stream, stops, pauses):
             if reached.step in looks:
                 _look(config, state, scoring)
             if reached.step == stops[-1] and state.kept:
                 _end_with(state, state.kept)
-                # What the attack does to the weights that it ends with: so it would be after a resumption, too.
+                # The attack on the final weights, which is what a resumed trial would measure.
                 reached = progress(state, method, recipe, stream)
-            if reached.step in stops:
+            at_rung = reached.step in stops
+            if at_rung:
                 yield report(reached)
-            if reached.step in stops[:-1] or reached.step not in {*looks, *stops}:
+            if reached.step in stops[:-1] or (pauses.saves and not at_rung):
                 yield Saving(reached.step, take)
+            elif pauses.reports and not at_rung:
+                yield _pace(config, reached, stops[-1])
+
+
+def _pace(config: TrialConfig, reached: Progress, steps: int) -> Pace:
+    pairs = reached.examples_per_second
+    return Pace(reached.step, steps, reached.loss, pairs, pairs / config.batch_size)
 
 
 def _look(config: TrialConfig, state: TrainingState, scoring: Scoring) -> None:
-    """Consider the present weights as those to end with."""
+    """Consider the present weights as final ones."""
     assert state.kept is not None
     if config.kept.how == "best":
         state.kept.take_if_better(state.encoder.model, scoring.look(state.encoder))
@@ -148,25 +139,25 @@ def _look(config: TrialConfig, state: TrainingState, scoring: Scoring) -> None:
 
 
 def _end_with(state: TrainingState, kept: Kept) -> None:
-    """From here on the trial has the weights that were kept; the last are given up."""
+    """Replace the last weights by the kept ones."""
     state.encoder.model.load_state_dict(kept.weights)
     state.kept = None
-    state.meter.go_on()  # the last look was no training
+    state.meter.start_clock()  # the last evaluation was no training
 
 
 @contextmanager
 def _naming(config: TrialConfig) -> Iterator[None]:
-    """What goes wrong in training names the configuration."""
+    """Add the configuration to errors of the training."""
     try:
         yield
     except TrainingError as error:
         own = [f"{n} {v:.4g}" if isinstance(v, float) else f"{n} {v}" for n, v in config.params]
-        told = [config.encoder, config.method, *own, f"learning_rate {config.learning_rate:.4g}"]
-        raise TrainingError(f"{error} The configuration: {', '.join(told)}.") from error
+        parts = [config.encoder, config.method, *own, f"learning_rate {config.learning_rate:.4g}"]
+        raise TrainingError(f"{error} The configuration: {', '.join(parts)}.") from error
 
 
 def _restore_first(state: TrainingState, folders: Sequence[Path], about: Mapping[str, Any] | None) -> None:
-    """Continue from the first of the checkpoints that is whole; from the start if none is."""
+    """Continue from the first whole checkpoint; from the start if none is whole."""
     for folder in folders:
         try:
             checkpoint.restore(state, folder, about)
@@ -204,7 +195,7 @@ class TrainingData:
 
 @lru_cache(maxsize=2)
 def training_data(task: Task, source: Source, rows: int | None) -> TrainingData:
-    """The complete examples of the source languages; at most `rows` of them, the first."""
+    """The complete examples of the source languages; the first `rows` of them if that is set."""
     read_in = load(task, source, "train")
     chosen = read_in.labelled(task.sources, rows)
     sides = [(read_in.sentences(a).first[row], read_in.sentences(a).second[row]) for a, row, _ in chosen]
@@ -220,16 +211,17 @@ def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStre
     second = tokenize_cached(encoder.tokenizer, digest, sentences.second)
     pairs: TrainingPairs = FixedPairs(first, second, sentences.labels)
     if config.method == "synonyms":
-        table = neighbours_at_hand(config) or load_neighbours(None)  # the published one, which may be fetched
-        how = METHODS["synonyms"].resolved(config.parameters)
+        # The published table may have to be downloaded.
+        table = neighbours_at_hand(config) or load_neighbours(None)
+        settings = METHODS["synonyms"].resolved(config.parameters)
         pairs = SynonymPairs(
             FixedPairs(first, second, sentences.labels),
             (sentences.first, sentences.second),
             table,
             encoder.tokenizer,
             config.seed,
-            how["match"],
-            how["copies"] if how["draw"] == "once" else None,
+            settings["match"],
+            settings["copies"] if settings["draw"] == "once" else None,
         )
     multiple = 8 if encoder.device.type == "cuda" else 1
     stream = TrainingStream(
@@ -239,7 +231,7 @@ def training_stream(config: TrialConfig, encoder: Encoder) -> tuple[TrainingStre
 
 
 def recipe_of(config: TrialConfig, rows: int) -> Recipe:
-    """How to train, with so many training examples."""
+    """The recipe for so many training examples."""
     return Recipe(
         learning_rate=config.learning_rate,
         steps=config.length.steps(rows),
@@ -256,9 +248,9 @@ def recipe_of(config: TrialConfig, rows: int) -> Recipe:
 def started(
     config: TrialConfig, encoder: Encoder, stream: TrainingStream, used: npt.NDArray[np.int32]
 ) -> tuple[Recipe, TrainingState]:
-    """How to train, and the state before the first step; `stream` and `used` as `training_stream` gives them."""
+    """The recipe, and the state before the first step; `stream` and `used` are those of `training_stream`."""
     recipe = recipe_of(config, stream.rows)
-    # Where words are replaced, nobody knows the pieces before they are drawn.
+    # If words are replaced, the pieces are not known before they are drawn.
     return recipe, start(encoder, recipe, used if isinstance(stream.pairs, FixedPairs) else None)
 
 
@@ -278,7 +270,7 @@ def _report(
         "train/tokens_per_second": reached.tokens_per_second,
         "train/cost": reached.cost * config.plain_step + looks * scoring.cost_of_look,
         "train/micro_batch": float(reached.micro_batch or config.batch_size),
-        "train/peak_gib": reached.peak_memory / 2**30,  # of a GPU: beside the share that `packing` gave it
+        "train/peak_gib": reached.peak_memory / 2**30,  # to compare with the share of a GPU from `packing`
         "train/site_norm": scoring.site_norm,
     }
     metrics |= _attack_metrics(reached.attack)
@@ -294,40 +286,39 @@ def _report(
 
 
 def _attack_metrics(attack: Attacked | None) -> dict[str, float]:
-    """What the perturbation does, and its absolute radius beside; `reached` is the mean ‖δ_i‖ as a share of it."""
+    """The effect of the perturbation and its absolute radius; `reached` is the mean ‖δ_i‖ as a share of the radius."""
     if attack is None:
         return {}
-    told = {"train/delta_reached": attack.norm / attack.radius} if attack.radius else {}
+    metrics = {"train/delta_reached": attack.norm / attack.radius} if attack.radius else {}
     if attack.passes:
-        told["train/attack_gain"] = attack.after - attack.before
-    return told | {
+        metrics["train/attack_gain"] = attack.after - attack.before
+    return metrics | {
         "train/radius": attack.radius,
         "train/loss_before_attack": attack.before,
         "train/loss_after_attack": attack.after,
     }
 
 
-_gpu = {"share": 1.0}  # that this process may use; a whole one where nobody has said anything
+_gpu = {"share": 1.0}  # that this process may use; by default a whole one
 
 
 def use_gpu(share: float) -> None:
-    """Keep this process to its share of a GPU's memory: a trial that needs more fails, and not its neighbour.
+    """Limit this process to its share of a GPU's memory: a trial that needs more fails, not its neighbour.
 
     Args:
-        share: 0: it has none, whatever the machine has. Ray may show it all of them.
+        share: 0: it uses none, although Ray may show it all GPUs of the machine.
     """
     _gpu["share"] = share
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS does not repeat itself
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
     if device().type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-        context = (
-            OVERHEAD / torch.cuda.get_device_properties(0).total_memory
-        )  # lies outside of what torch allocates
+        # The context lies outside of torch's allocations.
+        context = OVERHEAD / torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(max(0.0, min(1.0, share) - context))
 
 
 def device() -> torch.device:
-    """What this process trains on: a GPU only if it was given one."""
+    """The device that this process trains on: a GPU only if it has a share of one."""
     return torch.device("cuda" if _gpu["share"] and torch.cuda.is_available() else "cpu")
 
 

@@ -1,7 +1,7 @@
-"""The study on Ray: Tune starts the trials that the book proposes, and stops those that the book says do not go on.
+"""The study on Ray: Tune starts the trials that the book proposes, and stops the trials that the book prunes.
 
 What Ray runs is a few lines around a trial. The record of the run is the truth; nothing depends on Tune's own
-experiment state, which is not even written. Of Tune only what is documented: a searcher, a scheduler, a callback.
+experiment state, which is not even written. It uses documented parts of Tune only: a searcher, a scheduler, callbacks.
 """
 
 import json
@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from xrt.record.environment import redact
 from xrt.record.files import patiently
 from xrt.record.place import Place
 from xrt.record.run import Listener, Run
+from xrt.record.values import Pace
 from xrt.robust.memory import out_of_memory
 from xrt.search import checkpoints
 from xrt.search.behind import Behind
@@ -45,17 +47,19 @@ from xrt.search.waiting import Waiting
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import TrialConfig
 
-DEATHS = 100  # of a trial's process, that Tune outlives; how many without progress are enough is for the book to say
-DISK_PATIENCE = 600.0  # seconds that a trial waits for space for a checkpoint, then it fails
+DEATHS = (
+    100  # of a trial's process until Tune gives up; the book decides how many without progress are too many
+)
+DISK_PATIENCE = 600.0  # seconds that a trial waits for disk space for a checkpoint before it fails
 # Tune flattens and copies every key into every result, so what a trial needs and what it says is one JSON text each.
-GIVEN, SAID = "given", "said"
+TASK, MESSAGE = "task", "message"
 
 
 def search(run: Run, spec: StudySpec, listeners: Sequence[Listener]) -> None:
-    """Run the trials of the search that the record does not hold as ended."""
+    """Run the trials of the search that have not ended in the record."""
     dashboard = Dashboard(run)
     ended = sum(t.phase == "search" and t.state in OVER for t in run.trials())
-    book = Book(run, [*listeners, dashboard], "search", partial(propose, spec))
+    book = Book(run, [*listeners, dashboard], "search", partial(propose, spec, earlier=run.meta.after))
     run_on_ray(book, spec.search.trials - ended)
 
 
@@ -68,11 +72,11 @@ def run_on_ray(book: Book, waiting: int) -> None:
     """Run all that the book proposes.
 
     Args:
-        waiting: How many trials that is, at most: fewer of them spread further over the GPUs.
+        waiting: bound on the trials that will run: fewer trials get larger shares of the GPUs.
 
     Raises:
         RayLost: Ray has died.
-        XrtError: no machine has what a trial needs, or no Ray can be started or joined.
+        XrtError: no machine can run a trial, or no Ray can be started or joined.
     """
     run, spec, experiment = book.run, book.spec, f"{book.phase}-{int(time.time())}"
     place, file_system = run.stored("tune")
@@ -87,11 +91,11 @@ def run_on_ray(book: Book, waiting: int) -> None:
         tune.with_resources(trainable, of),
         tune_config=tune.TuneConfig(
             num_samples=-1,
-            # Where it is known how many will fit, Tune asks for all of them at once: an autoscaler acts on what waits.
-            # Elsewhere it starts one process after the other, and proposes one trial before its time.
+            # If it is known how many trials fit, Tune requests all at once, because an autoscaler acts on requests.
+            # Otherwise it starts one process after the other, and proposes one trial too early.
             max_concurrent_trials=spec.search.concurrent or slots,
-            search_alg=_Asking(book, experiment),
-            scheduler=_Deciding(book),
+            search_alg=_Proposing(book, experiment),
+            scheduler=_Pruning(book),
             reuse_actors=True,
             trial_dirname_creator=lambda trial: str(trial.config["id"]),
         ),
@@ -99,7 +103,7 @@ def run_on_ray(book: Book, waiting: int) -> None:
             name=experiment,
             storage_path=place,
             storage_filesystem=file_system,
-            callbacks=[_Losses(book), Watch(), Waiting(book)],
+            callbacks=[_Deaths(book), Watch(), Waiting(book)],
             failure_config=tune.FailureConfig(max_failures=DEATHS),
             verbose=0,
         ),
@@ -109,23 +113,23 @@ def run_on_ray(book: Book, waiting: int) -> None:
             tuner.fit()
     except Died:
         raise RayLost(
-            f"Ray has died under the study. Nothing is lost; go on with: {run.command('resume')}"
+            f"Ray has died under the study. Nothing is lost; resume with: {run.command('resume')}"
         ) from None
-    # A trial whose process died before it began waits again, maybe after Tune was told that no more trials come.
+    # A trial whose process died before it began waits again, maybe after the searcher ended Tune's search.
     if book.left:
         run_on_ray(book, book.left)
 
 
 @cache
 def _placed(resources: tuple[tuple[str, float], ...]) -> tune.PlacementGroupFactory:
-    """One for all trials that ask for the same: Tune keeps it for as long as it lives."""
+    """One object for all trials with these resources: Tune never frees them."""
     return tune.PlacementGroupFactory([dict(resources)])
 
 
-def given(book: Book, task: Task, experiment: str) -> dict[str, Any]:
+def as_config(book: Book, task: Task, experiment: str) -> dict[str, Any]:
     """A task as Tune's configuration of a trial."""
     paths = book.run.paths
-    told = {
+    values = {
         "trial": task.config.to_dict(),
         "known": task.known,
         "about": task.about,
@@ -137,39 +141,44 @@ def given(book: Book, task: Task, experiment: str) -> dict[str, Any]:
         "id": task.id,
         "encoder": task.config.encoder,
         "resume": [book.run.stored(checkpoints.place(paths, folder)) for folder in task.resume],
-        GIVEN: json.dumps(told),
+        TASK: json.dumps(values),
     }
 
 
-def said(at: Any) -> dict[str, Any]:
+def as_result(at: Any) -> dict[str, Any]:
     """What a trial says to the driver, as a result of Tune's."""
-    return {SAID: json.dumps(at)}
+    return {MESSAGE: json.dumps(at)}
 
 
 def trainable(config: dict[str, Any]) -> None:
-    """What a Ray worker runs: one trial, its reports handed to Tune."""
+    """Run one trial on a Ray worker, and pass its reports to Tune."""
     had = tune.get_context().get_trial_resources().required_resources or {}
     use_threads(int(had.get("CPU", 1)))
     use_gpu(had.get("GPU", 0.0))
-    told = json.loads(config[GIVEN])
-    trial, loaded, folder = TrialConfig.from_dict(told["trial"]), tune.get_checkpoint(), Path(told["folder"])
-    # Before anything that may kill the process: a trial that dies each time is ended by this report.
-    tune.report(said({"node": socket.gethostname()}))
+    task = json.loads(config[TASK])
+    trial, loaded, folder = TrialConfig.from_dict(task["trial"]), tune.get_checkpoint(), Path(task["folder"])
+    # Before anything that may kill the process: the answer to this report ends a trial that dies each time.
+    tune.report(as_result({"node": socket.gethostname()}))
     try:
-        enter(told["home"])
-        # Reports of this start have arrived before Tune knows of their checkpoints; those of an earlier one may not.
-        known = len(trial.rungs) + 1 if loaded else told["known"]
+        enter(task["home"])
+        # Tune knows a checkpoint only after its report has arrived; reports of an earlier start may be lost.
+        known = len(trial.rungs) + 1 if loaded else task["known"]
         with _at_hand([loaded] if loaded else [], config["resume"]) as resume, Behind() as behind:
-            for at in begin(trial, resume, known, told["seconds"], about=told["about"]):
-                behind.wait()  # Tune hears one thing at a time
+            for at in begin(trial, resume, known, task["seconds"], about=task["about"]):
+                # Progress can wait for the next time.
+                if isinstance(at, Pace) and behind.busy:
+                    continue
+                behind.wait()  # Tune takes one report at a time
                 if isinstance(at, RungReport):
-                    _tell(_as_plain(at), at.save, folder)
+                    _report(_as_plain(at), at.save, folder)
+                elif isinstance(at, Pace):
+                    tune.report(as_result({"pace": asdict(at)}))
                 else:
-                    behind.begin(partial(_tell, _as_plain(at), at.take(), folder))
-    except Exception as error:  # said once, by name; only a process that dies is tried again
-        # The secrets of this machine are not known to the driver, so they are removed here.
+                    behind.begin(partial(_report, _as_plain(at), at.take(), folder))
+    except Exception as error:  # reported as a failure; only a process that dies is tried again
+        # Redacted here, because the driver does not know this machine's secrets.
         reason = redact(_reason(error, had.get("GPU", 0.0)))
-        tune.report(said({"failed": reason, "outside": is_outside(error)}))
+        tune.report(as_result({"failed": reason, "outside": is_outside(error)}))
 
 
 def _as_plain(at: Any) -> dict[str, Any]:
@@ -180,7 +189,7 @@ def _as_plain(at: Any) -> dict[str, Any]:
 
 
 def _reason(error: Exception, gpu: float) -> str:
-    """Why a trial failed, in a line; of an error that is not ours the traceback goes to the worker's log."""
+    """Why a trial failed, in one line; the traceback of an error that is not ours goes to the worker's log."""
     if isinstance(error, XrtError):
         return str(error)
     print(redact(traceback.format_exc()), file=sys.stderr)
@@ -191,25 +200,25 @@ def _reason(error: Exception, gpu: float) -> str:
 
 @contextmanager
 def _at_hand(newest: list[tune.Checkpoint], places: Sequence[tuple[str, Any]]) -> Iterator[list[Path]]:
-    """Checkpoints as folders of this machine, best first; of those in a bucket only the best is brought here."""
+    """Checkpoints as folders of this machine, best first; from a bucket only the best is downloaded."""
     found = newest + [tune.Checkpoint(path, file_system) for path, file_system in places]
     remote = [c for c in found if not isinstance(c.filesystem, LocalFileSystem)]
     with ExitStack() as stack:
         yield [Path(stack.enter_context(c.as_directory())) for c in (found[:1] if remote else found)]
 
 
-def _tell(what: dict[str, Any], save: Callable[[Path], None] | None, folder: Path) -> None:
-    """Hand what a trial says to Tune, with its checkpoint if it has one; on a full disk again, until there is space.
+def _report(what: dict[str, Any], save: Callable[[Path], None] | None, folder: Path) -> None:
+    """Pass a trial's message to Tune, with its checkpoint if it has one; on a full disk, retry until there is space.
 
-    Returns once the driver has decided that the trial goes on: so the checkpoint of a rung, which is told after the
-    report of the rung, is written by trials that go on alone.
+    Returns after the driver has decided that the trial continues. A rung's checkpoint follows the report of the rung,
+    so only trials that continue write it.
 
     Raises:
-        OSError: there was none for `DISK_PATIENCE` seconds.
+        OSError: the disk was full for `DISK_PATIENCE` seconds.
     """
 
     if save is None:
-        tune.report(said(what))
+        tune.report(as_result(what))
         return
 
     def once() -> None:
@@ -217,17 +226,17 @@ def _tell(what: dict[str, Any], save: Callable[[Path], None] | None, folder: Pat
         try:
             with tempfile.TemporaryDirectory() as written:
                 save(Path(written))
-                tune.report(said(what), checkpoint=tune.Checkpoint.from_directory(written))
+                tune.report(as_result(what), checkpoint=tune.Checkpoint.from_directory(written))
         except OSError:
-            # Half a copy takes space from the next.
+            # Half a copy would take space from the next.
             Place().remove(*(set(folder.glob("checkpoint_*")) - before))
             raise
 
     patiently(once, DISK_PATIENCE)
 
 
-class _Asking(Searcher):
-    """Tune's searcher: the book says what to run. It has no state of its own."""
+class _Proposing(Searcher):
+    """Tune's searcher: the book decides what to run. It has no state of its own."""
 
     def __init__(self, book: Book, experiment: str) -> None:
         super().__init__()
@@ -238,7 +247,7 @@ class _Asking(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         task = self._book.next()
-        return given(self._book, task, self._experiment) if task else Searcher.FINISHED
+        return as_config(self._book, task, self._experiment) if task else Searcher.FINISHED
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         pass
@@ -250,8 +259,8 @@ class _Asking(Searcher):
         pass
 
 
-class _Deciding(FIFOScheduler):
-    """Tune's scheduler: hands what a trial says to the book, which says whether the trial goes on."""
+class _Pruning(FIFOScheduler):
+    """Tune's scheduler: passes a trial's message to the book, which decides whether the trial continues."""
 
     def __init__(self, book: Book) -> None:
         super().__init__()
@@ -261,28 +270,30 @@ class _Deciding(FIFOScheduler):
         return {}
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """A process that dies between its last word and Tune's acting on it makes Tune add the trial again. Its
-        checkpoints are gone by then, and Tune would start a process for each of `DEATHS` attempts to restore one.
+        """If a process dies after its last report, before Tune acts on it, Tune adds the trial again. Its checkpoints
+        are gone by then, and Tune would start a process for each of `DEATHS` attempts to restore one.
         """
-        if self._book.is_over(str(trial.config["id"])):
+        if self._book.has_ended(str(trial.config["id"])):
             tune_controller.stop_trial(trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        goes_on = hear(self._book, str(trial.config["id"]), json.loads(result[SAID]))
-        return TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP
+        continues = handle(self._book, str(trial.config["id"]), json.loads(result[MESSAGE]))
+        return TrialScheduler.CONTINUE if continues else TrialScheduler.STOP
 
 
-def hear(book: Book, id: str, what: dict[str, Any]) -> bool:
-    """Whether the trial goes on that says this."""
+def handle(book: Book, id: str, what: dict[str, Any]) -> bool:
+    """Pass a trial's message to the book; returns whether the trial continues."""
     if "failed" in what:
         book.failed(id, what["failed"], what["outside"])
         return False
+    if "pace" in what:
+        return book.moved(id, Pace(**what["pace"]))
     if "node" in what:
         return book.started(id, what["node"])
     return book.reported(id, Rung(**what)) if "rung" in what else book.saved(id, what["step"])
 
 
-class _Losses(tune.Callback):
+class _Deaths(tune.Callback):
     """Tells the book of processes that died."""
 
     def __init__(self, book: Book) -> None:

@@ -1,4 +1,4 @@
-"""Says that the study waits for machines, and what Ray last said about them: an autoscaler is silent to Tune."""
+"""Reports that the study waits for machines, with Ray's last message, which Tune does not pass on."""
 
 import os
 import subprocess
@@ -13,8 +13,8 @@ from xrt.record.environment import redact
 from xrt.search.book import Book
 from xrt.search.cluster import ADDRESS
 
-PATIENCE = 60.0  # seconds without a running trial until it is said, and until Ray is asked again
-ANSWER = 30.0  # seconds that `ray status` may take
+PATIENCE = 60.0  # seconds without a running trial before a message, and between two queries to Ray
+ANSWER = 30.0  # time limit of `ray status` in seconds
 FAILURES = "Recent failures:"
 
 
@@ -22,7 +22,7 @@ class Waiting(tune.Callback):
     """Tells the book when no trial has run for `PATIENCE` seconds, and when one runs again."""
 
     def __init__(self, book: Book) -> None:
-        self._book, self._since, self._said = book, time.monotonic(), False
+        self._book, self._since, self._reported = book, time.monotonic(), False
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -30,16 +30,16 @@ class Waiting(tune.Callback):
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if any(trial.status == "RUNNING" for trial in trials):
             self._since = time.monotonic()
-            if self._said:
+            if self._reported:
                 self._book.waits(None)
-                self._said = False
+                self._reported = False
         elif time.monotonic() - self._since > PATIENCE:
             pending = sum(trial.status == "PENDING" for trial in trials)
-            # On one machine nothing is missing but a process, which takes long to start where others work too.
+            # On one machine it waits for a process only, which starts slowly on a busy machine.
             missing = "a first process" if _is_own() else "machines"
             self._book.waits(f"waiting for {missing}: {pending} {_trials(pending)}{_of_ray()}")
-            # Ray's answer takes seconds, which nobody misses while nothing runs.
-            self._since, self._said = time.monotonic(), True
+            # After the seconds that Ray's answer takes.
+            self._since, self._reported = time.monotonic(), True
 
 
 def _is_own() -> bool:
@@ -52,15 +52,15 @@ def _trials(count: int) -> str:
 
 
 def _of_ray() -> str:
-    """The last failure that a cluster's autoscaler reports, after a semicolon; nothing where there is none."""
+    """The last failure that a cluster's autoscaler reports, after a semicolon; empty if it reports none."""
     if _is_own():
         return ""
     words = [str(Path(sys.executable).with_name("ray")), "status", "--verbose"]
     try:
-        said = subprocess.run(words, capture_output=True, text=True, timeout=ANSWER, check=True).stdout
+        output = subprocess.run(words, capture_output=True, text=True, timeout=ANSWER, check=True).stdout
     except (OSError, subprocess.SubprocessError) as error:
         return f"; Ray does not say why ({type(error).__name__})"
-    failure = last_failure(said)
+    failure = last_failure(output)
     return f"; Ray: {redact(failure)}" if failure else ""
 
 
