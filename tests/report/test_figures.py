@@ -1,5 +1,6 @@
 """The rows of each figure, and that every figure can be drawn from them: data are compared, not pixels."""
 
+import csv
 import itertools
 import math
 import warnings
@@ -14,11 +15,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.findings import worked
+from xrt.errors import RecordError
 from xrt.findings.findings import Findings, findings
 from xrt.findings.importances import expected_best, importances
 from xrt.record import Run
 from xrt.report import drawing, figures, search_figures
 from xrt.report.figures import Matrix
+from xrt.report.gallery import write_figures
 from xrt.report.search_figures import Tried
 from xrt.spec.metric import Metric
 
@@ -204,6 +207,7 @@ def test_rules_name_what_they_would_have_chosen_and_with_whom_it_was_equal(tmp_p
     assert rules["dev/acc/en"].trial == rules["dev/mean/mixed"].trial, "ties go by the study's own metric"
 
 
+LIES = ("distance", "along", "inside")
 PROBED = {
     "mini-a": {
         site: {
@@ -231,6 +235,31 @@ def test_gaps_put_each_targets_gain_beside_its_distance_under_the_winners_encode
     assert words.points[2].gain == gained["acc/fr"] and words.points[2].distance == pytest.approx(0.3)
     text = drawing.svg(lambda: drawing.draw_gaps((words, states)))
     assert "word embeddings" in text and ">zh<" in text
+
+
+def test_places_are_those_of_the_winner_or_of_the_first_arm_that_was_attacked(tmp_path: Path) -> None:
+    other = worked.make(tmp_path)
+    worked.search(other)
+    worked.confirm(other)
+    assert figures.places(findings(other)) is None, "nothing was recorded"
+    for trial in other.trials():
+        if trial.phase == "confirm" and trial.method == "adversarial":
+            lies = {f"dev/{kind}/{a}": 0.01 * trial.seed for a in worked.TASK.targets for kind in LIES}
+            last = replace(trial.last, metrics={**trial.last.metrics, **lies})
+            other.save(replace(trial, reports=(*trial.reports[:-1], last)))
+    found = findings(other)
+    placed, confirmed = figures.places(found), found.confirmation
+    assert placed and confirmed and confirmed.winner
+    assert placed.label == confirmed.best(confirmed.winner).label
+    assert placed.radius == confirmed.best(confirmed.winner).params["adversarial.radius"]
+    gained = {gain.metric.name: gain for gain in figures.gains(found) or ()}
+    assert [point.language for point in placed.points] == list(worked.TASK.targets)
+    assert all(point.gain == gained[point.language] for point in placed.points)
+    assert placed.points[0].along == pytest.approx(0.1)  # seeds 8 to 12
+    assert ">zh, 10 %<" in drawing.svg(lambda: drawing.draw_places(placed))
+    plain = replace(confirmed, winner=confirmed.winner.plain)
+    found.__dict__["confirmation"] = plain
+    assert figures.places(found) == placed, "the winner was not attacked"
 
 
 def everything(found: Findings) -> dict[str, Callable[[], Figure]]:
@@ -280,3 +309,53 @@ def test_methods_differ_by_marker_and_not_only_by_colour() -> None:
     looks = [drawing.look(method) for method in METHODS]
     assert len({marker for _, marker in looks}) == len(METHODS)
     assert len({colour for colour, _ in looks}) == len(METHODS)
+
+
+def test_every_figure_is_written_for_a_paper_with_the_rows_that_it_draws(
+    found: Findings, tmp_path: Path
+) -> None:
+    names = write_figures(found, tmp_path / "new" / "figures")
+    assert set(names) == {"gains", "matrix", "parameters", "tuning", "costs", "importances", "rungs"}
+    written = {path.name for path in (tmp_path / "new" / "figures").iterdir()}
+    assert written == {f"{name}.{kind}" for name in names for kind in ("pdf", "svg", "csv")}
+    rows = {}
+    for name in names:
+        of = {kind: (tmp_path / "new" / "figures" / f"{name}.{kind}") for kind in ("pdf", "svg", "csv")}
+        assert of["pdf"].read_bytes()[:5] == b"%PDF-" and b"/Type3" not in of["pdf"].read_bytes()
+        assert ET.fromstring(of["svg"].read_text()).tag.endswith("svg")
+        assert "#trial-" not in of["svg"].read_text() and "#pair-" not in of["svg"].read_text()
+        rows[name] = list(csv.DictReader(of["csv"].open()))
+    assert len(rows["matrix"]) == len(worked.TASK.pairs())
+    pruned = [row for row in rows["parameters"] if row["trial"] == "0009" and row["parameter"] == "radius"]
+    assert [(row["value"], row["pruned"], row["low"]) for row in pruned] == [("0.48", "1", "")]
+    best = found.best_trial
+    assert best and best.id in {row["trial"] for row in rows["costs"] if row["front"] == "1"}
+    scores = [float(row["score"]) for row in rows["rungs"] if row["trial"] == best.id]
+    assert scores == [pytest.approx(r.metrics[worked.METRIC], rel=1e-5) for r in best.reports]
+    gained = [row for row in rows["gains"] if row["language"] == "ja"]
+    gains = {gain.words: gain for gain in figures.gains(found) or ()}
+    assert [float(row["gain"]) for row in gained] == [pytest.approx(gains["ja"].difference, rel=1e-5)]
+
+
+def test_a_folder_for_figures_that_cannot_be_made_is_one_line(found: Findings, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordError, match=r"--figures: .*file/figures: cannot be written"):
+        write_figures(found, tmp_path / "file" / "figures")
+
+
+def test_the_gain_of_a_cell_is_of_the_seeds_that_both_have(tmp_path: Path) -> None:
+    run = worked.make(tmp_path)
+    worked.search(run)
+    worked.confirm(run)
+    confirmed = findings(run).confirmation
+    assert confirmed and confirmed.winner
+    best = confirmed.best(confirmed.winner)
+    for trial in best.trials[3:]:
+        run.paths.trial(trial.id).unlink()
+    found = replace(findings(run), at=(3, 5))
+    _, (_, gain) = figures.matrices(found)
+    drawn = (
+        gain.values[0, 0],
+        found.confirmation and found.confirmation.gain(confirmed.winner, Metric("acc", "en")),
+    )
+    assert drawn[1] and drawn[0] == pytest.approx(100 * drawn[1].mean)

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,27 @@ def test_every_latex_row_has_a_cell_for_every_column_and_the_marks(found: Findin
     cells = [cell for row in table.rows for cell in row.cells]
     assert text.count(r"\textbf{") == sum(cell.best for cell in cells)
     assert text.count("$^{*}$") == sum(cell.reliable for cell in cells)
+
+
+def test_the_best_of_a_column_is_bold_unless_all_print_the_same_number(tmp_path: Path) -> None:
+    run = worked.make(tmp_path)
+    worked.search(run)
+    worked.confirm(run)
+    for trial in run.trials():
+        if trial.phase == "confirm":
+            metrics = dict(trial.reports[0].metrics) | {"test/acc/ja": 0.5, "test/acc/ko": 0.5}
+            metrics["test/acc/ko"] += 0.1 if trial.configuration.startswith("0004") else 0.0
+            run.save(replace(trial, reports=(replace(trial.reports[0], metrics=metrics),), checkpoint=None))
+    table = paper_table(findings(run))
+    assert table
+    bold = {column: [row.cells[i].best for row in table.rows] for i, column in enumerate(table.columns)}
+    assert not any(bold["ja"]) and [row.seeds for row in table.rows] == [5] * len(table.rows)
+    assert [row.configuration for row, best in zip(table.rows, bold["ko"], strict=True) if best] == [
+        row.configuration for row in table.rows if row.configuration.startswith("adversarial")
+    ]
+    assert as_latex(table).startswith(
+        "% Accuracy on test, %: mean and standard deviation over 5 seeds. Bold: "
+    )
 
 
 def test_no_name_breaks_the_latex_and_an_unknown_number_is_an_empty_cell() -> None:

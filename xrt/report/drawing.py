@@ -1,11 +1,12 @@
 """The figures of a report, drawn from their rows. It knows rows and matplotlib, no runs and no files.
 
-Nothing is told by colour alone: methods have their own marker, matrices print their numbers. Colours are those of
-Okabe & Ito (2008), and of cividis, which is even in greyscale. No state outside a figure is touched.
+Colour never carries information alone: methods have their own marker, matrices print their numbers. Colours are those
+of Okabe & Ito (2008), and cividis, whose lightness grows evenly. No state outside a figure is changed.
 """
 
 import io
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,19 +15,21 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, NullFormatter, PercentFormatter
 
 from xrt.findings.importances import Course as Expected
 from xrt.findings.importances import Importance
-from xrt.report.figures import Gain, Gaps, Matrix
+from xrt.report.figures import Gain, Gaps, Matrix, Places
 from xrt.report.search_figures import Costs, Courses, Panel, Tried
 from xrt.spec.metric import Metric
 
 STYLE: Any = {
     "font.size": 10,
     "font.family": "sans-serif",
-    "svg.fonttype": "none",  # text stays text: small files that can be searched
-    "svg.hashsalt": "xrt",  # the same figure is the same file
+    "svg.fonttype": "none",  # text stays text, so files are small and can be searched
+    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
+    "svg.hashsalt": "xrt",  # the same figure gives the same file
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.titlesize": 11,
@@ -44,23 +47,37 @@ OTHERS = [("#E69F00", "P"), ("#56B4E9", "X"), ("#888888", "*")]
 
 
 def svg(draw: Callable[[], Figure]) -> str:
-    """What `draw` draws, in the house's style, as text of an SVG file."""
-    with rc_context(STYLE):
-        buffer = io.BytesIO()
-        draw().savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue().decode()
+    """The figure of `draw`, in the style of all reports, as the text of an SVG file.
+
+    Points link to `#trial-0017` and cells to `#pair-de-zh` of the report's page; see `without_links`.
+    """
+    return _saved(draw, format="svg", metadata={"Date": None, "Creator": None}).decode()
+
+
+def without_links(svg: str) -> str:
+    """The same SVG without links, for a separate file."""
+    return re.sub(r"</?a\b[^>]*>", "", svg)
 
 
 def png(draw: Callable[[], Figure], dpi: int = 150) -> bytes:
-    """The same as a PNG, for places that do not take SVG."""
+    """The same as a PNG, for uses that do not support SVG."""
+    return _saved(draw, format="png", dpi=dpi)
+
+
+def pdf(draw: Callable[[], Figure]) -> bytes:
+    """The same as a PDF, for papers."""
+    return _saved(draw, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+
+
+def _saved(draw: Callable[[], Figure], **options: Any) -> bytes:
     with rc_context(STYLE):
         buffer = io.BytesIO()
-        draw().savefig(buffer, format="png", bbox_inches="tight", dpi=dpi)
+        draw().savefig(buffer, bbox_inches="tight", **options)
     return buffer.getvalue()
 
 
 def draw_matrices(matrices: Sequence[Matrix]) -> Figure:
-    """Heat maps with their numbers; beside each other while they are small."""
+    """Heat maps with their numbers; side by side if they are small."""
     size, single = len(matrices[0].languages), matrices[0].single
     each = max(3.6, 0.55 * size + 0.8)
     beside = size <= 9 and not single
@@ -85,6 +102,9 @@ def _heat(figure: Figure, axes: Axes, matrix: Matrix) -> None:
                 text = f"{values[i, j]:+.1f}" if matrix.signed else f"{values[i, j]:.1f}"
                 ink = _ink(drawn.cmap(drawn.norm(values[i, j])))
                 axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8.5 if size < 10 else 7)
+                first, second = matrix.languages[j if matrix.single else i], matrix.languages[j]
+                cell = Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, lw=0, url=f"#pair-{first}-{second}")
+                axes.add_patch(cell)
     axes.set_xticks(range(size), matrix.languages)
     axes.set_yticks([] if matrix.single else range(size), [] if matrix.single else matrix.languages)
     axes.tick_params(length=0)
@@ -98,13 +118,13 @@ def _heat(figure: Figure, axes: Axes, matrix: Matrix) -> None:
 
 
 def _ink(background: Any) -> str:
-    """Black or white, whichever is read on that colour."""
+    """Black or white, whichever is legible on that colour. A dark page inverts other blacks, not this one."""
     red, green, blue = background[:3]
-    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
+    return "#010101" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
 
 
 def draw_gains(gains: Sequence[Gain]) -> Figure:
-    """One line per language: the difference to plain and its interval, about a line at zero."""
+    """One line per language: the difference to plain with its interval, and a line at zero."""
     figure = _figure(6.6, 0.34 * len(gains) + 1.1)
     axes = figure.add_subplot()
     for place, gain in enumerate(reversed(gains)):
@@ -124,20 +144,20 @@ def draw_gains(gains: Sequence[Gain]) -> Figure:
 
 
 def draw_gaps(rows: Sequence[Gaps]) -> Figure:
-    """Gain over plain against misalignment, one point a language, one panel a site."""
+    """Gain over plain against misalignment, one point per language, one panel per site."""
     figure = _figure(3.9 * len(rows) + 0.4, 3.4)
     first: Axes | None = None
     for place, row in enumerate(rows):
         first_or_none = {"sharey": first} if first else {}
         axes = figure.add_subplot(1, len(rows), place + 1, **first_or_none)
         first = first or axes
-        for language, x, gain in row.points:
+        for i, (language, x, gain) in enumerate(sorted(row.points, key=lambda p: p.distance)):
             if not math.isnan(gain.low):
                 axes.plot([x, x], [100 * gain.low, 100 * gain.high], color="0.6", lw=1.2, zorder=1)
             axes.plot([x], [100 * gain.difference], "o", color="black", ms=5)
-            axes.annotate(
-                language, (x, 100 * gain.difference), xytext=(5, 4), textcoords="offset points", fontsize=9
-            )
+            # Neighbouring points have their names on different sides.
+            beside, spot = (5, 4 if i % 2 else -12), (x, 100 * gain.difference)
+            axes.annotate(language, spot, beside, textcoords="offset points", fontsize=9)
         axes.axhline(0, color="0.5", lw=1, ls="--")
         axes.axvline(row.unrelated, color="0.5", lw=1, ls=":")
         axes.set_xlabel("distance to the source language, mean norms")
@@ -151,8 +171,29 @@ def draw_gaps(rows: Sequence[Gaps]) -> Figure:
     return figure
 
 
+def draw_places(row: Places) -> Figure:
+    """Gain over plain against the distance of translations: filled along δ, hollow in all; the ball is shaded."""
+    figure = _figure(5.4, 3.4)
+    axes = figure.add_subplot()
+    for language, distance, along, inside, gain in row.points:
+        y = 100 * gain.difference
+        axes.plot([along, distance], [y, y], color="0.7", lw=1, zorder=1)
+        axes.plot([along], [y], "o", color="black", ms=5)
+        axes.plot([distance], [y], "o", color="black", mfc="white", ms=5)
+        text = f"{language}, {100 * inside:.0f} %"
+        axes.annotate(text, (distance, y), xytext=(5, 4), textcoords="offset points", fontsize=9)
+    axes.axvspan(-row.radius, row.radius, color="0.9", zorder=0)
+    axes.axhline(0, color="0.5", lw=1, ls="--")
+    axes.margins(x=0.2)
+    axes.set_xlabel("distance to the source language, mean norms")
+    axes.set_ylabel("gain over plain, points")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:+g}" if y else "0"))
+    figure.tight_layout()
+    return figure
+
+
 def draw_panels(panels: Sequence[Panel], metric: Metric) -> Figure:
-    """Score against each parameter, a row an encoder, on one scale; the band is where plain trials lie."""
+    """Score against each parameter, one row per encoder, on one scale; the band is where plain trials lie."""
     encoders = list(dict.fromkeys(panel.encoder for panel in panels))
     columns = list(dict.fromkeys((panel.method, panel.parameter) for panel in panels))
     figure = _figure(3.5 * len(columns) + 0.4, 3.2 * len(encoders))
@@ -181,7 +222,7 @@ def _panel(axes: Axes, panel: Panel) -> None:
 
 
 def draw_expected(courses: Sequence[Expected], metric: Metric) -> Figure:
-    """The expected best score against the number of trials, a line an arm."""
+    """The expected best score against the number of trials, one line per arm."""
     figure = _figure(6.6, 3.4)
     axes = figure.add_subplot()
     for course in courses:
@@ -197,7 +238,7 @@ def draw_expected(courses: Sequence[Expected], metric: Metric) -> Figure:
 
 
 def draw_costs(costs: Costs) -> Figure:
-    """Accuracy against cost; the line is the Pareto front, its trials are named."""
+    """Accuracy against cost; the line is the Pareto front, whose trials are named."""
     figure = _figure(6.6, 3.8)
     axes = figure.add_subplot()
     for method in dict.fromkeys(point.method for point in costs.points):
@@ -243,10 +284,13 @@ def draw_pruning(pruning: Courses) -> Figure:
         ended = course.state == "pruned"
         axes.plot(
             course.steps, course.scores, color="0.7" if ended else colour, lw=1 if ended else 1.4,
-            ls="--" if ended else "-", marker=marker, ms=4, zorder=1 if ended else 2,
+            ls="--" if ended else "-", marker=marker, ms=4, zorder=1 if ended else 2, url=f"#trial-{course.trial}",
         )  # fmt: skip
         if ended:
-            axes.plot(course.steps[-1], course.scores[-1], "x", color="0.2", ms=9, mew=1.6, zorder=3)
+            axes.plot(
+                course.steps[-1], course.scores[-1], "x", color="0.2", ms=9, mew=1.6, zorder=3,
+                url=f"#trial-{course.trial}",
+            )  # fmt: skip
     for method in dict.fromkeys(course.method for course in pruning.courses):
         colour, marker = look(method)
         axes.plot([], [], color=colour, marker=marker, ms=4, lw=1.4, label=method)
@@ -273,7 +317,7 @@ def look(method: str) -> tuple[str, str]:
 
 
 def _scatter(axes: Axes, points: Sequence[Tried], label: str | None = None) -> None:
-    """A mark a trial, with its interval; a cross where it was pruned."""
+    """One marker per trial, with its interval; a cross if it was pruned."""
     for index, point in enumerate(points):
         colour, marker = look(point.method)
         if not math.isnan(point.low):
@@ -281,12 +325,13 @@ def _scatter(axes: Axes, points: Sequence[Tried], label: str | None = None) -> N
         mark, size = ("x", 5) if point.pruned else (marker, 6)
         shown = label if index == 0 else None
         axes.plot(
-            [point.x], [point.score], mark, color="0.5" if point.pruned else colour, ms=size, label=shown
-        )
+            [point.x], [point.score], mark, color="0.5" if point.pruned else colour, ms=size, label=shown,
+            url=f"#trial-{point.trial}",
+        )  # fmt: skip
 
 
 def _log_axis(axes: Axes, values: Sequence[float]) -> None:
-    """Logarithmic where the values call for it, with plain numbers as ticks."""
+    """Logarithmic if the values need it, with plain numbers as ticks."""
     if min(values) > 0 and max(values) / min(values) >= 4:
         axes.set_xscale("log")
         nice = [m * 10.0**e for e in range(-6, 9) for m in (1, 2, 5)]

@@ -1,4 +1,4 @@
-"""What the figures about languages show, as plain rows. How they are drawn is known to `drawing` alone.
+"""The data of the figures about languages, as plain rows; `drawing` draws them.
 
 Each function takes the findings of a run and returns the rows of one figure, or None where it would be empty.
 """
@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from xrt.data import Task
-from xrt.findings.findings import Findings
+from xrt.findings.findings import Confirmation, Findings
 from xrt.findings.statistics import LEVEL
 from xrt.findings.words import describe
 from xrt.record.values import TrialRecord
-from xrt.spec.arms import PLAIN
+from xrt.report.pairs import compared
+from xrt.spec.arms import PLAIN, Arm
 from xrt.spec.metric import Metric
 
 
@@ -54,6 +55,24 @@ class Gap(NamedTuple):
     gain: Gain
 
 
+class Place(NamedTuple):
+    """A language: how far its translations lie from the source, and how far along δ, in the unit of the radius."""
+
+    language: str
+    distance: float
+    along: float
+    inside: float
+    gain: Gain
+
+
+class Places(NamedTuple):
+    """Of one configuration: its attack reaches as far as `radius`."""
+
+    label: str
+    radius: float
+    points: tuple[Place, ...]
+
+
 class Gaps(NamedTuple):
     """One site of the encoder, `words` or `states`; `unrelated`: the distance of unrelated source sentences."""
 
@@ -83,22 +102,25 @@ def minus(title: str, left: Matrix | None, right: Matrix | None) -> Matrix | Non
 
 
 def matrices(found: Findings) -> tuple[str, list[Matrix]]:
-    """The matrix of what won, and its gain over what it is compared with; of the search where nothing is confirmed."""
+    """The winner's matrix and its gain over its reference; without a confirmation, those of the search's best trial."""
     task, confirmed = found.spec.task, found.confirmation
     if confirmed and confirmed.winner:
         best, other = confirmed.best(confirmed.winner), confirmed.reference(confirmed.winner)
-        ours, theirs, split = best.trials, other.trials if other else (), confirmed.split
-        what = f"{split}, mean over {len(ours)} seeds"
+        ours, split = best.trials, confirmed.split
+        # Paired by seed, as every gain is: seeds that only one of them has would show in it.
+        theirs = [t for t in other.trials if t.seed in best.seeds] if other else []
+        basis = f"{split}, mean over {len(ours)} seeds"
         against = other.label if other else PLAIN
     else:
-        ours, split, what, against = tuple(found.ranking[:1]), "dev", "dev, one seed", PLAIN
-        theirs = tuple(t for t in found.ranking if t.method == PLAIN)[:1]
-        theirs = () if theirs == ours else theirs
+        first, plain = compared(found)
+        ours, theirs = (first,) if first else (), [plain] if plain else []
+        split, basis, against = "dev", "dev, one seed", PLAIN
     if not ours:
-        return what, []
+        return basis, []
     own = matrix(describe(ours[0].params), ours, task, split)
-    gain = minus(f"gain over {against}", own, matrix(PLAIN, theirs, task, split))
-    return what, [m for m in (own, gain) if m]
+    paired = [t for t in ours if t.seed in {other.seed for other in theirs}]
+    gain = minus(f"gain over {against}", matrix("", paired, task, split), matrix("", theirs, task, split))
+    return basis, [m for m in (own, gain) if m]
 
 
 def gains(found: Findings) -> tuple[Gain, ...] | None:
@@ -106,9 +128,13 @@ def gains(found: Findings) -> tuple[Gain, ...] | None:
     confirmed = found.confirmation
     if confirmed is None or confirmed.winner is None or confirmed.winner.method == PLAIN:
         return None
+    return _gains(found, confirmed, confirmed.winner)
+
+
+def _gains(found: Findings, confirmed: Confirmation, arm: Arm) -> tuple[Gain, ...] | None:
     rows = []
     for metric in (*(Metric("acc", language) for language in found.meta.languages), *confirmed.metrics):
-        gain = confirmed.gain(confirmed.winner, metric)
+        gain = confirmed.gain(arm, metric)
         if gain is not None and not math.isnan(gain.mean):
             rows.append(Gain(metric.words, metric, gain.mean, *gain.interval(LEVEL)))
     return tuple(rows) or None
@@ -127,3 +153,25 @@ def gaps(found: Findings) -> tuple[Gaps, ...] | None:
         points = tuple(Gap(a, d, by_language[a]) for a, d in distances if a in by_language)
         sites.append(Gaps(site, encoder, points, probed["unrelated"]))
     return tuple(site for site in sites if len(site.points) > 1) or None
+
+
+def places(found: Findings) -> Places | None:
+    """Where translations lie for the winner's encoder as it ended, if it was attacked; else for the first arm that was.
+
+    Means over the seeds of the arm's best configuration.
+    """
+    confirmed = found.confirmation
+    if confirmed is None:
+        return None
+    arms = [*([confirmed.winner] if confirmed.winner else []), *confirmed.candidates.best]
+    for arm in arms:
+        best, by_language = confirmed.best(arm), {}
+        for gain in (_gains(found, confirmed, arm) if best.trials else None) or ():
+            names = [str(Metric(kind, gain.metric.name)) for kind in ("distance", "along", "inside")]
+            distance, along, inside = (float(np.mean([t.score(n) for t in best.trials])) for n in names)
+            if gain.metric.kind == "acc" and not math.isnan(distance):
+                by_language[gain.metric.name] = Place(gain.metric.name, distance, along, inside, gain)
+        if by_language:
+            radius = float(best.params[f"{arm.method}.radius"])
+            return Places(best.label, radius, tuple(by_language.values()))
+    return None

@@ -5,17 +5,14 @@ second method, a second rung) is left out.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from xrt.findings.answer import constant, weak_attack
 from xrt.findings.findings import Confirmation, Findings, findings
-from xrt.findings.importances import expected_best, importances
 from xrt.findings.statistics import Estimate
-from xrt.findings.table import confirmed_rows
+from xrt.findings.table import confirmed_rows, voted_rows
 from xrt.findings.words import (
     NOTHING,
     accuracy_interval,
@@ -27,11 +24,24 @@ from xrt.findings.words import (
     show,
     spread,
 )
-from xrt.record.files import write_text
+from xrt.record.files import refuse_closed, write_text
 from xrt.record.run import Run
-from xrt.report import drawing, figures, search_figures
+from xrt.report import drawing, gallery
+from xrt.report.pairs import cells
 from xrt.report.paper import PaperTable, as_csv, as_latex, paper_table
-from xrt.report.rendering import Block, Box, Code, Heading, Paragraph, Picture, Table, as_html, as_markdown
+from xrt.report.rendering import (
+    Block,
+    Box,
+    Code,
+    Folded,
+    Heading,
+    Paragraph,
+    Picture,
+    Table,
+    as_html,
+    as_markdown,
+)
+from xrt.report.trials import sections
 from xrt.spec.metric import Metric, means_of, zero_shot
 
 TOP = 10  # trials of the search that are listed
@@ -43,19 +53,20 @@ def write_report(run: Run, found: Findings | None = None) -> Path:
     Raises:
         RecordError: the record is damaged, or the folder cannot be written.
     """
-    found = found or findings(run)
     paths, title = run.paths, f"{run.study}: {run.name}"
+    refuse_closed(paths.report.parent)
+    found = found or findings(run)
     blocks = list(contents(found, run.spec_yaml))
     paths.figures.mkdir(exist_ok=True)
     for block in blocks:
         if isinstance(block, Picture):
-            write_text(paths.figures / f"{block.name}.svg", block.svg)
+            write_text(paths.figures / f"{block.name}.svg", drawing.without_links(block.svg))
     if table := paper_table(found):
         write_text(paths.table_csv, as_csv(table))
         write_text(paths.table_latex, as_latex(table))
     subtitle = _subtitle(found)
     write_text(paths.report_markdown, as_markdown(title, subtitle, blocks, paths.figures.name))
-    write_text(paths.report, as_html(title, subtitle, blocks))
+    write_text(paths.report, as_html(title, subtitle, [*blocks, *sections(found)]))
     return paths.report
 
 
@@ -66,6 +77,8 @@ def contents(found: Findings, study: str) -> Iterator[Block]:
         study: the text of the resolved study file.
     """
     yield Box(*found.answer)
+    if found.note:
+        yield Paragraph(f"Note: {found.note}")
     if found.confirmation:
         yield from _confirmed(found, found.confirmation)
     yield from _languages(found)
@@ -98,12 +111,20 @@ def _confirmed(found: Findings, confirmed: Confirmation) -> Iterator[Block]:
         bold = next((i for i, row in enumerate(table.rows) if row.chosen), None)
         yield Table(table.head, tuple(row.cells for row in table.rows), table.numbers, bold)
         yield Paragraph(
-            "Mean ± standard deviation between seeds. A gain is the smaller of two: over the ablation (plain "
-            "fine-tuning at the same encoder, learning rate and training settings) and over the best plain "
-            "configuration; better needs both. Intervals and p take seeds and groups of examples for random draws "
-            "(two-way random model, paired over both) and are corrected together for all comparisons and looks, so an "
-            f"interval leaves out 0 exactly where the verdict is reliable. A constant prediction of the commonest "
-            f"label reaches {percent(confirmed.commonest_label)}. In bold: what the search chose on dev."
+            "Mean ± standard deviation between seeds. A gain is the less certain of two differences: to the ablation "
+            "(plain fine-tuning at the same encoder, learning rate and training settings) and to the best plain "
+            "configuration; better needs both. Intervals and p treat seeds and groups of examples as random draws "
+            "(two-way random model, paired over both). They are corrected for all comparisons and looks, so an "
+            f"interval excludes 0 exactly where the verdict is reliable. A constant prediction reaches "
+            f"{confirmed.constants}. Bold: the configuration that the search chose on dev."
+        )
+    if (voted := voted_rows(found)) and (votes := found.spec.evaluation):
+        yield Heading("Votes under noise")
+        yield Table(voted.head, tuple(row.cells for row in voted.rows), voted.numbers)
+        yield Paragraph(
+            f"Test predicted again: the most common of {votes.votes} predictions of an example, each under noise of "
+            f"scale {show(votes.scale)} on its word embeddings (Cohen et al. 2019). Change: paired by seed, 95 % "
+            "intervals over seeds alone, not corrected. Verdicts use the predictions without votes."
         )
     if paper := paper_table(found):
         yield Heading("The table for a paper")
@@ -121,32 +142,30 @@ def _paper(table: PaperTable) -> Table:
 
 
 def _languages(found: Findings) -> Iterator[Block]:
-    """By language: table, figure, matrices; of the winner on test, or of the search's best on dev."""
-    confirmed = found.confirmation
-    what, shown = figures.matrices(found)
-    if not shown:
+    """By language: table, figures, and cells of the matrix; of the winner on test, or of the search's best on dev."""
+    confirmed, plates = found.confirmation, list(gallery.of_languages(found))
+    if not plates:
         return
     yield Heading("Where it helps")
     if confirmed and confirmed.winner:
         yield from _language_table(found, confirmed)
-        rows = figures.gains(found)
-        caption = "Gain over plain by language, each with its own interval (not corrected for their number)."
-        yield from _drawn("gains", caption, rows and (lambda: drawing.draw_gains(rows)))
-        apart = figures.gaps(found)
-        yield from _drawn("misalignment", _apart(apart), apart and (lambda: drawing.draw_gaps(apart)))
-    gain = ", and its gain." if len(shown) > 1 else "."
-    by = "language" if found.spec.task.sentences == 1 else "the languages of the two sentences"
-    caption = f"Accuracy by {by} ({what}){gain}"
-    yield from _drawn("matrix", caption, lambda: drawing.draw_matrices(shown))
+    yield from map(_picture, plates)
+    yield _cells(found)
 
 
-def _apart(rows: tuple[figures.Gaps, ...] | None) -> str:
-    encoder = rows[0].encoder if rows else ""
-    return (
-        f"Gain over plain against the misalignment of {encoder} before fine-tuning: the mean distance of a translation "
-        "from its source sentence (means of word pieces), in mean norms of a word piece there, the unit of a radius. "
-        "Dotted: the distance of unrelated source sentences."
-    )
+def _cells(found: Findings) -> Folded:
+    """The cells of the matrix as rows, which the matrix leads to."""
+    rows, anchors = [], []
+    for cell in cells(found):
+        counts = f"{cell.correct:,} of {cell.total:,}" if cell.total else NOTHING
+        reached = (percent(cell.accuracy), difference_interval((cell.low, cell.high)).replace("+", ""))
+        gain = (points(cell.gain), difference_interval((cell.gain_low, cell.gain_high)))
+        rows.append((cell.name, counts, *reached, *gain))
+        anchors.append(f"pair-{cell.sentence_1}-{cell.sentence_2}")
+    head = ("languages", "correct", "accuracy", "95 % interval", "gain, points", "95 % interval")
+    table = Table(head, tuple(rows), frozenset(range(1, len(head))), anchors=tuple(anchors))
+    about = "Counts are over all seeds. Intervals are over seeds and example groups, not corrected."
+    return Folded("cells", "Counts and intervals of every cell", (table, Paragraph(about)))
 
 
 def _language_table(found: Findings, confirmed: Confirmation) -> Iterator[Block]:
@@ -195,45 +214,15 @@ def _rules(found: Findings) -> Iterator[Block]:
 
 
 def _search(found: Findings) -> Iterator[Block]:
-    done, metric = found.ranking, found.spec.metric
-    panels, pruned = search_figures.panels(found), search_figures.pruning(found)
-    if not done and not pruned:
+    plates = list(gallery.of_search(found))
+    if not found.ranking and not plates:
         return
     yield Heading("The search")
-    if done:
+    if after := found.meta.after:
+        yield Paragraph(after.sentence)
+    if found.ranking:
         yield from _best(found)
-    caption = (
-        "Dev score against what each method is tuned by, a row an encoder; a point is a finished trial with its 95 % "
-        "interval over example groups (not over seeds), a cross a pruned trial at its last rung. Grey: plain trials "
-        "with that encoder. Other parameters differ between the points too."
-    )
-    yield from _drawn("parameters", caption, panels and (lambda: drawing.draw_panels(panels, metric)))
-    courses = expected_best(found.spec, found.searched)
-    caption = (
-        "What was tuned how much: the expected best dev score of each arm against its number of trials (Dodge et al. "
-        "2019). Pruned trials count with their last rung."
-    )
-    yield from _drawn("tuning", caption, courses and (lambda: drawing.draw_expected(courses, metric)))
-    costs = search_figures.costs(found)
-    caption = "Dev score against the cost of training. Dashed: the Pareto front, with the trials on it."
-    yield from _drawn("costs", caption, costs and (lambda: drawing.draw_costs(costs)))
-    shares = importances(found.spec, found.searched)
-    caption = (
-        "What the outcome depended on within the space (conditional PED-ANOVA, over all trials at their first rung): "
-        "a hint, not a finding. A method's effect can show in its own parameters."
-    )
-    yield from _drawn("importances", caption, shares and (lambda: drawing.draw_importances(shares)))
-    caption = f"ASHA: every trial from rung to rung. {_spent(pruned)}" if pruned else ""
-    yield from _drawn("rungs", caption, pruned and (lambda: drawing.draw_pruning(pruned)))
-
-
-def _spent(pruned: search_figures.Courses) -> str:
-    if math.isnan(pruned.share):
-        return ""
-    return (
-        f"The search cost {pruned.spent:,.0f} plain steps, {100 * pruned.share:.0f} % of the {pruned.exhaustive:,.0f} "
-        "that training all its trials to the end would have cost (evaluation not counted)."
-    )
+    yield from map(_picture, plates)
 
 
 def _best(found: Findings) -> Iterator[Block]:
@@ -277,15 +266,15 @@ def _problems(found: Findings) -> Iterator[Block]:
 
 def _again(found: Findings, study: str) -> Iterator[Block]:
     meta = found.meta
-    yield Heading("To do it again")
+    yield Heading("To repeat the run")
     if meta.command:
         yield Code(meta.command, "The command of this run:")
-    yield Code(f"python -m xrt.study run --from {meta.name}", "Again from its record:")
+    yield Code(f"python -m xrt.study run --from {meta.name}", "Repeat it from its record:")
     yield Code(
         f"python -m xrt.study run {meta.study}.yaml",
-        "Or without the record: save the study below in a file of its own and run it:",
+        "Or, without the record, save the study below to a file and run it:",
     )
-    yield Code(study, f"{meta.study}.yaml: the study, everything resolved", folded=True)
+    yield Folded("study", f"{meta.study}.yaml: the study with all defaults", (Code(study),))
     rows = [*meta.versions.items()]
     if meta.git:
         changed = ", with changes" if meta.git.get("dirty") else ""
@@ -302,10 +291,8 @@ def _again(found: Findings, study: str) -> Iterator[Block]:
         yield Table(head, tuple(lines), frozenset({3}))
 
 
-def _drawn(name: str, caption: str, draw: Callable[[], Figure] | object) -> Iterator[Block]:
-    """The figure, where there is something to draw."""
-    if callable(draw):
-        yield Picture(name, drawing.svg(draw), caption)
+def _picture(plate: gallery.Plate) -> Picture:
+    return Picture(plate.name, drawing.svg(plate.draw), plate.caption)
 
 
 def _duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
-"""The table of a paper: a row an arm, columns the languages, their mean and the mixed pairs; as text, CSV and LaTeX.
+"""The table for a paper: one row per arm, one column per language and mean except `all`; as text, CSV and LaTeX.
 
-Mean ± standard deviation over seeds on the confirmed split. The best of a column is bold; an asterisk marks a reliable
-difference to plain fine-tuning by that column's claim.
+Mean ± standard deviation over seeds on the confirmed split. In LaTeX the best of a column is bold, unless all tie. An
+asterisk marks a reliable difference to plain fine-tuning by that column's claim.
 """
 
 import csv
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from xrt.findings.findings import Confirmation, Findings
 from xrt.findings.statistics import Estimate
+from xrt.findings.words import count
 from xrt.spec.arms import Arm
 from xrt.spec.metric import Metric, means_of
 
@@ -64,8 +65,12 @@ def _row(
     confirmed: Confirmation, arm: Arm, metrics: list[Metric], means: dict[tuple[Arm, Metric], Estimate]
 ) -> PaperRow:
     reliable = {c.metric.on("dev") for c in confirmed.claims_of(arm) if c.verdict in ("better", "worse")}
-    best = {m: max(e.mean for (_, other), e in means.items() if other == m) for m in metrics}
-    cells = tuple(Cell(means[arm, m], means[arm, m].mean == best[m], m in reliable) for m in metrics)
+    columns = {m: {round(e.mean, 3) for (_, other), e in means.items() if other == m} for m in metrics}
+    # Where all arms print the same number, none is best.
+    best = {m: max(values) if len(values) > 1 else math.inf for m, values in columns.items()}
+    cells = tuple(
+        Cell(means[arm, m], round(means[arm, m].mean, 3) == best[m], m in reliable) for m in metrics
+    )
     configuration = confirmed.best(arm)
     return PaperRow(configuration.encoder, configuration.label, len(configuration.trials), cells)
 
@@ -86,8 +91,14 @@ def as_csv(table: PaperTable) -> str:
 
 
 def as_latex(table: PaperTable) -> str:
-    """A table for the package booktabs."""
-    lines = [rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}}}", r"\toprule"]
+    """A table for the package booktabs, under a comment for its caption."""
+    seeds = sorted({row.seeds for row in table.rows})
+    over = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else count(seeds[0] if seeds else 0, "seed")
+    lines = [
+        f"% Accuracy on {table.split}, %: mean and standard deviation over {over}. Bold: best of a column.",
+        "% *: reliably different from plain fine-tuning. Needs the package booktabs.",
+    ]
+    lines += [rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}}}", r"\toprule"]
     lines += [" & ".join(["encoder", "method", *map(_latex, table.columns)]) + r" \\", r"\midrule"]
     lines += [" & ".join(_latex_cells(row)) + r" \\" for row in table.rows]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"

@@ -1,12 +1,15 @@
 """A document of few kinds of blocks, as one self-contained HTML page and as Markdown. It knows no runs.
 
-Whatever stands in a block is text and is escaped: a trial's error message cannot become a part of the page.
+Whatever stands in a block is text and is escaped: a trial's error message cannot become a part of the page. The only
+script is `page.js`; the page names its digest, so a browser runs no other.
 """
 
 import base64
+import hashlib
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from xrt.findings.markdown import grid, plain_text
@@ -21,7 +24,7 @@ class Paragraph(NamedTuple):
 
 
 class Box(NamedTuple):
-    """The box on top: a sentence, a line an arm, what they rest on. `tone` is better, worse, none or open."""
+    """The box on top: a sentence, one line per arm, what they rest on. `tone` is better, worse, none or open."""
 
     tone: str
     sentence: str
@@ -30,16 +33,23 @@ class Box(NamedTuple):
 
 
 class Table(NamedTuple):
-    """`numbers`: the columns that are aligned to the right. `bold`: the row that stands out, if any."""
+    """A table.
+
+    Attributes:
+        numbers: the columns that are aligned to the right.
+        bold: the row that stands out, if any.
+        anchors: of each row, what links lead to; empty: they have none.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numbers: frozenset[int] = frozenset()
     bold: int | None = None
+    anchors: tuple[str, ...] = ()
 
 
 class Picture(NamedTuple):
-    """`name` is that of its file beside the Markdown."""
+    """`name` is that of its file beside the Markdown. Links in `svg` to anchors that the page lacks are dropped."""
 
     name: str
     svg: str
@@ -47,53 +57,48 @@ class Picture(NamedTuple):
 
 
 class Code(NamedTuple):
-    """`folded` under its title, for what few will read."""
-
     text: str
     title: str = ""
-    folded: bool = False
 
 
-Block = Heading | Paragraph | Box | Table | Picture | Code
+class Curve(NamedTuple):
+    """A few values against steps, drawn small; only on the page."""
+
+    title: str
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+class Folded(NamedTuple):
+    """Blocks under a title that opens them, by itself or by a link to `anchor`."""
+
+    anchor: str
+    title: str
+    blocks: "tuple[Heading | Paragraph | Table | Code | Curve, ...]"
+
+
+Block = Heading | Paragraph | Box | Table | Picture | Code | Curve | Folded
 
 MARKS = {"better": "▲", "worse": "▼", "none": "=", "open": "?"}
-CSS = """
-:root { color-scheme: light; }
-body { font: 16px/1.55 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 66rem;
-  margin: 2rem auto; padding: 0 1.25rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .25rem; } h2 { font-size: 1.2rem; margin: 2.6rem 0 .6rem;
-  border-bottom: 1px solid #ddd; padding-bottom: .25rem; }
-p, li { max-width: 48rem; } .sub { color: #555; margin: 0 0 1.5rem; }
-.answer { display: grid; grid-template-columns: 2.6rem 1fr; border: 1px solid #bbb; border-left: 6px solid #555;
-  border-radius: 6px; padding: 1rem 1.2rem; background: #fafafa; }
-.answer .mark { font-size: 1.5rem; line-height: 1.7rem; } .answer strong { font-size: 1.12rem; line-height: 1.45; }
-.answer p { margin: .5rem 0 0; color: #444; }
-.answer ul { margin: .5rem 0 0; padding-left: 1.1rem; } .answer.better { border-left-color: #00694b; }
-.answer.worse { border-left-color: #b34700; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .84rem; margin: .8rem 0; }
-th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid #e3e3e3; vertical-align: top; }
-th { border-bottom: 2px solid #999; font-weight: 600; } tr.bold td { font-weight: 600; background: #f4f4f4; }
-.n { text-align: right; font-variant-numeric: tabular-nums; } td.n { white-space: nowrap; }
-figure { margin: 1.4rem 0; } figure img { max-width: 100%; height: auto; }
-figcaption { color: #444; font-size: .9rem; max-width: 48rem; }
-pre { background: #f4f4f4; padding: .8rem 1rem; overflow-x: auto; border-radius: 5px; font-size: .85rem; }
-summary { cursor: pointer; } td { overflow-wrap: break-word; max-width: 34rem; }
-td:first-child { white-space: nowrap; }
-@media (max-width: 44rem) { figure { overflow-x: auto; } figure img { max-width: none; } }
-@media print { body { max-width: none; } details > * { display: block; } figure, tr { break-inside: avoid; } }
-"""
+MANY = 6  # columns: of more, a row becomes a list on a small screen, and small print on paper
+CSS, SCRIPT = (Path(__file__).with_name(name).read_text("utf-8") for name in ("page.css", "page.js"))
+_LINK = re.compile(r'<a xlink:href="#([^"]*)" target="_blank">')
+_NUMBERED = re.compile(r' id="[A-Za-z0-9.]+_[0-9]+"')  # Matplotlib's names, the same in every figure
 
 
 def as_html(title: str, subtitle: str, blocks: Sequence[Block]) -> str:
     """One page; nothing is loaded from anywhere."""
-    body = "\n".join(_html(block) for block in blocks)
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    anchors = dict(_anchors(blocks))
+    body = "\n".join(_html(block, anchors) for block in blocks)
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{_e(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
-        f'<h1>{_e(title)}</h1>\n<p class="sub">{_e(subtitle)}</p>\n{body}\n</body>\n</html>\n'
+        f'<h1>{_e(title)}</h1>\n<p class="sub">{_e(subtitle)}</p>\n{body}\n'
+        f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 
@@ -103,39 +108,115 @@ def as_markdown(title: str, subtitle: str, blocks: Sequence[Block], folder: str)
     return "\n\n".join(parts) + "\n"
 
 
-def _html(block: Block) -> str:
+def _anchors(blocks: Iterable[Block]) -> Iterator[tuple[str, str]]:
+    """What a link can lead to, each with the words that a pointer over the link shows."""
+    for block in blocks:
+        if isinstance(block, Folded):
+            yield block.anchor, block.title
+            yield from _anchors(block.blocks)
+        elif isinstance(block, Table):
+            for anchor, row in zip(block.anchors, block.rows, strict=False):
+                yield (
+                    anchor,
+                    "\n".join(f"{name}: {cell}" for name, cell in zip(block.head, row, strict=True) if cell),
+                )
+
+
+def _html(block: Block, anchors: Mapping[str, str]) -> str:
     match block:
         case Heading(text):
             return f"<h2>{_e(text)}</h2>"
         case Paragraph(text):
-            return f"<p>{_e(text)}</p>"
+            return f"<p>{_prose(text)}</p>"
         case Box(tone, sentence, arms, evidence):
-            listed = "".join(f"<li>{_e(line)}</li>" for line in arms)
-            more = (f"<ul>{listed}</ul>" if arms else "") + "".join(f"<p>{_e(line)}</p>" for line in evidence)
+            listed = "".join(f"<li>{_prose(line)}</li>" for line in arms)
+            more = (f"<ul>{listed}</ul>" if arms else "") + "".join(
+                f"<p>{_prose(line)}</p>" for line in evidence
+            )
             mark = f'<span class="mark" aria-hidden="true">{MARKS[tone]}</span>'
-            return f'<div class="answer {tone}">{mark}<div><strong>{_e(sentence)}</strong>{more}</div></div>'
+            return (
+                f'<div class="answer {tone}">{mark}<div><strong>{_prose(sentence)}</strong>{more}</div></div>'
+            )
         case Table():
-            return _html_table(block)
+            return _html_table(block, anchors)
         case Picture(_, svg, caption):
-            data = base64.b64encode(svg.encode()).decode()
-            image = f'<img alt="{_e(caption)}" src="data:image/svg+xml;base64,{data}">'
-            return f"<figure>{image}<figcaption>{_e(caption)}</figcaption></figure>"
-        case Code(text, title, folded):
-            code = f"<pre><code>{_e(text)}</code></pre>"
-            if folded:
-                return f"<details><summary>{_e(title)}</summary>{code}</details>"
-            return (f"<p>{_e(title)}</p>" if title else "") + code
+            return (
+                f"<figure>{_inline(svg, caption, anchors)}<figcaption>{_prose(caption)}</figcaption></figure>"
+            )
+        case Curve():
+            return _curve(block)
+        case Folded(anchor, title, inner):
+            shown = "\n".join(_html(one, anchors) for one in inner)
+            # The anchor is inside: browsers open what a link leads into.
+            return f'<details><summary>{_e(title)}</summary><div id="{_e(anchor)}">{shown}</div></details>'
+        case Code(text, title):
+            return (f"<p>{_e(title)}</p>" if title else "") + f"<pre><code>{_e(text)}</code></pre>"
 
 
-def _html_table(table: Table) -> str:
+def _inline(svg: str, caption: str, anchors: Mapping[str, str]) -> str:
+    """A figure as a part of the page: its points are links that say where they lead."""
+
+    def link(match: re.Match[str]) -> str:
+        anchor = html.unescape(match[1])
+        return f'<a href="#{match[1]}"><title>{_e(anchors[anchor])}</title>' if anchor in anchors else "<a>"
+
+    drawn = re.sub("(?s)<metadata>.*?</metadata>", "", svg[svg.index("<svg") :])
+    drawn = _LINK.sub(link, _NUMBERED.sub("", drawn))
+    return drawn.replace(
+        "<svg", f'<svg role="group" preserveAspectRatio="xMinYMin" aria-label="{_e(caption)}"', 1
+    )
+
+
+def _curve(curve: Curve) -> str:
+    """A line over the steps, from the least to the largest value, with the values at its points."""
+    left, width, top, height = 12, 190, 18, 60
+    low, high = min(curve.values), max(curve.values)
+    spots = [
+        (
+            round(left + width * step / curve.steps[-1]),
+            round(top + height * (1 - (value - low) / ((high - low) or 1))),
+        )
+        for step, value in zip(curve.steps, curve.values, strict=True)
+    ]
+    line = " ".join(f"{x},{y}" for x, y in spots)
+    marks = "".join(
+        f'<circle cx="{x}" cy="{y}" r="2.5"/><text x="{x}" y="{y - 6}" text-anchor="middle">{value:.3g}</text>'
+        f'<text x="{x}" y="98" text-anchor="middle">{step:,}</text>'
+        for (x, y), step, value in zip(spots, curve.steps, curve.values, strict=True)
+    )
+    return (
+        f'<svg class="curve" role="img" aria-label="{_e(curve.title)}" width="250" height="120" fill="currentColor">'
+        f'<polyline points="{line}" fill="none" stroke="currentColor"/>{marks}'
+        f'<text x="{left}" y="114">{_e(curve.title)}, by optimizer steps</text></svg>'
+    )
+
+
+def _html_table(table: Table, anchors: Mapping[str, str]) -> str:
+    many = len(table.head) > MANY
+
     def line(cells: Sequence[str], tag: str) -> str:
-        marks = [' class="n"' if i in table.numbers else "" for i in range(len(cells))]
-        return "".join(f"<{tag}{mark}>{_e(cell)}</{tag}>" for cell, mark in zip(cells, marks, strict=True))
+        return "".join(
+            f"<{tag}{attributes(i, tag)}>{inner(i, cell, tag)}</{tag}>" for i, cell in enumerate(cells)
+        )
 
-    kinds = [' class="bold"' if i == table.bold else "" for i in range(len(table.rows))]
-    rows = "\n".join(f"<tr{kind}>{line(row, 'td')}</tr>" for kind, row in zip(kinds, table.rows, strict=True))
-    head = f"<thead><tr>{line(table.head, 'th')}</tr></thead>"
-    return f'<div class="wide"><table>{head}<tbody>\n{rows}\n</tbody></table></div>'
+    def attributes(i: int, tag: str) -> str:
+        name = f' data-head="{_e(table.head[i])}"' if many and tag == "td" else ""
+        return (' class="n"' if i in table.numbers else "") + name
+
+    def inner(i: int, cell: str, tag: str) -> str:
+        if tag == "td" and table.head[i] == "trial" and f"trial-{cell}" in anchors:
+            return f'<a href="#trial-{_e(cell)}">{_e(cell)}</a>'
+        # Long names break after a slash, a deviation stays with its mean.
+        return _e(cell).replace("/", "/<wbr>").replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+
+    rows = []
+    for i, row in enumerate(table.rows):
+        anchor = f' id="{_e(table.anchors[i])}"' if table.anchors else ""
+        kind = ' class="bold"' if i == table.bold else ""
+        rows.append(f"<tr{anchor}{kind}>{line(row, 'td')}</tr>")
+    head, body = f"<thead><tr>{line(table.head, 'th')}</tr></thead>", "\n".join(rows)
+    wide = ' class="many"' if many else ""
+    return f'<div class="wide"><table{wide}>{head}<tbody>\n{body}\n</tbody></table></div>'
 
 
 def _markdown(block: Block, folder: str) -> str:
@@ -149,12 +230,21 @@ def _markdown(block: Block, folder: str) -> str:
             return "\n\n".join([f"**{plain_text(sentence)}**", *listed, *map(plain_text, evidence)])
         case Table(head, rows, numbers, bold):
             return grid(head, rows, numbers, bold)
+        case Curve():
+            return ""
+        case Folded(_, title, inner):
+            return "\n\n".join([plain_text(title), *(_markdown(one, folder) for one in inner)])
         case Picture(name, _, caption):
             return f"![{plain_text(caption)}]({folder}/{name}.svg)\n\n*{plain_text(caption)}*"
-        case Code(text, title, _):
+        case Code(text, title):
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
             return (f"{plain_text(title)}\n\n" if title else "") + f"{fence}\n{text.rstrip()}\n{fence}"
 
 
 def _e(text: str) -> str:
     return html.escape(text, quote=True)
+
+
+def _prose(text: str) -> str:
+    """A line does not break between a number and its %."""
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", _e(text))

@@ -1,6 +1,6 @@
-"""What the figures about the search show, as plain rows: parameters, costs, rungs. Drawing is known to `drawing` alone.
+"""The data of the figures about the search, as plain rows: parameters, costs, rungs; `drawing` draws them.
 
-Pruned trials are shown too, at the rung where they ended: what was tried and given up is evidence.
+Pruned trials are shown too, at the rung where they ended: they are evidence.
 """
 
 import math
@@ -63,7 +63,7 @@ class Passage(NamedTuple):
 
 
 class Courses(NamedTuple):
-    """The search as ASHA let it run. Costs are in plain steps, evaluation not counted."""
+    """The search as pruning let it run. Costs are in plain steps, evaluation not counted."""
 
     metric: Metric
     courses: tuple[Course, ...]
@@ -88,7 +88,7 @@ def tried(found: Findings, trial: TrialRecord, x: float) -> Tried:
 
 
 def panels(found: Findings) -> tuple[Panel, ...] | None:
-    """Score against each number that a method is tuned by, a row an encoder; None where nothing varies.
+    """Score against each number that a method is tuned by, one row per encoder; None where nothing varies.
 
     A training setting that is searched is a number of every method.
     """
