@@ -119,7 +119,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def in_a_new_process(run: Run, code: str) -> str:
-    """What the code prints; `run` is there, and MLflow remembers no store from before."""
+    """The output of the code in a process that knows `run`, and where MLflow has opened no store."""
     head = (
         "import sys; from xrt.record import Results, Run\n"
         "from xrt.tracking.tracker import *\n"

@@ -1,4 +1,4 @@
-"""An exported folder answers what the trial answered, whatever the architecture; it is whole or absent."""
+"""An exported folder predicts what the trial predicted, whatever the architecture; it is whole or absent."""
 
 import json
 import subprocess
@@ -84,6 +84,8 @@ def test_the_card_is_read_by_the_hub_and_says_what_it_is(run: Run, tmp_path: Pat
     assert "test split" in card.text and trial.id in card.text
     assert f"{100 * recorded.mean([1, 2]):.1f} %" in card.text and "mixed pairs" in card.text
     assert run.meta.command in card.text
+    assert f"What the run says: {findings(run).answer.sentence}"[:60] in card.text.replace("\\", "")
+    assert f"Made with xrt {run.meta.versions['xrt']}." in card.text
 
 
 def test_a_folder_that_is_taken_is_refused_and_left_alone(run: Run, tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ def test_weights_that_are_not_what_was_written_are_not_exported(file: str, run: 
     raw = bytearray(place.read_bytes())
     raw[len(raw) // 2] ^= 1
     place.write_bytes(raw)
-    with pytest.raises(RecordError, match=r"trial 0000 is not handed on: .*; name another") as refused:
+    with pytest.raises(RecordError, match=r"trial 0000 is not exported: .*; name another") as refused:
         export(run, None, tmp_path / "out")
     assert len(refused.value.problems) == 1 and not (tmp_path / "out").exists()
 

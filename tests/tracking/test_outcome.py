@@ -1,4 +1,4 @@
-"""What a run that has ended says on its page in MLflow."""
+"""The page of an ended run in MLflow."""
 
 from dataclasses import replace
 from pathlib import Path

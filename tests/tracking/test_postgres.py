@@ -86,4 +86,4 @@ def test_sixteen_trials_at_once_arrive_whole(postgres, tmp_path):
         assert len(of_trial.data.metrics) >= METRICS
         for key in ("dev/mean/mixed", "dev/pair/a7-b"):
             assert [m.step for m in client.get_metric_history(of_trial.info.run_id, key)] == [*range(RUNGS)]
-    assert str(sync(run, postgres)) == "MLflow had everything."
+    assert str(sync(run, postgres)) == "MLflow is up to date."

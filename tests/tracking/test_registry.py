@@ -1,7 +1,8 @@
-"""What MLflow keeps of a run beside numbers: the report and the winner, each once, and none of it in the way."""
+"""The report and the winner in MLflow: each once, and neither disturbs a run."""
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def test_the_report_and_its_figures_are_artifacts_of_the_parent_and_sent_once(ru
     sent = artifacts(run)
     assert sent["report.html"].read_bytes() == page.read_bytes()
     assert {"report.md", "rungs.svg"} <= set(sent) and sent["rungs.svg"].parent.name == "figures"
-    assert (deliver(run), str(sync(run))) == (0, "MLflow had everything.")
+    assert (deliver(run), str(sync(run))) == (0, "MLflow is up to date.")
     trial = run.trials()[-1]
     run.save(trial.closed("failed", worked.START + 7000, "another reason"))
     write_report(run)
@@ -93,6 +94,22 @@ def test_the_winner_is_registered_once_and_answers_what_the_trial_answered(run: 
     assert len(client.search_model_versions("name = 'mini'")) == 2
     newest = client.get_model_version_by_alias("mini", "champion")
     assert newest.tags["xrt.run"] == run.name, "a run that is older does not take the alias"
+    assert client.get_model_version_by_alias("mini", "newest").tags["xrt.run"] == run.name
+    for name, share, takes in (("worse", 0.5, False), ("equal", 1.0, True)):
+        newer = worked.make(run.paths.results.root)
+        newer.update_meta(started=worked.START + 9000 + 100 * takes)
+        trial, _ = trained_trial(newer, tmp_path / "bert")
+        last = trial.reports[-1]
+        newer.save(
+            replace(trial, reports=(replace(last, metrics={n: share * v for n, v in last.metrics.items()}),))
+        )
+        finish(newer)
+        said: list[str] = []
+        deliver(newer, say=said.append)
+        by = {alias: client.get_model_version_by_alias("mini", alias) for alias in ("champion", "newest")}
+        assert by["newest"].tags["xrt.run"] == newer.name, name
+        assert (by["champion"].tags["xrt.run"] == newer.name) == takes, name
+        assert bool(said) != takes and all(f"stays with {run.name}" in line for line in said)
 
 
 def test_weights_in_which_a_bit_was_turned_are_not_registered(run: Run, tmp_path: Path) -> None:
@@ -105,7 +122,7 @@ def test_weights_in_which_a_bit_was_turned_are_not_registered(run: Run, tmp_path
     raw[-3] ^= 64
     weights.write_bytes(raw)
     with pytest.raises(
-        RecordError, match=r"trial 0000 is not handed on: .*weights\.safetensors is not what was"
+        RecordError, match=r"trial 0000 is not exported: .*weights\.safetensors is not what was"
     ):
         deliver(run)
     assert not mlflow.MlflowClient(run.paths.results.tracking_uri).search_registered_models()

@@ -1,4 +1,4 @@
-"""A trial whose checkpoint and predictions are real, but for the training: for what hands encoders on."""
+"""A trial with a real checkpoint and predictions, without training, for tests of exports."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def trained_trial(run: Run, encoder: Path) -> tuple[TrialRecord, Predictions]:
 
 @torch.no_grad()
 def balance(encoder: Encoder) -> None:
-    """Move the head's bias so that a fresh encoder answers half of the pairs with each label."""
+    """Move the head's bias so that a fresh encoder predicts each label for half of the pairs."""
     sample = load(TASK, Source("embedded"), "test").sample(12, 0)
     first = [text for a, _ in PAIRS for text in sample.sentences(a).first]
     second = [text for _, b in PAIRS for text in sample.sentences(b).second]

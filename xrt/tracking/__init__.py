@@ -1,1 +1,1 @@
-"""MLflow as a projection of the record and the findings, and what leaves the results folder: models, exports."""
+"""MLflow as a projection of the record and the findings; models that leave the results folder."""

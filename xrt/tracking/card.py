@@ -1,4 +1,4 @@
-"""The model card of a trained encoder: what it is, how to use it, its scores, what it was trained on. Knows no file."""
+"""The model card of a trained encoder: description, usage, scores, training data. Knows no file."""
 
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,12 @@ classify({example!r}, truncation=True)
 
 
 def example(task: Task) -> dict[str, str]:
-    """An input of its pipeline: a pair, or a text alone."""
+    """An input of its pipeline: a pair, or a single text."""
     return dict(list(EXAMPLE.items())[: task.sentences])
 
 
 def card(found: Findings, trial: TrialRecord, config: TrialConfig) -> str:
-    """Markdown under a YAML head that the hub reads."""
+    """Markdown below a YAML header that the hub reads."""
     task, meta = config.task, found.meta
     split = "test" if any(name.startswith("test/") for name in trial.metrics) else "dev"
     metrics = [*(Metric("acc", language, split) for language in task.languages)]
@@ -44,18 +44,20 @@ def card(found: Findings, trial: TrialRecord, config: TrialConfig) -> str:
         f"{'sentences' if task.sentences == 1 else 'sentence pairs'} in {len(task.languages)} languages"
         f"{'' if task.sentences == 1 else ', also in two different ones'}. Labels: {', '.join(task.labels)}."
     )
-    one = f"Of this one training (trial {trial.id} of run {meta.name}); the run's report compares seeds and methods."
+    scope = f"Of this one training (trial {trial.id} of run {meta.name}); the run's report compares seeds and methods."
     data = [(d.name, d.split, d.context, f"{d.rows:,}", d.digest[:16]) for d in meta.data]
+    trained = next((f"all {d.rows:,}" for d in meta.data if d.context == "training"), "all")
     parts = [
         f"# {plain_text(f'{task.name}: {method}')}",
-        "Made with xrt.",
+        f"Made with xrt {meta.versions.get('xrt', '')}".strip() + ".",
         plain_text(summary),
         USE.format(example=example(task)),
         f"## Accuracy on the {split} split, %",
         grid(("language or mean", "accuracy"), scores, {1}),
-        plain_text(one),
+        plain_text(scope),
+        plain_text(f"What the run says: {found.answer.sentence}"),
         "## Training",
-        grid(("setting", ""), _settings(trial, config), ()),
+        grid(("setting", ""), _settings(trial, config, trained), ()),
         grid(("data", "split", "used for", "rows", "digest"), data, {3}),
         f"The command of the run:\n\n```\n{meta.command}\n```",
     ]
@@ -63,14 +65,14 @@ def card(found: Findings, trial: TrialRecord, config: TrialConfig) -> str:
     return f"---\n{front}---\n\n" + "\n\n".join(parts) + "\n"
 
 
-def _settings(trial: TrialRecord, config: TrialConfig) -> list[tuple[str, str]]:
+def _settings(trial: TrialRecord, config: TrialConfig, trained: str) -> list[tuple[str, str]]:
     rows = {
         "encoder": config.encoder,
         "method": describe(trial.params),
         "learning rate": config.learning_rate,
         "epochs": config.epochs,
         "batch size": config.batch_size,
-        "training rows": "all" if config.train_rows is None else f"{config.train_rows:,}",
+        "training rows": trained if config.train_rows is None else f"{config.train_rows:,}",
         "longest pair, tokens": config.max_tokens,
         "dropout": "as pretrained" if config.dropout is None else config.dropout,
         "seed": trial.seed,
@@ -79,7 +81,7 @@ def _settings(trial: TrialRecord, config: TrialConfig) -> list[tuple[str, str]]:
 
 
 def _front(config: TrialConfig) -> dict[str, Any]:
-    """What the hub reads; only what is known."""
+    """The header that the hub reads, without unknown fields."""
     hub = TASKS[config.task.name].hub if config.task.name in TASKS else None
     front: dict[str, Any] = {
         "language": list(config.task.languages),

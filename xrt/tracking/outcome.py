@@ -1,6 +1,6 @@
-"""What a run that has ended says on its own page in MLflow: the answer with its table, and numbers to compare runs by.
+"""The MLflow page of an ended run: the answer with its table, and the metrics by which runs are compared.
 
-A function of the findings; it knows no MLflow. While a run runs its page shows the search's progress instead.
+A function of the findings; it knows no MLflow. During a run its page shows the search's progress instead.
 """
 
 import math
@@ -25,7 +25,7 @@ class Outcome:
 
 
 def outcome(found: Findings) -> Outcome | None:
-    """None while the run runs."""
+    """The outcome of an ended run; None before its end."""
     if found.meta.ended is None:
         return None
     answer = found.answer

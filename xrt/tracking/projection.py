@@ -1,8 +1,8 @@
-"""What MLflow should hold for a run, as plain values: a pure function of the record.
+"""What MLflow should contain for a run, as plain values: a pure function of the record.
 
-The parent run stands for the run, a child run for each trial that has begun. It knows neither MLflow's client
-nor what a store already has; `tracker.py` compares the two and sends what is missing. Because every point
-has its step and its time from the record, sending it again changes nothing.
+The parent run represents the run, a child run each trial that has begun. It knows neither MLflow's client nor
+what a store already has; `tracker.py` compares the two and sends what is missing. Because the steps and times of
+all points come from the record, sending them again changes nothing.
 """
 
 import math
@@ -22,7 +22,7 @@ NOTE = "mlflow.note.content"
 PARENT = "mlflow.parentRunId"
 TRIAL = "xrt.trial"  # only children have it
 UID = "xrt.uid"
-_FORBIDDEN = re.compile(r"[^\w .:-]")  # in the name of a metric, where a slash would make a group of its own
+_FORBIDDEN = re.compile(r"[^\w .:-]")  # in the name of a metric, where a slash would make a group
 LONGEST = 5000  # characters of a tag or parameter; MLflow cuts at 8,000 and 6,000
 SETTINGS = (
     *("encoder", "learning_rate", "method", "seed", "epochs", "batch_size", "max_tokens", "warmup"),
@@ -96,13 +96,13 @@ def child(meta: Meta, trial: TrialRecord, parent: str) -> Projected:
             for report in trial.reports
             for key, value in report.metrics.items()
         ),
-        # a trial of the search never sees the test split, so its page must not say so
+        # a trial of the search never reads the test split, so its page must not name it
         data=tuple(d for d in meta.data if trial.phase == "confirm" or d.context != "test"),
     )
 
 
 def has_begun(trial: TrialRecord) -> bool:
-    """Whether there is anything to show of a trial: not while it waits, nor if it was stopped waiting."""
+    """Whether a trial has anything to show: not while it waits, nor if it was stopped before it began."""
     return trial.started is not None or trial.state in ("running", "finished", "pruned", "failed")
 
 
@@ -113,10 +113,10 @@ def parent(found: Findings, children: Mapping[str, str], place: str) -> Projecte
         children: the MLflow run ids of its trials, by trial id.
         place: the address of the experiment in MLflow's pages, for links.
     """
-    meta, best, said = found.meta, found.best_trial, outcome(found)
+    meta, best, shown = found.meta, found.best_trial, outcome(found)
     tags = {
         **_common(meta),
-        NOTE: note(found, children, place, said),
+        NOTE: note(found, children, place, shown),
         # MLflow's column shows what follows the last slash.
         "mlflow.source.name": f"xrt.study run {meta.study}",
         "xrt.command": meta.command,
@@ -136,7 +136,7 @@ def parent(found: Findings, children: Mapping[str, str], place: str) -> Projecte
         ended=None if meta.ended is None else _ms(meta.ended),
         tags=_present(tags),
         params=_present({name: value for name, value in fields(found).items() if value != "null"}),
-        points=(*_course(found), *_result(found, said), *_misalignment(meta)),
+        points=(*_course(found), *_result(found, shown), *_misalignment(meta)),
         data=meta.data,
     )
 
@@ -162,7 +162,7 @@ def _course(found: Findings) -> list[Point]:
 
 
 def _misalignment(meta: Meta) -> list[Point]:
-    """`misalignment/words/mini-a/de`: what the probe of each encoder found, once."""
+    """`misalignment/words/mini-a/de`: the probe of each encoder, once."""
     return [
         Point(
             f"misalignment/{site}/{_FORBIDDEN.sub('_', Path(encoder).name)}/{name}",
@@ -176,17 +176,17 @@ def _misalignment(meta: Meta) -> list[Point]:
     ]
 
 
-def _result(found: Findings, said: Outcome | None) -> list[Point]:
+def _result(found: Findings, shown: Outcome | None) -> list[Point]:
     """The numbers of the outcome, once; again only when a resumed run has more trials."""
     ended = found.meta.ended
-    if said is None or ended is None:
+    if shown is None or ended is None:
         return []
     step = sum(trial.ended is not None for trial in found.trials)
-    return [Point(key, value, step, _ms(ended)) for key, value in said.metrics.items()]
+    return [Point(key, value, step, _ms(ended)) for key, value in shown.metrics.items()]
 
 
-def note(found: Findings, children: Mapping[str, str], place: str, said: Outcome | None) -> str:
-    """The page's description: the outcome if there is one, how the search went, its first trials as a table.
+def note(found: Findings, children: Mapping[str, str], place: str, shown: Outcome | None) -> str:
+    """The page's description: the user's note, the outcome, the course of the search, its best trials as a table.
 
     Paragraphs that do not fit are left out: MLflow would cut a longer text in the middle of a line.
     """
@@ -196,7 +196,8 @@ def note(found: Findings, children: Mapping[str, str], place: str, said: Outcome
     if best := found.best_trial:
         first = f"**Best {metric}: {best.score(metric):.4f}**, trial {best.id} ({best.method})"
     fates = ", ".join(f"{n} {state}" for state, n in count.items())
-    head = [*said.parts, "Search:"] if said else []
+    head = [found.note] if found.note else []
+    head += [*shown.parts, "Search:"] if shown else []
     last = f"Run `{found.meta.name}`, study `{found.meta.study}`."
     text = _fitting([*head, f"{first}; {len(trials)} trials: {fates}."], LONGEST - len(last) - 2)
     for top in range(min(10, len(trials)), 0, -1):
@@ -207,7 +208,7 @@ def note(found: Findings, children: Mapping[str, str], place: str, said: Outcome
 
 
 def _fitting(parts: Sequence[str], room: int) -> str:
-    """The paragraphs, without those for which there is no room."""
+    """The paragraphs that fit."""
     kept: list[str] = []
     for part in parts:
         if len("\n\n".join([*kept, part])) <= room:
@@ -216,7 +217,7 @@ def _fitting(parts: Sequence[str], room: int) -> str:
 
 
 def _trials(found: Findings, top: int, children: Mapping[str, str], place: str) -> str:
-    """The first trials of the search as a table, with links to their pages."""
+    """The best trials of the search as a table, with links to their pages."""
     metric, shown = found.meta.metric, found.leaderboard[:top]
     names = list(dict.fromkeys(name for t in found.leaderboard for name in t.params))
     varied = [n for n in names if len({repr(t.params.get(n)) for t in found.leaderboard}) > 1]
@@ -245,7 +246,7 @@ def _common(meta: Meta) -> dict[str, object]:
 
 
 def _present(values: Mapping[str, object]) -> dict[str, str]:
-    """Those that have a value, as strings that MLflow need not cut (a cut one would never look equal)."""
+    """Those that have a value, as strings that MLflow need not cut, because cut ones would be sent again each time."""
     return {key: str(value)[:LONGEST] for key, value in values.items() if value not in (None, "")}
 
 

@@ -1,20 +1,21 @@
-"""What MLflow keeps of a run beside numbers: its report with the figures, and its winner as a registered model.
+"""MLflow's files of a run: its report with the figures, and its winner as a registered model.
 
-Sent after a run has ended, or by `sync`, never by trials. Each thing is sent once: the report when it differs from
-the one that is there, the winner when its trial has no version yet. A version is a copy of the encoder's weights.
+Sent after a run has ended, or by `sync`, never by trials. The report is sent if it differs from the one in MLflow,
+the winner if its trial has no version yet. A version is a copy of the encoder's weights.
 """
 
 import hashlib
 import io
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from xrt.errors import RecordError
+from xrt.findings.compare import reason_to_keep
 from xrt.findings.findings import Findings, findings
 from xrt.record.run import Run
 from xrt.record.values import TrialRecord
@@ -25,16 +26,22 @@ from xrt.tracking.store import Store, Stored
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-CHAMPION = "champion"  # the alias of the winner of a study's newest run
+CHAMPION = (
+    "champion"  # the alias of a study's best winner; a newer winner gets it unless it is reliably worse
+)
+NEWEST = "newest"  # the alias of the winner of its newest run
 LONGEST = 5000  # characters of a version's description
 MODEL = "winner"  # its folder among the artifacts of the parent run
 
 
-def deliver(run: Run, uri: str | None = None) -> int:
-    """Send the report, and the winner of a finished run, where they are not there yet; returns how many things.
+def deliver(run: Run, uri: str | None = None, say: Callable[[str], None] | None = None) -> int:
+    """Send the report, and the winner of a finished run, unless MLflow has them; returns the number of changes.
+
+    Args:
+        say: called with the reason if an earlier winner stays the champion.
 
     Raises:
-        RecordError: MLflow has not seen the run, or its winner has no weights.
+        RecordError: MLflow does not have the run, or its winner has no weights.
         Exception: whatever a store, its driver or the network raise.
     """
     found = findings(run)
@@ -43,7 +50,7 @@ def deliver(run: Run, uri: str | None = None) -> int:
     sent = _send_report(run, store, parent)
     if found.meta.status == "finished" and found.champion:
         with _tracking(uri or run.paths.results.tracking_uri), _quiet():
-            sent += _send_winner(run, found, found.champion, parent.id)
+            sent += _send_winner(run, found, found.champion, parent.id, say or (lambda line: None))
     return sent
 
 
@@ -59,7 +66,7 @@ def _send_report(run: Run, store: Store, parent: Stored) -> int:
     if not paths.report.exists():
         return 0
     figures = sorted(paths.figures.glob("*.svg"))
-    # The page holds the figures too.
+    # The digest covers the figures, which the page contains.
     digest = hashlib.sha256(paths.report.read_bytes()).hexdigest()[:16]
     beside = [p for p in (paths.report_markdown, paths.table_csv, paths.table_latex) if p.exists()]
     files = [
@@ -69,8 +76,10 @@ def _send_report(run: Run, store: Store, parent: Stored) -> int:
     return store.add_files(parent, files, digest)
 
 
-def _send_winner(run: Run, found: Findings, trial: TrialRecord, parent: str) -> int:
-    """Registers the trial's encoder unless it is; the newest run of a study has the alias."""
+def _send_winner(
+    run: Run, found: Findings, trial: TrialRecord, parent: str, say: Callable[[str], None]
+) -> int:
+    """Register the trial's encoder unless it is registered already, and set its aliases."""
     import mlflow
 
     client = mlflow.MlflowClient()
@@ -79,15 +88,33 @@ def _send_winner(run: Run, found: Findings, trial: TrialRecord, parent: str) -> 
         v for v in versions if (v.tags.get("xrt.uid"), v.tags.get("xrt.trial")) == (found.meta.uid, trial.id)
     ]
     version = str(own[0].version) if own else _register(client, run, found, trial, parent)
-    newest = all(float(v.tags.get("xrt.started", 0)) <= found.meta.started for v in versions)
-    if newest and str(client.get_registered_model(run.study).aliases.get(CHAMPION)) != version:
-        client.set_registered_model_alias(run.study, CHAMPION, version)
-        return 1
-    return int(not own)
+    if any(float(v.tags.get("xrt.started", 0)) > found.meta.started for v in versions):
+        return int(not own)
+    aliases = {name: str(at) for name, at in client.get_registered_model(run.study).aliases.items()}
+    held = next((v for v in versions if str(v.version) == aliases.get(CHAMPION)), None)
+    reason = held and held.tags.get("xrt.uid") != found.meta.uid and _stays(run, found, held.tags)
+    if held and reason:
+        say(
+            f"models:/{run.study}@{CHAMPION} stays with {held.tags.get('xrt.run')}: {reason}. "
+            f"The winner of {run.name} is models:/{run.study}@{NEWEST}."
+        )
+    wanted = [alias for alias in (NEWEST, *(() if reason else (CHAMPION,))) if aliases.get(alias) != version]
+    for alias in wanted:
+        client.set_registered_model_alias(run.study, alias, version)
+    return int(bool(wanted or not own))
+
+
+def _stays(run: Run, found: Findings, tags: Mapping[str, str]) -> str | None:
+    """Why the run that has the alias keeps it; None if the new winner gets it."""
+    try:
+        held = findings(Run.open(run.paths.results, tags.get("xrt.run", "")), partly=True)
+    except RecordError:
+        return "its record is not in this results folder, so the two cannot be compared"
+    return reason_to_keep(found, held)
 
 
 def _register(client: "MlflowClient", run: Run, found: Findings, trial: TrialRecord, parent: str) -> str:
-    """The number of a new version: signature, input example and model card included."""
+    """Register a version with signature, input example and model card; returns its number."""
     import mlflow
     import mlflow.transformers
     import pandas as pd
@@ -97,27 +124,27 @@ def _register(client: "MlflowClient", run: Run, found: Findings, trial: TrialRec
 
     encoder, config = trained(run, trial)
     text = card(found, trial, config)
-    # Under the encoder's own name MLflow would ask the hub for its card and licence.
+    # With the encoder's own name, MLflow would request its card and licence from the hub.
     encoder.model.name_or_path = f"trial {trial.id} of {run.name}"
     classify = pipeline("text-classification", model=encoder.model, tokenizer=encoder.tokenizer, device="cpu")
-    asked = [example(config.task)]
-    output = pd.DataFrame(classify(asked, truncation=True))
+    inputs = [example(config.task)]
+    output = pd.DataFrame(classify(inputs, truncation=True))
     packages = [name for name in ("torch", "transformers") if name in found.meta.versions]
     with TemporaryDirectory() as folder:
         mlflow.transformers.save_model(
             classify,
             Path(folder) / MODEL,
-            signature=infer_signature(pd.DataFrame(asked), output),
-            input_example=pd.DataFrame(asked),
+            signature=infer_signature(pd.DataFrame(inputs), output),
+            input_example=pd.DataFrame(inputs),
             model_config={"truncation": True},
             model_card=ModelCard(text),
             pip_requirements=[f"{name}=={found.meta.versions[name]}" for name in packages],
         )
-        # Into the parent run by its id: to make it MLflow's active run would change its times.
+        # By the parent run's id, because making it MLflow's active run would change its times.
         client.log_artifacts(parent, folder)
     tags = {"xrt.run": run.name, "xrt.uid": found.meta.uid, "xrt.trial": trial.id}
     tags["xrt.started"] = str(found.meta.started)
-    # The tags go in one request with the version: by them it is found again, so a kill in between doubles nothing.
+    # Version and tags in one request: it is found by its tags, so a kill in between leaves no second version.
     version = str(mlflow.register_model(f"runs:/{parent}/{MODEL}", run.study, tags=tags).version)
     client.update_model_version(run.study, version, text[:LONGEST])
     return version
@@ -125,7 +152,7 @@ def _register(client: "MlflowClient", run: Run, found: Findings, trial: TrialRec
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what MLflow has to say about a model that is saved."""
+    """Silences MLflow while a model is saved."""
     logger = logging.getLogger("mlflow")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -138,7 +165,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _tracking(uri: str) -> Iterator[None]:
-    """MLflow's global address for a while: its flavors look nowhere else."""
+    """Set MLflow's global address within the block, because its flavors read no other."""
     import mlflow
 
     before, variable = mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")

@@ -1,7 +1,7 @@
-"""MLflow's pages on this machine, behind a login: other accounts of the machine can reach its loopback too.
+"""MLflow's pages on this machine, behind a login, because other accounts of the machine reach its loopback too.
 
-The login is MLflow's own (its `basic-auth` app). Whoever could write into the store could put code behind
-`models:/STUDY@champion`, which the owner then loads.
+The login is MLflow's own (its `basic-auth` app). Anybody who can write into the store could put code
+behind `models:/STUDY@champion`, which the owner then loads.
 """
 
 import os
@@ -9,8 +9,10 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,7 +35,7 @@ authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 def pages(results: Results, host: str, port: int, password: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process that serves MLflow's pages on the store of `results` to those who know the password.
 
-    The login lives in a folder that its owner alone can open, and is removed with the process.
+    The login is in a folder that only its owner can open, and is removed with the process.
     """
     with TemporaryDirectory(prefix="xrt-ui-") as folder:
         login = Path(folder) / "login.ini"
@@ -48,35 +50,47 @@ def pages(results: Results, host: str, port: int, password: str) -> Iterator[sub
 
 
 def new_password() -> str:
-    """One that nobody guesses; it holds as long as the pages are served."""
+    """A random password, valid while the pages are served."""
     return secrets.token_urlsafe(18)
 
 
 def _command(results: Results, host: str, port: int) -> list[str]:
-    # MLflow answers to these names alone: a page from elsewhere cannot reach it through the browser.
+    # MLflow answers only to these names, so that no foreign page can reach it through the browser.
     names = dict.fromkeys(("localhost", "127.0.0.1", host))
-    # A tunnel may end at another port.
+    # A tunnel may use another port.
     allowed = ",".join(name + end for name in names for end in ("", ":*"))
     command = [sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth"]
     command += ["--host", host, "--port", str(port), "--allowed-hosts", allowed]
-    # Files are shown from where they lie; taken in for others they would go into the current folder.
+    # Show files where they are, and do not accept uploads, which would go into the current folder.
     command += ["--no-serve-artifacts", "--default-artifact-root", results.mlartifacts.as_uri()]
-    # One person looks: four processes would only start later.
-    return [*command, "--workers", "1", "--backend-store-uri", results.tracking_uri]
+    # For one user: four processes would only start later, and a line per request would bury the password.
+    command += ["--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    return [*command, "--backend-store-uri", results.tracking_uri]
 
 
 def _environment(login: Path) -> dict[str, str]:
     return {
         "MLFLOW_AUTH_CONFIG_PATH": str(login),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_urlsafe(32),
-        # Jobs are for pages that judge language models: ten processes, and none of them is of use here.
+        # Ten processes for pages that evaluate language models; nothing here uses them.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_LOGGING_LEVEL": "ERROR",
+        "PYTHONWARNINGS": "ignore",
     }
 
 
+def wait_for_pages(process: subprocess.Popen[bytes], address: str) -> None:
+    """Return when the server answers, or has ended."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while process.poll() is None:
+        with suppress(OSError), opener.open(f"{address}/health", timeout=5):
+            return
+        time.sleep(0.2)
+
+
 def wait(process: subprocess.Popen[bytes]) -> int:
-    """Until the pages end, or somebody ends them: by Ctrl-C or by SIGTERM; returns the exit code."""
+    """Wait until the server ends, by itself, by Ctrl-C or by SIGTERM; returns the exit code."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt

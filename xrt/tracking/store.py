@@ -1,7 +1,7 @@
-"""An MLflow store as this house sees it: what it has of a run, and how to add to it. Nothing of records here.
+"""An MLflow store: reads what it has of a run, and adds to it. Knows no records.
 
 Only `MlflowClient` is used, never MLflow's active run or global address (`registry.py` needs the latter). MLflow is
-imported when a store is opened: it takes two seconds, which the tracker's thread can spare and `list` cannot.
+imported when a store is opened, because that takes two seconds, which `list` need not spend.
 Not covered: stores of plain files, which keep a metric twice when it is sent twice.
 """
 
@@ -10,16 +10,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from xrt.errors import RecordError
 from xrt.record.environment import redact
-from xrt.record.files import locked
+from xrt.record.files import locked, refuse_links
 from xrt.record.paths import Results
 from xrt.record.values import Data
 from xrt.tracking.projection import NOTE, TRIAL, UID, Point, Projected
@@ -35,12 +38,12 @@ SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
 BATCH = 1000  # metrics a request may hold
 SMALL_BATCH = 100  # parameters, or tags
 DIGEST = 36  # characters of a data set's digest that MLflow keeps
-FILES = "xrt.files"  # the tag that says which files a run has
-SENT = "xrt.sent"  # the tag that says up to which step each kind of metric was sent
-STARTED = "xrt.started"  # of an experiment: when the run that it describes started
+FILES = "xrt.files"  # the tag with the digest of a run's files
+SENT = "xrt.sent"  # the tag with the last step that was sent of each kind of metric
+STARTED = "xrt.started"  # the tag of an experiment with the start of the run that it describes
 # MLflow's page of an experiment opens on training runs, not on traces of a language model.
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-# MLflow waits for minutes, and sends again what may have arrived: whoever calls here has patience of his own.
+# No retries of MLflow's, which last minutes and may send twice: callers retry.
 ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -51,10 +54,10 @@ ENVIRONMENT = {
 
 @dataclass
 class Stored:
-    """What a store has of one MLflow run, kept up to date by those who add to it.
+    """What a store has of one MLflow run, updated by the methods that add to it.
 
-    `sent` has the last step of each kind of metric (`dev/pair`, `train`): points go in by their steps, so all earlier
-    ones are there.
+    `sent` has the last step of each kind of metric (`dev/pair`, `train`). Points are sent in the order of their steps,
+    so the store has all earlier ones.
     """
 
     id: str
@@ -67,17 +70,21 @@ class Stored:
 
 
 class Store:
-    """The experiment of one study in an MLflow store. Methods that change report how much they changed."""
+    """The experiment of one study in an MLflow store. Methods that change it return how much they changed."""
 
     def __init__(self, results: Results, study: str, uri: str | None) -> None:
         self._client = client(results, uri)
         server = (uri or "").startswith("http")  # a server has its own place for artifacts
         self.experiment = _experiment(self._client, study, None if server else results.mlartifacts / study)
+        # In a store that came with somebody else's results, any address may lead anywhere.
+        self._own = None if uri else results.mlartifacts / study
+        if self._own:
+            _require_here(results, [self._client.get_experiment(self.experiment)])
 
     def runs(self, uid: str) -> dict[str, Stored]:
-        """What there is of the run with that uid: by trial id, the parent under "".
+        """The MLflow runs of the run with that uid, by trial id; the parent under "".
 
-        Of two MLflow runs for one trial (a server died after making one, before saying so) the fuller stays.
+        If a trial has two MLflow runs, because a server died before its response, the fuller one stays.
         """
         found: dict[str, Stored] = {}
 
@@ -93,14 +100,14 @@ class Store:
         return found
 
     def create(self, wanted: Projected) -> Stored:
-        """Makes the MLflow run with its tags, by which it is found again whatever happens next."""
+        """Makes the MLflow run together with its tags, so that it is found again after a kill."""
         return _stored(self._client.create_run(self.experiment, wanted.started, wanted.tags, wanted.name))
 
     def add_points(self, stored: Stored, points: Sequence[Point]) -> int:
-        """Sends the points after the last step that was sent of their kind.
+        """Sends the points that are newer than the last sent step of their kind.
 
-        The tag that says so is written after the points: a kill in between sends them again, with the same steps and
-        times, which changes nothing.
+        The tag with that step is written after the points. After a kill in between they are sent again with the same
+        steps and times, which changes nothing.
         """
         from mlflow.entities import Metric
 
@@ -115,7 +122,7 @@ class Store:
         return len(new)
 
     def add_params(self, stored: Stored, params: Mapping[str, str]) -> int:
-        """Sends those that are not there; MLflow does not let them change."""
+        """Sends the missing ones; MLflow forbids changing the others."""
         from mlflow.entities import Param
 
         new = [(key, value) for key, value in params.items() if key not in stored.params]
@@ -125,7 +132,7 @@ class Store:
         return len(new)
 
     def set_tags(self, stored: Stored, tags: Mapping[str, str]) -> int:
-        """Sends those that differ, and removes tags of ours that no longer hold."""
+        """Sends the tags that differ, and removes our outdated ones."""
         from mlflow.entities import RunTag
 
         new = [(key, value) for key, value in tags.items() if stored.tags.get(key) != value]
@@ -146,27 +153,27 @@ class Store:
         return len(new)
 
     def add_files(self, stored: Stored, files: Sequence[tuple[Path, str | None]], digest: str) -> int:
-        """Sends files, each into a folder of the run's artifacts, unless those of that digest are there."""
+        """Sends files, each into a folder of the run's artifacts, unless the store has those of that digest."""
         if stored.tags.get(FILES) == digest:
             return 0
         for path, folder in files:
             self._client.log_artifact(stored.id, str(path), folder)
-        self._client.set_tag(stored.id, FILES, digest)  # last: all of them are there
+        self._client.set_tag(stored.id, FILES, digest)  # last, after all files
         stored.tags[FILES] = digest
         return len(files)
 
     def describe(self, text: str, started: int) -> int:
-        """The description on the page of the experiment: that of the study's newest run."""
+        """Sets the description of the experiment, which is that of the study's newest run."""
         known = self._client.get_experiment(self.experiment).tags
         if known.get(NOTE) == text or int(known.get(STARTED, 0)) > started:
             return 0
-        # The time goes first: a kill in between leaves an older text, which the next sync replaces.
+        # The time first, because after a kill in between the next sync replaces the older text.
         self._client.set_experiment_tag(self.experiment, STARTED, str(started))
         self._client.set_experiment_tag(self.experiment, NOTE, text)
         return 1
 
     def set_status(self, stored: Stored, status: str, ended: int | None) -> int:
-        """MLflow cannot forget an end: a run that goes on keeps its old one until it ends again."""
+        """Sets status and end. MLflow cannot remove an end, so a resumed run keeps its old one until it ends again."""
         if ended is None and stored.status != status:
             self._client.update_run(stored.id, status=status)
         elif ended is not None and (stored.status, stored.ended) != (status, ended):
@@ -182,17 +189,23 @@ class Store:
             page = self._client.search_runs(
                 [self.experiment], f"tags.`{UID}` = '{uid}'", max_results=BATCH, page_token=token
             )
-            yield from page
+            for run in page:
+                there = Path(os.path.normpath(_path_of(run.info.artifact_uri)))
+                if self._own and not there.is_relative_to(os.path.realpath(self._own)):
+                    raise RecordError(
+                        f"MLflow notes {there} for files of run {run.info.run_id}; {self._own} is right."
+                    )
+                yield run
             token = page.token
             if not token:
                 return
 
 
 def client(results: Results, uri: str | None) -> MlflowClient:
-    """A client of a store; a local store is made if it is not there.
+    """A client of a store; makes a missing local store.
 
     Raises:
-        RecordError: the address is of a kind that cannot hold a projection.
+        RecordError: this kind of address cannot store a projection.
     """
     if uri is not None and uri.split(":")[0].split("+")[0] not in SCHEMES:
         raise RecordError(
@@ -203,31 +216,72 @@ def client(results: Results, uri: str | None) -> MlflowClient:
         os.environ.setdefault(name, value)
     import mlflow
 
-    for name in ("mlflow", "alembic"):  # they talk about every table that they make
+    for name in ("mlflow", "alembic"):  # they log every table that they make
         logging.getLogger(name).setLevel(logging.WARNING)
     if uri is None:
+        refuse_store_links(results)
         _make_store(results)
     made = mlflow.MlflowClient(uri or results.tracking_uri)
     if uri is None:
-        for experiment in filter(_is_ours, made.search_experiments()):
-            _require_here(results, experiment)
+        _require_here(results, [one for one in made.search_experiments() if _is_ours(one)])
     return made
 
 
-def _require_here(results: Results, experiment: Experiment) -> None:
-    """Raises where MLflow would write files of an experiment elsewhere: it notes their place as an absolute path."""
-    noted = unquote(urlsplit(experiment.artifact_location).path)
-    if os.path.realpath(noted) != os.path.realpath(results.mlartifacts / experiment.name):
+def refuse_store_links(results: Results) -> None:
+    """Raises if the store beside the results leads out of the results folder."""
+    refuse_links(*results.root.glob("*mlflow.*"), results.mlartifacts, what="MLflow writes there")
+
+
+def _place_of(results: Results, experiments: Sequence[Experiment]) -> Path | None:
+    """The results folder where MLflow, which notes absolute paths, would write files of these experiments, if it is
+    another.
+    """
+    for experiment in experiments:
+        noted = Path(_path_of(experiment.artifact_location))
+        if os.path.realpath(noted) != os.path.realpath(results.mlartifacts / experiment.name):
+            return noted.parent.parent
+    return None
+
+
+def noted(results: Results) -> tuple[Path | None, set[str]]:
+    """The folder that the store belongs to, if another, and its runs. Reads a copy: MLflow keeps stores open."""
+    from mlflow import MlflowClient
+
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "mlflow.db"
+        # Not `backup`, which waits for ever if a stopped process holds the store.
+        with closing(sqlite3.connect(results.mlflow_db)) as store:
+            store.execute("VACUUM INTO ?", (str(copy),))
+        client = MlflowClient(f"sqlite:///{copy}")
+        ours = [one for one in client.search_experiments() if _is_ours(one)]
+        old = _place_of(results, ours)
+        known, token = set[str](), None
+        while old and ours:
+            ids = [one.experiment_id for one in ours]
+            page = client.search_runs(ids, max_results=BATCH, page_token=token)
+            known |= {run.data.tags.get(UID, "") for run in page}
+            token = page.token
+            if not token:
+                break
+    return old, known
+
+
+def _require_here(results: Results, experiments: Sequence[Experiment]) -> None:
+    """Raises if the store belongs to another folder; `moved.py` rebuilds it before anything is written."""
+    if old := _place_of(results, experiments):
         raise RecordError(
-            f"{results.mlflow_db}: belongs to {Path(noted).parent.parent}; the results folder was moved or copied, and "
-            f"MLflow would write there. Remove {results.mlflow_db.name} and {results.mlartifacts.name} in "
-            f"{results.root}: `sync` makes them again from the record, run by run."
+            f"{results.mlflow_db}: belongs to {old}; the results folder was moved or copied, and MLflow would write "
+            "there. `python -m xrt.study ui` makes the store again from the records."
         )
 
 
+def _path_of(address: str) -> str:
+    return unquote(urlsplit(address).path)
+
+
 def _make_store(results: Results) -> None:
-    """Makes the local store unless it is there, whole or not at all: it takes MLflow seconds, and two runs that do
-    it at the same time, or a kill in between, would leave one that nobody can open.
+    """Makes a missing local store, whole or not at all. That takes MLflow seconds; two runs doing so at the same time,
+    or a kill in between, would leave one that cannot be opened.
     """
     import mlflow
 
@@ -242,7 +296,7 @@ def _make_store(results: Results) -> None:
 
 
 def of_another_version(error: Exception, address: str) -> str | None:
-    """What to do about a store that another version of MLflow wrote; None where the error is of another kind.
+    """What to do about a store that another version of MLflow wrote; None if the error is of another kind.
 
     MLflow does not say which of the two is older.
     """
@@ -256,7 +310,7 @@ def of_another_version(error: Exception, address: str) -> str | None:
 
 
 def tables(results: Results) -> dict[str, str]:
-    """By study, the address of its page within MLflow's pages; the newest first.
+    """Study -> address of its runs in MLflow; the experiment's own address opens a page for language models.
 
     Raises:
         RecordError: MLflow cannot read its store, for example because a newer version has written it.
@@ -265,12 +319,12 @@ def tables(results: Results) -> dict[str, str]:
 
     try:
         found = MlflowClient(results.tracking_uri).search_experiments(order_by=["last_update_time DESC"])
-    except Exception as error:  # of SQLite, of SQLAlchemy or of MLflow, as it happens
+    except Exception as error:  # SQLite, SQLAlchemy and MLflow all raise their own
         if cure := of_another_version(error, results.tracking_uri):
             raise RecordError(cure) from error
         reason = str(error).strip().partition("\n")[0]
         raise RecordError(f"{results.mlflow_db}: MLflow cannot read its store: {reason}") from error
-    return {one.name: f"#/experiments/{one.experiment_id}" for one in found if _is_ours(one)}
+    return {one.name: f"#/experiments/{one.experiment_id}/runs" for one in found if _is_ours(one)}
 
 
 def _is_ours(experiment: Experiment) -> bool:
@@ -278,7 +332,7 @@ def _is_ours(experiment: Experiment) -> bool:
 
 
 def _experiment(client: MlflowClient, study: str, artifacts: Path | None) -> str:
-    """The id of the study's experiment, which is made, or brought back from the bin, if need be."""
+    """The id of the study's experiment, which is made or restored from the bin if necessary."""
     from mlflow import MlflowException
 
     found = client.get_experiment_by_name(study)
@@ -286,7 +340,7 @@ def _experiment(client: MlflowClient, study: str, artifacts: Path | None) -> str
         try:
             location = artifacts.as_uri() if artifacts else None
             return str(client.create_experiment(study, location, dict(EXPERIMENT_TAGS)))
-        except MlflowException:  # another run of the study may have been faster
+        except MlflowException:  # another run of the study may have just made it
             found = client.get_experiment_by_name(study)
             if found is None:
                 raise
@@ -300,7 +354,7 @@ def _experiment(client: MlflowClient, study: str, artifacts: Path | None) -> str
         )
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
-    for key in EXPERIMENT_TAGS.keys() - found.tags.keys():  # of a store that an earlier version wrote
+    for key in EXPERIMENT_TAGS.keys() - found.tags.keys():  # the store of an earlier version lacks them
         client.set_experiment_tag(found.experiment_id, key, EXPERIMENT_TAGS[key])
     return str(found.experiment_id)
 

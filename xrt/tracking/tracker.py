@@ -1,9 +1,9 @@
 """MLflow as a projection of the record: `sync` sends what a store lacks, `Tracker` does so while a run runs.
 
-There is one mechanism. Compare what the record says (`projection.py`) with what the store has (`store.py`),
-send the difference; a store that was half filled, or emptied, or away ends up the same. Runs are found by
+One mechanism compares the record (`projection.py`) with the store (`store.py`) and sends the difference, so a
+store that was half filled, emptied or unreachable ends up the same. Runs are found by
 their tags, so nothing is sent twice and no id needs to be remembered. Only the driver does this; trials never
-talk to MLflow. Not its business: files and models, which `registry.py` sends.
+connect to MLflow. Not covered: files and models, which `registry.py` sends.
 """
 
 import logging
@@ -27,10 +27,14 @@ from xrt.tracking.store import Store, Stored, client, of_another_version
 
 _log = logging.getLogger("xrt")
 
+REST = (
+    9.0  # the pause after a pass, in times of its look at all trials, which takes longer the more there are
+)
+
 
 @dataclass(frozen=True)
 class Synced:
-    """What was sent: MLflow runs made, points of metrics, and other changes (tags, parameters, states)."""
+    """What was sent: new MLflow runs, points of metrics, and other changes (tags, parameters, states)."""
 
     created: int = 0
     points: int = 0
@@ -44,19 +48,21 @@ class Synced:
 
     def __str__(self) -> str:
         if not self:
-            return "MLflow had everything."
-        return f"MLflow: {self.created} runs made, {self.points} points sent, {self.changes} other changes."
+            return "MLflow is up to date."
+        return (
+            f"MLflow: {self.created} runs created, {self.points} points sent, {self.changes} other changes."
+        )
 
 
 def sync(run: Run, uri: str | None = None, attempts: int = 3) -> Synced:
-    """Makes the MLflow store show what the record says; doing it again sends nothing.
+    """Sends to the MLflow store what it lacks of the record; a second call sends nothing.
 
     Args:
         uri: MLflow's address; by default the SQLite store beside the runs.
-        attempts: How often to begin again when the store fails in between.
+        attempts: how often to try if the store fails.
 
     Raises:
-        RecordError: the record is damaged, the address is of no use, somebody else is sending, or the store
+        RecordError: the record is damaged, the address cannot be used, another process is sending, or the store
             cannot be reached.
     """
     for attempt in range(attempts):
@@ -72,10 +78,10 @@ def sync(run: Run, uri: str | None = None, attempts: int = 3) -> Synced:
 
 
 def check(results: Results, uri: str | None = None) -> None:
-    """Raises before anything is trained on when a run here could not be tracked.
+    """Raise, before any training, if a run could not be tracked.
 
     Raises:
-        RecordError: the store cannot be reached, with the ways out.
+        RecordError: the store cannot be reached; the message says what to do.
     """
     try:
         client(results, uri).search_experiments(max_results=1)
@@ -86,25 +92,25 @@ def check(results: Results, uri: str | None = None) -> None:
             raise RecordError(cure) from error
         raise RecordError(
             f"MLflow at {_shown(results, uri)} cannot be reached ({_brief(error)}); start it, "
-            "or give --tracking later and run `sync` when it is there."
+            "or give --tracking later, and run `sync` when it can be reached."
         ) from error
 
 
 def known_trials(run: Run, uri: str | None = None) -> set[str]:
-    """The trials that MLflow has of a run; none where it is away or was never there."""
+    """The trials that MLflow has of a run; none if it cannot be reached or does not exist."""
     if uri is None and not run.paths.results.mlflow_db.exists():
         return set()
     try:
         return set(Store(run.paths.results, run.study, uri).runs(run.meta.uid)) - {""}
-    except Exception:  # the tracker will say so
+    except Exception:  # the tracker will report it
         return set()
 
 
 class Tracker(Listener):
     """Keeps MLflow up to date while a run runs; a `Listener`.
 
-    A thread of its own sends; the study never waits and never fails for it. When the store is away it warns
-    once, tries again at growing intervals, and catches up. `run_ended` waits for at most `limit` seconds.
+    A thread sends; the study never waits for it and never fails because of it. If the store cannot be reached, the
+    thread warns once, retries at growing intervals, and catches up. `run_ended` waits for at most `limit` seconds.
     """
 
     def __init__(
@@ -151,7 +157,7 @@ class Tracker(Listener):
     def run_ended(self, run: Run) -> None:
         """Sends the rest, within the limit; afterwards `remedy` says whether something is missing."""
         self._deadline = time.monotonic() + self._limit
-        self._behind = True  # until the last look at the whole store says otherwise
+        self._behind = True  # until the last look at the whole store has succeeded
         self._closing.set()
         self._news.set()
         if not self._thread.ident:
@@ -174,7 +180,7 @@ class Tracker(Listener):
             else:
                 self._news.set()
                 pause = min(2 * pause, self._longest)
-            self._rest(pause)
+            self._rest(max(pause, REST * (self._projector.look if self._projector else 0.0)))
 
     def _attempt(self, afresh: bool) -> bool:
         try:
@@ -182,7 +188,7 @@ class Tracker(Listener):
                 self._projector = None
                 self._projector = _Projector(self._run, self._uri)
             self._projector.push()
-        except Exception as error:  # nothing that goes wrong here may reach the study
+        except Exception as error:  # no error may reach the study
             self._projector = None  # what the store has is no longer known
             self._warn_once(error)
             return False
@@ -190,12 +196,12 @@ class Tracker(Listener):
         return True
 
     def _warn_once(self, error: Exception) -> None:
-        """Once per outage."""
+        """Warns once per outage."""
         if not self._failing:
             self._failing = True
             self._warn(
                 f"MLflow at {_shown(self._run.paths.results, self._uri)}: {_brief(error)}. "
-                "The study goes on; its record keeps everything and MLflow gets it later."
+                "The study continues; its record keeps everything, and MLflow gets it later."
             )
 
     def _rest(self, pause: float) -> None:
@@ -206,7 +212,7 @@ class Tracker(Listener):
 
 
 class _Projector:
-    """Sends the difference between a record and a store, and remembers what the store has by now."""
+    """Sends the difference between a record and a store, and remembers what the store has."""
 
     def __init__(self, run: Run, uri: str | None) -> None:
         self._run = run
@@ -214,6 +220,7 @@ class _Projector:
         self._stored: dict[str, Stored] | None = None  # by trial id; "" is the parent
         self._sent: dict[str, tuple[TrialRecord, tuple[Data, ...]]] = {}
         self._mark = secrets.token_hex(8).encode()
+        self.look = 0.0  # seconds that the last look at all trials took
 
     def push(self) -> Synced:
         """One pass; afterwards the store shows the record as it was at the beginning of the pass."""
@@ -224,14 +231,16 @@ class _Projector:
             return self._push()
 
     def _forget_if_shared(self, lock: int) -> None:
-        """What is known of the store counts only if nobody else has sent this run since the last pass."""
+        """Forgets what the store has if another process has sent this run since the last pass."""
         if os.pread(lock, 100, 0) != self._mark:
             self._stored, self._sent = None, {}
             os.ftruncate(lock, 0)
             os.pwrite(lock, self._mark, 0)
 
     def _push(self) -> Synced:
+        began = time.monotonic()
         found = findings(self._run)
+        self.look = time.monotonic() - began
         meta = found.meta
         stored = self._stored = self._store.runs(meta.uid) if self._stored is None else self._stored
 
@@ -239,10 +248,10 @@ class _Projector:
             ids = {key: known.id for key, known in stored.items() if key}
             return projection.parent(found, ids, f"#/experiments/{self._store.experiment}")
 
-        # Children name the parent, so it is made first; it counts and links them, so it is completed last.
+        # The parent is made first, because children name it, and completed last, because it counts and links them.
         done = self._make(stored, "", parent())
         for trial in found.trials:
-            # The record gives the same object as long as a file has not changed.
+            # The record returns the same object while a file has not changed.
             known = self._sent.get(trial.id)
             if (known and known[0] is trial and known[1] == meta.data) or not projection.has_begun(trial):
                 continue
@@ -260,7 +269,7 @@ class _Projector:
         return Synced(created=1)
 
     def _complete(self, stored: Stored, wanted: Projected) -> Synced:
-        """Sends what the store lacks of one MLflow run; its end last, so that what has ended is complete."""
+        """Sends what the store lacks of one MLflow run; its end last, so that ended runs are complete."""
         store = self._store
         changes = store.add_params(stored, wanted.params) + store.add_data(stored, wanted.data)
         points = store.add_points(stored, wanted.points)
