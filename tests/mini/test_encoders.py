@@ -1,4 +1,4 @@
-"""The shipped encoders: small, complete, loadable without a word of complaint, and fit for their purpose."""
+"""The shipped encoders: small, complete, loadable without warnings, and fit for their purpose."""
 
 import io
 import json

@@ -1,8 +1,8 @@
-"""`mini`: a paraphrase task in seven languages that fits in a package, and encoders small enough to go
+"""`mini`: a paraphrase task in seven languages that fits in a package, with encoders small enough to ship
 with it.
 
-A model organism: the code paths of PAWS-X in seconds a trial. Nothing measured on it is claimed of PAWS-X. With
-single sentences, `mini-topics`, it is one of topic classification.
+A model organism: the code paths of PAWS-X in seconds per trial. No result on it is a claim about PAWS-X. With single
+sentences, as `mini-topics`, it is a topic classification task.
 """
 
 from pathlib import Path

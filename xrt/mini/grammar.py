@@ -1,14 +1,13 @@
 """The data of `mini`: aligned sentence pairs of real words, generated, the same on every machine.
 
 A pair says one meaning twice (label 1) or a meaning and its role swap (label 0), always in two different
-surface variants, in the manner of PAWS (Zhang et al. 2019): the words of a pair are the same whatever
-its label, only their order and the particles between them tell. Both labels draw variants and synonyms
-from one distribution, so neither words, nor length, nor voice, nor the kind of sentence gives the label
-away.
+surface variants, in the manner of PAWS (Zhang et al. 2019). Both labels use the same words, so only their
+order and the particles between them reveal the label. Both labels draw variants and synonyms from one
+distribution, so neither words, length, voice nor the kind of sentence reveals it.
 
-Splits are cut by the meanings' hash, up to swaps and re-orderings, and sentences are checked again as
-strings: no sentence of one split occurs in another, in any language. The fourth part is the pre-training
-text.
+The hash of a meaning, the same for its swaps and re-orderings, decides its split, and sentences are
+compared again as strings: no sentence of one split occurs in another, in any language. The fourth part is
+the pre-training text.
 """
 
 from dataclasses import dataclass
@@ -23,24 +22,25 @@ from xrt.mini.meaning import KINDS, Meaning, Style, draw_meaning, draw_other_sty
 
 Split = Literal["train", "dev", "test"]
 
-SIZES: dict[Split, int] = {"train": 2000, "dev": 350, "test": 700}  # examples drawn, of all kinds
-# Drawn like the others and then left out: encoders of this size do not learn to bind a person to a job, in
-# pre-training or after (English stays near 60 %), and a kind that is guessed only blurs what the others show.
-UNASKED = "job"
+SIZES: dict[Split, int] = {"train": 2000, "dev": 350, "test": 700}  # number of examples drawn, of all kinds
+# Drawn like the others, then left out: encoders of this size do not learn to bind a person to a job, in
+# pre-training or after (English stays near 60 %), and a kind that they guess only blurs the other results.
+LEFT_OUT = "job"
 # Half-open ranges of `Meaning.share`; what is left, [0.5, 1), is pre-training text.
 SHARES: dict[str, tuple[float, float]] = {
     "test": (0.0, 0.15), "dev": (0.15, 0.25), "train": (0.25, 0.5), "text": (0.5, 1.0),
 }  # fmt: skip
 SYNONYMS = 0.25
 SEED = 24
-TOPICS = tuple(kind for kind in KINDS if kind != UNASKED)  # of single sentences: what kind of thing is said
+# Labels of single sentences: the kind of statement.
+TOPICS = tuple(kind for kind in KINDS if kind != LEFT_OUT)
 
 
 @dataclass(frozen=True)
 class AlignedExample:
     """One example in several languages; `label` is 1 for a paraphrase, 0 for a swap of roles.
 
-    Of a single sentence `label` is its number in `TOPICS`, and sentence 2 is "".
+    For a single sentence, `label` is the index of its topic in `TOPICS`, and sentence 2 is "".
     """
 
     id: str
@@ -64,7 +64,7 @@ def draw_within(share: str, kind: str, rng: np.random.Generator) -> Meaning:
 
 
 def draw_pair(meaning: Meaning, label: int, rng: np.random.Generator) -> tuple[tuple[Meaning, Style], ...]:
-    """The two (meaning, style) of a pair: variants and synonyms do not depend on the label."""
+    """(Meaning, style) of both sentences of a pair; styles do not depend on the label."""
     style = draw_style(meaning, rng, SYNONYMS)
     other = draw_other_style(meaning, style, rng, SYNONYMS)
     return (meaning, style), (meaning if label else meaning.swapped, other)
@@ -90,12 +90,12 @@ def _taken(split: Split) -> frozenset[str]:
 @cache
 def generate(split: Split) -> list[AlignedExample]:
     """One split, always the same: train in English only, dev and test in all languages."""
-    return [example for example in _drawn(split) if f"-{UNASKED}-" not in example.id]
+    return [example for example in _drawn(split) if f"-{LEFT_OUT}-" not in example.id]
 
 
 @cache
 def topics(split: Split) -> list[AlignedExample]:
-    """The first sentences of a split of `mini`, each with what kind of thing it says."""
+    """The first sentences of a split of `mini`, each labelled with its topic."""
     kinds = {example.id: example.id.split("-")[1] for example in generate(split)}
     return [
         AlignedExample(one.id, TOPICS.index(kinds[one.id]), {a: (t[0], "") for a, t in one.sentences.items()})

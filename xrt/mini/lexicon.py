@@ -1,11 +1,10 @@
 """The words of `mini`: about a hundred concepts, each with its synonyms in the seven languages.
 
-The words stand in `lexicon.tsv`, one concept a row, one language a column. In a cell, `|` parts synonyms
-and `/` the forms of one synonym; which forms a language needs is written in its file under `languages/`.
-`m:`, `f:` and `n:` before a noun give its gender; a person's gender is the row's, the same in every
-language.
+`lexicon.tsv` has one row per concept and one column per language. In a cell, `|` separates synonyms and
+`/` the forms of one synonym; a language's file under `languages/` says which forms it needs. `m:`, `f:`
+and `n:` before a noun give its gender; a person's gender is the row's, the same in every language.
 
-This file knows words only: word order, particles and agreement are the languages' business.
+This file knows words only: the languages' files know word order, particles and agreement.
 """
 
 import csv
@@ -50,7 +49,7 @@ class Concept:
     words: Mapping[str, tuple[Word, ...]]
 
     def word(self, language: str, pick: int) -> Word:
-        """The synonym number `pick`, counted round, so that every pick is good in every language."""
+        """Synonym number `pick`, modulo their count, so that every pick is valid in every language."""
         synonyms = self.words[language]
         return synonyms[pick % len(synonyms)]
 

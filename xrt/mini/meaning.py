@@ -1,8 +1,7 @@
-"""What a sentence of `mini` says, before any language says it: a kind, its concepts, and a style.
+"""The meaning of a sentence of `mini`, independent of language: a kind, its concepts, and a style.
 
 Two meanings that differ only by a swap of roles (who did it and to whom, from where and to where, ...)
-use the same concepts: they are the two sides of a non-paraphrase. Nothing here knows a word of any
-language.
+use the same concepts: together they make a non-paraphrase. This file knows no words of any language.
 """
 
 import hashlib
@@ -17,7 +16,7 @@ from xrt.mini.lexicon import Concept, category
 
 @dataclass(frozen=True)
 class Kind:
-    """A sentence type: its slots' categories, the two slots that a swap exchanges, how many variants."""
+    """A sentence type: its slots' categories, the two slots that a swap exchanges, the number of variants."""
 
     slots: tuple[str, ...]
     swap: tuple[int, int]
@@ -45,7 +44,7 @@ class Meaning:
 
     @property
     def swapped(self) -> "Meaning":
-        """The same concepts with the two swappable ones exchanged: something else is said."""
+        """The same concepts with the two swappable ones exchanged, which changes the meaning."""
         one, two = KINDS[self.kind].swap
         concepts = list(self.concepts)
         concepts[one], concepts[two] = concepts[two], concepts[one]
@@ -53,9 +52,9 @@ class Meaning:
 
     @property
     def share(self) -> float:
-        """A place in [0, 1) that a meaning has in common with all re-orderings of its concepts.
+        """A number in [0, 1), the same for all re-orderings of the concepts.
 
-        Splits are cut by it, so that no swap, reversal or paraphrase carries a meaning across splits.
+        It decides the split, so no swap, reversal or paraphrase of a meaning is in another split.
         """
         name = " ".join([self.kind, *sorted(concept.key for concept in self.concepts)])
         return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big") / 2**48
@@ -63,7 +62,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Style:
-    """How a meaning is said: the surface variant and the synonym of each concept (by key)."""
+    """How a meaning is expressed: the surface variant, and each concept's synonym (by key)."""
 
     variant: int
     picks: Mapping[str, int]
