@@ -186,7 +186,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def served(command: list[str], folder: Path, address: str) -> Iterator[str]:
-    """A server while the block runs, from its first answer on; it and all its processes end with the block."""
+    """A server that answers while the block runs; all its processes end with the block."""
     with open(os.devnull, "wb") as nowhere:
         process = subprocess.Popen(
             command, cwd=folder, stdout=nowhere, stderr=nowhere, start_new_session=True

@@ -59,6 +59,12 @@ def test_without_a_network_the_hub_is_named_and_the_folder_offered(toy, monkeypa
     assert not (toy.folder / "results").exists()
 
 
+def test_a_name_of_a_run_that_cannot_be_one_is_refused_before_anything_is_looked_at(toy):
+    assert "--name: '../x' is not a name" in toy.here("run", "toy", "--name", "../x", code=2)
+    assert "leave --name out" in toy.here("run", "--extend", "toy", "--name", "x", code=2)
+    assert not (toy.folder / "results").exists()
+
+
 def test_commands_on_a_run_that_is_not_there_name_it(toy):
     for command in ("resume", "best", "sync"):
         assert "nothere" in toy.here(command, "nothere", code=2)

@@ -1,4 +1,4 @@
-"""What every trial would fail on is said before the first, in one line."""
+"""A problem that every trial would fail on is reported before the first, in one line."""
 
 import shutil
 from pathlib import Path
@@ -14,6 +14,7 @@ from xrt.data.synonyms import URL
 from xrt.errors import DataError, RecordError, XrtError
 from xrt.mini import ENCODERS
 from xrt.record import Results, Run
+from xrt.robust.weights import digest_of
 from xrt.spec import load_study
 from xrt.spec.study import StudySpec
 from xrt.study.before import check_before, check_classes, check_same, digests, layers, survey
@@ -154,13 +155,41 @@ def test_a_run_is_not_resumed_on_another_commit_of_an_encoder_from_the_hub(
     commit(cache, "somebody/small", first, ENCODERS["mini-a"])
     spec = load_study("mini", ["space.encoder=[somebody/small]"])
     run = Run.create(Results.at(tmp_path / "results"), spec, (), {"encoders": digests(spec)})
-    assert run.meta.encoders == {"somebody/small": first}
+    assert run.meta.encoders["somebody/small"].startswith(f"{first}+")
     check_same(run)
     commit(cache, "somebody/small", second, ENCODERS["mini-b"])
     with pytest.raises(
-        RecordError, match=rf"\(fingerprint {second}; it had {first}\)\. Restore that commit"
+        RecordError, match=rf"\(fingerprint {second}\+\w+; it had {first}\+\w+\)\. Restore that commit"
     ) as told:
         check_same(run)
     assert f"hf download somebody/small --revision {first}" in str(told.value)
     (cache / "models--somebody--small" / "refs" / "main").write_text(first)
     check_same(run)
+    commit(cache, "somebody/small", "3" * 40, ENCODERS["mini-a"])
+    check_same(run)  # another commit of the same files
+
+
+@pytest.mark.parametrize(
+    ("file", "counts"),
+    [
+        ("README.md", False),
+        ("pytorch_model.bin", False),  # model.safetensors is loaded
+        ("trainer_state.json", False),
+        ("config.json", True),
+        ("tokenizer.json", True),
+        ("tokenizer_config.json", True),
+        ("model.safetensors", True),
+    ],
+)
+def test_of_the_files_of_an_encoder_those_that_are_loaded_count(
+    tmp_path: Path, file: str, counts: bool
+) -> None:
+    folder = tmp_path / "encoder"
+    shutil.copytree(str(ENCODERS["mini-a"]), folder)
+    before = digest_of(str(folder))
+    path = folder / file
+    if file == "model.safetensors":
+        save_file({name: 1.01 * tensor for name, tensor in load_file(path).items()}, path)
+    else:
+        path.write_text((path.read_text() if path.exists() else "") + "\n")
+    assert (digest_of(str(folder)) != before) is counts

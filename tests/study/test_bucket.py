@@ -1,4 +1,4 @@
-"""A run whose results are in a bucket: killed on one machine, it goes on on another that knows only the address."""
+"""A run whose results are in a bucket: killed on one machine, it resumes on another that knows only the address."""
 
 import os
 import signal
@@ -65,7 +65,7 @@ def wait_for_reports(address, count, process):
 
 
 def forget_holder(address):
-    """What 90 seconds of silence do."""
+    """Simulates 90 seconds of silence."""
     [paths] = Results.at(address).runs()
     remote = paths.results.place
     remote.fs.delete_file(remote.name(paths.holder))

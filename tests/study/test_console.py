@@ -1,4 +1,4 @@
-"""What the screen says of the time that is left, and at the end of a run."""
+"""The screen's estimate of the time left, and its lines at the end of a run."""
 
 import io
 import time
@@ -12,7 +12,9 @@ from tests.findings import worked
 from xrt.data import TASKS
 from xrt.findings.findings import findings
 from xrt.record import Report, Run, TrialRecord
+from xrt.record.values import Pace
 from xrt.report.figures import Matrix
+from xrt.search.pruning import trained_share
 from xrt.spec import load_study
 from xrt.study.console import Screen
 from xrt.study.tables import last_words, matrix_table, runs_table
@@ -32,10 +34,16 @@ def hear(shown: Screen, id: str, state: str, share: float, phase: str = "search"
     shown.trials[id] = trial
 
 
-def test_before_the_first_rung_nothing_is_promised() -> None:
+def test_before_half_a_training_nothing_is_promised() -> None:
+    """Ray's start and two first rungs would make hours of a study of minutes."""
     shown = screen()
     hear(shown, "0000", "running", 0)
     assert shown.seconds_left() is None
+    for id in ("0000", "0001"):
+        hear(shown, id, "running", 1 / 9)
+    assert shown.seconds_left() is None
+    hear(shown, "0002", "running", 1 / 3)
+    assert shown.seconds_left() is not None
 
 
 def test_time_is_counted_in_trainings_and_the_confirmation_is_part_of_it() -> None:
@@ -49,6 +57,43 @@ def test_time_is_counted_in_trainings_and_the_confirmation_is_part_of_it() -> No
     assert shown.seconds_left() == pytest.approx(100 * (3 * usual + 6) / (1 + 2 / 9), rel=0.01)
     hear(shown, "0-s8", "finished", 1, "confirm")
     assert shown.seconds_left() == pytest.approx(100 * (3 * usual + 5) / (2 + 2 / 9), rel=0.01)
+
+
+def test_before_that_the_trials_that_run_say_how_fast_they_are() -> None:
+    shown = screen("search.trials=6", "confirm=null")
+    for id in ("0000", "0001"):
+        hear(shown, id, "running", 0)
+        # A hundredth of a training a second, each.
+        shown.trial_moved(shown.trials[id], Pace(2, 200, 0.9, 64.0, 2.0))
+    # Six trials of the usual length, of which two have done a hundredth; at two hundredths a second.
+    trainings = 6 * trained_share(shown.spec) - 2 * 0.01
+    assert shown.seconds_left() == pytest.approx(trainings / 0.02)
+    hear(shown, "0000", "finished", 1)
+    shown.trial_ended(shown.trials["0000"])
+    assert list(shown.paces) == ["0001"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_trials_that_run_are_shown_with_step_loss_and_speed(width: int) -> None:
+    shown = screen()
+    shown.spec = load_study("pawsx", [])
+    shown.console = Console(file=io.StringIO(), width=width)
+    params = {
+        "encoder": "xlm-roberta-base",
+        "method": "adversarial",
+        "learning_rate": 2e-5,
+        "radius": 0.1,
+        "steps": 3,
+    }
+    for id in ("0000", "0001"):
+        trial = TrialRecord(id, params, {"rungs": [1 / 9, 1 / 3, 1]}, 7, state="running")
+        shown.trials[id] = trial
+        shown.trial_moved(trial, Pace(120, 4632, 0.9123, 31.7, 1.0))
+    shown.console.print(shown.render())
+    lines = shown.console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert all(len(line) <= width for line in lines)
+    assert sum("120 of 4,632" in line and "32" in line for line in lines) == 2
+    assert sum("0.912" in line for line in lines) == 2
 
 
 def test_what_an_earlier_process_did_does_not_make_this_one_look_faster(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What other tools make of a run: optuna-dashboard, `mlflow models predict`, a transformers pipeline."""
+"""A run in other tools: optuna-dashboard, `mlflow models predict`, a transformers pipeline."""
 
 import json
 import subprocess
@@ -77,7 +77,7 @@ def test_a_pipeline_in_a_new_process_reproduces_the_matrix(run, asked, tmp_path:
 
 
 def piped(run: Run, questions: list[dict[str, str]], place: Path) -> list[str]:
-    """What a pipeline of the exported winner says to them in a new process."""
+    """The predictions of the exported winner's pipeline in a new process."""
     folder = export(run, None, place / "winner")
     done = subprocess.run(
         [sys.executable, "-c", ASK, str(folder)],

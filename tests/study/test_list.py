@@ -1,4 +1,4 @@
-"""`list` among damaged runs: each is one line, the others are shown, and nothing is waited for."""
+"""`list` with damaged runs: each is one line, the others are shown, and nothing blocks."""
 
 import os
 import sys

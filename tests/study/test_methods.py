@@ -1,4 +1,4 @@
-"""A run whose methods mean something else by now is neither repeated nor resumed."""
+"""A run whose methods have changed their meaning is neither repeated nor resumed."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One real run of a small study, looked at from all sides: record, MLflow, Optuna, screen."""
+"""One real run of a small study, checked from all sides: record, MLflow, Optuna, screen."""
 
 import json
 
@@ -16,13 +16,13 @@ from xrt.record.run import Run
 from xrt.robust.predictions import Predictions
 from xrt.search.scoring import metrics_of_predictions
 from xrt.spec import TrialConfig
-from xrt.spec.metric import MEANS as METRIC_MEANS
+from xrt.spec.metric import MEANS
 
 CELLS = {"dev/acc/en", "dev/acc/de", "dev/acc/fr"} | {
     f"dev/pair/{a}-{b}" for a in ("en", "de", "fr") for b in ("en", "de", "fr") if a != b
 }
 # The mean of the one source is its accuracy.
-MEANS = {f"dev/{kind}/{name}" for kind in ("mean", "se") for name in METRIC_MEANS if name != "sources"}
+REPORTED_MEANS = {f"dev/{kind}/{name}" for kind in ("mean", "se") for name in MEANS if name != "sources"}
 SHARES = {"dev/commonest/label", "dev/commonest/prediction"}
 PROXIES = {"dev/proxy/noise"}  # no table of synonyms is given
 
@@ -53,7 +53,7 @@ def test_a_pruned_trial_stopped_before_its_budget_and_a_finished_one_did_not(sea
 def test_finished_trials_report_every_cell_and_mean_of_the_whole_dev_split(search):
     for trial in search:
         names = {name for name in trial.metrics if name.startswith("dev/")}
-        assert names == CELLS | MEANS | SHARES | (PROXIES if trial.state == "finished" else set())
+        assert names == CELLS | REPORTED_MEANS | SHARES | (PROXIES if trial.state == "finished" else set())
 
 
 def test_the_test_split_is_read_in_the_confirmation_only(run):
@@ -118,7 +118,7 @@ def test_saved_predictions_give_the_reported_accuracies(run, search, finished):
     trial = next(t for t in search if t.state == "finished")
     folder = run.paths.root / trial.checkpoint
     predictions = Predictions.open(folder / "predictions-dev.arrow")
-    names = CELLS | MEANS | SHARES
+    names = CELLS | REPORTED_MEANS | SHARES
     reported = {name: value for name, value in trial.metrics.items() if name in names}
     task = TrialConfig.from_dict(trial.config).task
     found = dict(metrics_of_predictions(task, "dev", predictions, task.pairs()))
@@ -148,6 +148,7 @@ def test_every_trial_of_the_search_is_judged_on_the_same_sample(run, search):
 def test_the_screen_tells_the_end(finished, run):
     printed = " ".join((finished.folder / "printed.txt").read_text().split())  # lines may break anywhere
     assert f"{run.name}: finished" in printed and "xrt.study ui" in printed
+    assert "Last result" not in printed and "trainable_" not in printed, "what Tune says of its trials"
     assert (
         "Confirmed configurations" in printed
         and "Accuracy, %" in printed
@@ -173,7 +174,7 @@ def test_mlflows_page_of_the_run_says_what_the_screen_says_and_has_the_winners_n
 
 
 def test_dropped_examples_are_counted_on_the_screen_in_the_record_and_in_mlflow(finished, run):
-    told = "left out of pairs with de 1 missing; fr 0 missing, 1 label conflicts with en."
+    told = "these are left out of pairs with de (1 missing), fr (1 label conflict with en)."
     line = f"dev: of 30 aligned examples, {told}"
     assert line in (finished.folder / "printed.txt").read_text()
     assert run.meta.dropped == (line,)
@@ -187,7 +188,7 @@ def test_dropped_examples_are_counted_on_the_screen_in_the_record_and_in_mlflow(
 
 
 def test_a_second_sync_changes_nothing(finished):
-    assert "MLflow had everything" in finished.here("sync", "toy")
+    assert "MLflow is up to date" in finished.here("sync", "toy")
 
 
 def test_one_trial_runs_alone_and_repeats_its_numbers(finished, search):

@@ -1,4 +1,4 @@
-"""What comes after a run's last trial: the answer stands, whatever becomes of MLflow."""
+"""After a run's last trial the answer stands, even if MLflow fails."""
 
 from pathlib import Path
 

@@ -1,8 +1,9 @@
-"""MLflow's pages: for whoever knows the password, on this machine, and not for pages that call it by another name."""
+"""MLflow's pages: only with the password, on this machine, and not for requests by another name."""
 
 import base64
 import http.client
 import json
+import socket
 import subprocess
 import sys
 import time
@@ -25,8 +26,12 @@ def served(finished) -> Iterator[tuple[int, str]]:
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=finished.folder)
     assert server.stdout
     login = next(line for line in server.stdout if "password" in line).replace(",", "").split()
+    port, link = int(command[-1]), server.stdout.readline().strip()
     try:
-        yield int(command[-1]), f"{login[1]}:{login[3]}"
+        assert link == f"toy: http://127.0.0.1:{port}/#/experiments/1/runs"
+        with socket.create_connection(("127.0.0.1", port)):
+            pass  # it listens once it has said where
+        yield port, f"{login[1]}:{login[3]}"
     finally:
         server.terminate()
         assert server.wait() == 0
@@ -61,7 +66,7 @@ def test_the_pages_are_refused_to_a_page_that_calls_this_machine_by_another_name
 
 
 def answer(port: int, place: str, login: str | None = None, name: str = "localhost") -> int:
-    """The status of a request that calls the server by that name."""
+    """The status of a request to the server by that name."""
     return asked(port, place, login, name).status
 
 

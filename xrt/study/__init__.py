@@ -1,1 +1,1 @@
-"""The command line: `python -m xrt.study`. The roof that joins search and answers."""
+"""The command line: `python -m xrt.study`. It joins search, findings, report and tracking."""

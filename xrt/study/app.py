@@ -1,4 +1,4 @@
-"""What the commands share: the application, its options, how a run is found, and the last words of a run."""
+"""What the commands share: the application, its options, opening a run, and the summary at a run's end."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,26 @@ app = typer.Typer(
     "Start with `python -m xrt.study run mini`: minutes on any laptop, nothing to download.",
 )
 out, err = Output(), Output("stderr")
+# The groups of `--help`.
+RUN, LOOK, SHARE, CLUSTER = "Run a study", "Look at a run", "Share it", "On other machines"
+ORDER = "Keep runs in order"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import xrt
+
+        out.print(f"xrt {xrt.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 def study_names(incomplete: str) -> list[str]:
@@ -44,7 +64,10 @@ ResultsOption = Annotated[
 ]
 RunArgument = Annotated[
     str,
-    typer.Argument(help="A run's name; a study's name means its newest run.", autocompletion=run_names),
+    typer.Argument(
+        help="A run's name; a study's name, or one given by --name, means its newest run.",
+        autocompletion=run_names,
+    ),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="Override a field: --set search.trials=8. Repeatable.")
@@ -59,7 +82,7 @@ TrackingOption = Annotated[
 
 
 def opened_run(name: str, results: str | None) -> "Run":
-    """The run of that name, or the newest of the study of that name."""
+    """The run of that name, or the newest run of the study of that name."""
     from xrt.record.paths import Results
     from xrt.record.run import Run
 
@@ -67,7 +90,7 @@ def opened_run(name: str, results: str | None) -> "Run":
 
 
 def code_of(run: "Run") -> int:
-    """0 when the run has an answer, 1 when no trial was trained to its end."""
+    """0 when a trial of the run has finished, else 1."""
     from xrt.findings.findings import findings
 
     return 0 if any(trial.state == "finished" for trial in findings(run).trials) else 1
@@ -79,7 +102,7 @@ def option(results: str | None) -> str:
 
 
 def summary(run: "Run", results: str | None) -> None:
-    """The last words of a run: its best trials, its configurations, its answer, where to look on."""
+    """Print the outcome of a run: its best trials, its configurations, its answer, and where to read more."""
     from xrt.findings.findings import findings
     from xrt.study.tables import last_words, trial_table
 
@@ -90,6 +113,6 @@ def summary(run: "Run", results: str | None) -> None:
 
 
 def doubts(lines: Iterable[str]) -> None:
-    """What of a record cannot be believed, below what the rest says."""
+    """Print the damaged files of a record, below what the rest says."""
     for line in lines:
         err.print(line, style="red", soft_wrap=True)

@@ -1,6 +1,6 @@
-"""What is looked at before anything is trained: files, rows, encoders, synonyms, the cache, the classes.
+"""The checks before any training: files, rows, encoders, synonyms, the cache, the classes.
 
-All problems come in one answer. A run that is resumed is looked at in the same way, against what it began with.
+All problems are reported together. A resumed run is checked in the same way, and against what it began with.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ from xrt.data.cache import check_cache
 from xrt.data.problems import joined
 from xrt.data.tokens import unknown_share
 from xrt.errors import DataError, RecordError, XrtError
+from xrt.findings.words import count
 from xrt.record.run import Data, Run
 from xrt.robust.keeping import Keep
 from xrt.spec.study import StudySpec
@@ -20,12 +21,11 @@ from xrt.spec.trial import Length, rung_steps
 from xrt.spec.values import Choice, ends
 
 WORDS = "word"  # the site that has no number
-COMMIT = 40  # characters of a commit; a fingerprint of files has fewer
 MOST_UNKNOWN, SENTENCES_LOOKED_AT = 0.05, 500
 
 
 class Survey(NamedTuple):
-    """The splits that a run reads: their fingerprints, what they leave out, one line a split, and warnings."""
+    """The splits that a run reads: their fingerprints, what they leave out, one line per split, and warnings."""
 
     data: tuple[Data, ...]
     dropped: list[str]
@@ -42,7 +42,7 @@ def check_same(run: Run) -> None:
     changed = [
         f"{run.name}: {now.split} is not what the run began with ({now.rows} rows, digest {now.digest[:12]}; "
         f"it had {then.rows} rows, digest {then.digest[:12]}). Restore the data, or start a new run."
-        for now in looked_at(run.spec).data
+        for now in checked_survey(run.spec).data
         if (then := before.get(now.split)) and then.digest != now.digest
     ]
     now_in = digests(run.spec)
@@ -50,30 +50,36 @@ def check_same(run: Run) -> None:
         f"{run.name}: encoder {name} is not what the run began with (fingerprint {now_in.get(name)}; it had {then}). "
         f"Restore {_restored(name, then)}, or start a new run."
         for name, then in run.meta.encoders.items()
-        if now_in.get(name) != then
+        if _files_of(now_in.get(name, "")) != _files_of(then)
     ]
     if changed:
         raise RecordError(changed)
 
 
 def _restored(name: str, then: str) -> str:
-    """What has to be restored of an encoder, in words."""
-    if len(then) < COMMIT:
+    """How to restore an encoder, in words."""
+    commit, from_hub, _ = then.partition("+")
+    if not from_hub:
         return "its folder"
-    fetch = f"hf download {name} --revision {then}"
+    fetch = f"hf download {name} --revision {commit}"
     return f"that commit in the hub's cache ({fetch}; write it into refs/main there; set HF_HUB_OFFLINE=1)"
 
 
+def _files_of(digest: str) -> str:
+    """Without the commit: another one may have changed a README alone."""
+    return digest.rpartition("+")[2]
+
+
 def digests(spec: StudySpec) -> dict[str, str]:
-    """A fingerprint of each encoder: of its files, or its commit on the hub."""
-    from xrt.robust.sources import digest_of
+    """A fingerprint of each encoder: of its files; of one from the hub, with their commit."""
+    from xrt.robust.weights import digest_of
 
     found = {name: digest_of(name) for name in spec.space.encoders}
     return {name: digest for name, digest in found.items() if digest}
 
 
 def check_before(spec: StudySpec) -> None:
-    """Everything that can be known to be wrong before a run exists: data, encoders.
+    """Check data and encoders before a run exists.
 
     Raises:
         XrtError: with every problem that was found.
@@ -81,7 +87,7 @@ def check_before(spec: StudySpec) -> None:
     splits: tuple[Split, ...] = ("train", "dev", "test") if spec.confirm else ("train", "dev")
     looks: list[Callable[[], object]] = [lambda: check(spec.task, spec.data.origin, splits), *checks(spec)]
     errors: list[XrtError] = []
-    # Side by side: without a network each waits for its answer.
+    # In parallel: without a network each of them waits until its request times out.
     with ThreadPoolExecutor(len(looks)) as pool:
         for future in [pool.submit(look) for look in looks]:
             try:
@@ -92,8 +98,8 @@ def check_before(spec: StudySpec) -> None:
         raise joined(errors)
 
 
-def looked_at(spec: StudySpec) -> Survey:
-    """What `survey` finds, once nothing is wrong.
+def checked_survey(spec: StudySpec) -> Survey:
+    """The result of `survey`, after `check_before` has passed.
 
     Raises:
         XrtError: every problem at once: of encoders, of files that are missing, of the rows of all splits.
@@ -104,7 +110,8 @@ def looked_at(spec: StudySpec) -> Survey:
         check_before(spec)
     except XrtError as error:
         errors.append(error)
-    if not (errors and spec.data.source == "hub"):  # a hub that does not answer would be waited for again
+    # A hub that does not answer would cost the same wait again.
+    if not (errors and spec.data.source == "hub"):
         try:
             found = survey(spec, tokenizers=not errors)
         except XrtError as error:
@@ -115,12 +122,12 @@ def looked_at(spec: StudySpec) -> Survey:
 
 
 def survey(spec: StudySpec, tokenizers: bool = True) -> Survey:
-    """Fingerprints of the splits that this run reads (test only if it will be confirmed), what they drop, warnings.
+    """Fingerprints of the splits that a run reads (test only with a confirmation), what they drop, and warnings.
 
-    Reads them whole, so that a wrong row, or too few of them, is found before anything is trained.
+    Reads them whole, so that wrong rows, or too few rows, are reported before any training.
 
     Args:
-        tokenizers: whether the encoders are sound, so that theirs can be looked at.
+        tokenizers: also check the encoders' tokenizers; False where encoders cannot be loaded.
     """
     wanted: dict[Split, str] = {"train": "training", "dev": "evaluation"}
     if spec.confirm:
@@ -142,7 +149,7 @@ def survey(spec: StudySpec, tokenizers: bool = True) -> Survey:
         if aligned.unlabelled:
             warnings.append(
                 f"Warning: {split} has no labels in {', '.join(aligned.unlabelled)}; accuracies that need them are "
-                "left out, and where the study's metric is one of them dev takes the place of test."
+                "left out. If the study's metric is one of them, dev takes the place of test."
             )
         warnings += [f"Warning: {line}" for line in aligned.warnings]
         found.append(Data(spec.task.name, split, aligned.digest, len(aligned), context, spec.data.place))
@@ -158,9 +165,9 @@ def _require_enough(spec: StudySpec, aligned: Aligned) -> None:
         rows = min(len(aligned), spec.data.train_rows or len(aligned))
         _require_steps(spec, rows)
         return
-    count = spec.data.dev_rows if aligned.split == "dev" else spec.data.test_rows
-    if count is not None:
-        aligned.sample(count, seed=0)
+    wanted = spec.data.dev_rows if aligned.split == "dev" else spec.data.test_rows
+    if wanted is not None:
+        aligned.sample(wanted, seed=0)
 
 
 def _require_steps(spec: StudySpec, rows: int) -> None:
@@ -174,13 +181,13 @@ def _require_steps(spec: StudySpec, rows: int) -> None:
 
 
 def _unknown(encoder: str, aligned: Aligned) -> Iterator[str]:
-    """A line for each language of which the encoder's tokenizer does not know a good part."""
+    """A warning for each language with more than `MOST_UNKNOWN` of its pieces unknown to the encoder's tokenizer."""
     from xrt.robust.sources import load_tokenizer
 
     tokenizer = load_tokenizer(encoder)
     for language in aligned.languages:
-        there = [sentence for sentence in aligned.sentences(language).first if sentence]
-        share = unknown_share(tokenizer, there[:SENTENCES_LOOKED_AT])
+        sentences = [sentence for sentence in aligned.sentences(language).first if sentence]
+        share = unknown_share(tokenizer, sentences[:SENTENCES_LOOKED_AT])
         if share > MOST_UNKNOWN:
             yield (
                 f'Warning: the tokenizer of {encoder} maps {share:.0%} of the pieces of "{language}" to unknown; '
@@ -194,17 +201,18 @@ def _dropped(aligned: Aligned) -> list[str]:
     for language in aligned.languages:
         own, mixed = aligned.drops[language, language], aligned.drops.get((source, language))
         conflict = mixed.conflict if mixed else 0
-        if own.missing or conflict:
-            conflicts = f", {conflict} label conflicts with {source}" if conflict else ""
-            parts.append(f"{language} {own.missing} missing{conflicts}")
-    told = f"{aligned.split}: of {len(aligned)} aligned examples, left out of pairs with"
+        why = [f"{own.missing} missing"] if own.missing else []
+        why += [f"{count(conflict, 'label conflict')} with {source}"] if conflict else []
+        if why:
+            parts.append(f"{language} ({', '.join(why)})")
+    lead = f"{aligned.split}: of {len(aligned)} aligned examples, these are left out of pairs with"
     if aligned.task.sentences == 1:
-        told = f"{aligned.split}: of {len(aligned)} examples, left out"
-    return [f"{told} {'; '.join(parts)}."] if parts else []
+        lead = f"{aligned.split}: of {len(aligned)} examples, these are left out:"
+    return [f"{lead} {', '.join(parts)}."] if parts else []
 
 
 def checks(spec: StudySpec) -> Iterator[Callable[[], object]]:
-    """Each raises an `XrtError` where every trial, or every one of a kind, would fail."""
+    """Each check raises an `XrtError` for what would fail every trial, or every trial of a kind."""
     from xrt.robust.inspection import check_encoder
 
     training = spec.training
@@ -230,16 +238,16 @@ def layers(spec: StudySpec) -> set[int]:
 
 
 def check_classes(spec: StudySpec, train: Aligned) -> None:
-    """Whether the training data have more than one label to learn.
+    """Require at least two labels in the training data.
 
     Raises:
-        DataError: they have not.
+        DataError: there are fewer.
     """
     labels = [label for _, _, label in train.labelled(spec.task.sources, spec.data.train_rows)]
     if len(set(labels)) < 2:
-        told = f'have the label "{spec.task.labels[labels[0]]}"' if labels else "are incomplete"
+        problem = f'have the label "{spec.task.labels[labels[0]]}"' if labels else "are incomplete"
         cut = " that data.train_rows leaves" if spec.data.train_rows else ""
         raise DataError(
-            f"{train.columns[0].origin}: all {len(labels)} training examples{cut} {told}; at least two "
+            f"{train.columns[0].origin}: all {len(labels)} training examples{cut} {problem}; at least two "
             f"labels of {', '.join(spec.task.labels)} are needed."
         )

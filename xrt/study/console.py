@@ -1,12 +1,11 @@
-"""What a user sees while a study runs: a live table on a terminal with the time left, plain lines elsewhere.
+"""What a user sees while a study runs: on a terminal a live table with the time left, elsewhere plain lines.
 
-A listener of the search; it knows records, not Ray. What cannot be shown is left out: no study ends for a terminal.
+A listener of the search; it knows records, not Ray. A terminal that cannot show something never ends a study.
 """
 
-import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
@@ -16,12 +15,10 @@ from rich.text import Text
 
 from xrt.findings.answer import constant, weak_attack
 from xrt.record.run import Listener, Run, TrialRecord
-from xrt.record.values import State
+from xrt.record.values import Pace
 from xrt.spec.study import StudySpec
-from xrt.study.tables import clock, parameters, trial_table
-
-OVER: tuple[State, ...] = ("finished", "pruned", "failed")
-ENOUGH = 3  # trials that have ended, before their mean share says more than the plan
+from xrt.study.pace import OVER, seconds_left, share
+from xrt.study.tables import clock, heading, parameters, percent_of, running_table, trial_table
 
 
 class Screen(Listener):
@@ -30,14 +27,11 @@ class Screen(Listener):
     def __init__(self, spec: StudySpec, console: Console) -> None:
         self.spec, self.console = spec, console
         self.trials: dict[str, TrialRecord] = {}
+        self.paces: dict[str, Pace] = {}  # of the trials that run
         self.began = time.time()
         self.waiting: str | None = None
         self.confirming = 0  # trials of the confirmation up to its next look, once they are known
         self._before = 0.0  # what an earlier process did of a resumed run
-        # The plan loads Optuna and torch, which only a run needs.
-        from xrt.search.plan import kept_share
-
-        self._expected = kept_share(spec)
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=2, transient=True)
 
     def __enter__(self) -> "Screen":
@@ -50,7 +44,7 @@ class Screen(Listener):
 
     def run_started(self, run: Run) -> None:
         self.trials = {t.id: t for t in run.trials()}
-        self._before = sum(_share(t) for t in self.trials.values())
+        self._before = sum(map(share, self.trials.values()))
 
     def trial_started(self, trial: TrialRecord) -> None:
         self._hear(trial, "started")
@@ -62,13 +56,17 @@ class Screen(Listener):
             if line:
                 self.console.print(line, style="yellow", markup=False, highlight=False)
 
+    def trial_moved(self, trial: TrialRecord, pace: Pace) -> None:
+        self.paces[trial.id] = pace
+
     def trial_ended(self, trial: TrialRecord) -> None:
+        self.paces.pop(trial.id, None)
         self._hear(trial, trial.state + (f": {trial.reason}" if trial.reason else ""))
 
     def run_waits(self, run: Run) -> None:
         self.waiting = run.meta.waiting
         if self.waiting and not self.console.is_terminal:
-            self.console.print(self.waiting, highlight=False, markup=False, soft_wrap=True)
+            print_lines(self.console, [self.waiting])
 
     def run_ended(self, run: Run) -> None:
         self._live.stop()
@@ -76,13 +74,14 @@ class Screen(Listener):
     def _hear(self, trial: TrialRecord, what: str) -> None:
         self.trials[trial.id] = trial
         if not self.console.is_terminal:
-            metric = self.spec.search.metric
-            shown = "" if math.isnan(score := trial.score(metric)) else f"  {metric} {score:.3f}"
-            line = f"{trial.id}  {parameters(trial.params)}  {what}{shown}"
-            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            metric = self.spec.metric
+            score = percent_of(trial.score(str(metric)))
+            line = f"{trial.id}  {parameters(trial.params, self.spec)}  {what}"
+            line += f"  {heading(metric)} {score}" if score else ""
+            print_lines(self.console, [line])
 
     def render(self) -> RenderableType:
-        """The table as it stands, best first, under a line of counts."""
+        """A line of counts, the running trials, and the best trials; the terminal cuts off what is too high."""
         trials = list(self.trials.values())
         search = [t for t in trials if t.phase == "search"]
         counts = Counter(t.state for t in search)
@@ -101,39 +100,29 @@ class Screen(Listener):
         parts.append(clock(time.time() - self.began))
         left = self.seconds_left()
         parts += [f"about {clock(left)} left"] if left is not None else []
-        return Group(trial_table(trials, self.spec), Text("; ".join(parts)))
+        tables: list[RenderableType] = []
+        if any(t.state == "running" for t in trials):
+            tables += [Text("Running"), running_table(trials, dict(self.paces), self.spec), Text()]
+        if known := [t for t in trials if t.reports or t.state in OVER]:
+            tables += [Text("Best so far"), trial_table(known, self.spec)]
+        return Group(Text("; ".join(parts)), Text(), *tables)
 
     def seconds_left(self) -> float | None:
-        """What is left of search and confirmation at the pace so far; None before there is one.
-
-        Counted in whole trainings: a trial that is pruned at a rung counts as that share of one.
-        """
-        done = sum(_share(t) for t in self.trials.values()) - self._before
-        if done <= 0:
-            return None
-        search = [t for t in self.trials.values() if t.phase == "search"]
-        shares = [_share(t) for t in search if t.state in OVER]
-        usual = sum(shares) / len(shares) if len(shares) >= ENOUGH else self._expected
-        left = sum(max(0.0, usual - _share(t)) for t in search if t.state not in OVER)
-        left += max(0, self.spec.search.trials - len(search)) * usual
-        confirmed = sum(t.phase == "confirm" and t.state in OVER for t in self.trials.values())
-        left += max(0, self._to_confirm() - confirmed)
-        return left * (time.time() - self.began) / done
-
-    def _to_confirm(self) -> int:
-        if self.confirming or self.spec.confirm is None:
-            return self.confirming
-        # The best of every arm, and an ablation of every robust one.
-        return 2 * len(self.spec.arms) * self.spec.confirm.seeds[0]
+        """Seconds left of search and confirmation; None while no pace is known."""
+        spent = time.time() - self.began
+        trials, paces = list(self.trials.values()), dict(self.paces)
+        return seconds_left(self.spec, trials, spent, self._before, self.confirming, paces)
 
 
-def _share(trial: TrialRecord) -> float:
-    return trial.last.share if trial.last else 0.0
+def print_lines(console: Console, lines: Iterable[str], style: str | None = None) -> None:
+    """Print sentences as they are, each on a line that may be longer than the terminal is wide."""
+    for line in lines:
+        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def evaluation_bar(console: Console) -> Iterator[Callable[[str, int, int], None]]:
-    """Gives a function that is told (split, done, total) and shows it with the time left; on a terminal only."""
+    """Yields a function of (split, done, total) that shows a progress bar with the time left; on a terminal only."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         shown = bar.add_task("", visible=False)

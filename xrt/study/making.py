@@ -8,6 +8,7 @@ import typer
 
 from xrt.errors import RecordError, XrtError
 from xrt.study.app import (
+    RUN,
     ResultsOption,
     RunArgument,
     SetOption,
@@ -26,10 +27,34 @@ from xrt.study.app import (
 if TYPE_CHECKING:
     from xrt.findings.findings import Findings
     from xrt.record.paths import RunPaths
+    from xrt.record.run import Run
     from xrt.spec.study import StudySpec
 
 
-@app.command()
+OriginOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from", help="Repeat this run from its record, in place of STUDY.", autocompletion=run_names
+    ),
+]
+ExtendOption = Annotated[
+    str | None,
+    typer.Option(
+        "--extend",
+        help="Add trials to this run, in place of STUDY: with --set search.trials=+24.",
+        autocompletion=run_names,
+    ),
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Continue the newest run of the study, if there is one.")
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option("--name", help="A name for the run, in place of the study's: NAME-20260101-120000."),
+]
+
+
+@app.command(rich_help_panel=RUN)
 def run(
     study: Annotated[
         str | None,
@@ -38,60 +63,70 @@ def run(
     overrides: SetOption = None,
     results: ResultsOption = None,
     tracking: TrackingOption = None,
-    origin: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="Repeat this run from its record, in place of STUDY.", autocompletion=run_names
-        ),
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--resume", help="Go on with the newest run of the study, if there is one.")
-    ] = False,
+    origin: OriginOption = None,
+    extended: ExtendOption = None,
+    again: ResumeOption = False,
+    name: NameOption = None,
 ) -> None:
     """Run a study: search, prune, confirm, and record all of it.
 
     Example: `python -m xrt.study run mini --set search.trials=8`
 
-    Or again, as a run was: `python -m xrt.study run --from mini-20260101-120000`
+    Repeat a run from its record: `python -m xrt.study run --from mini-20260101-120000`
 
-    Or the same command as often as it takes, in a batch system's job: `python -m xrt.study run --resume mini`
+    Add trials to its search: `python -m xrt.study run --extend mini --set search.trials=+24`
+
+    Start it, or continue it when a batch system sends the job again: `python -m xrt.study run --resume mini`
     """
-    from xrt.record.paths import Results
+    from xrt.record.paths import Results, checked
     from xrt.spec import load_study
 
-    if (study is None) == (origin is None):
-        raise XrtError("run: give either a study (run mini) or a run to repeat (run --from RUN).")
-    before = opened_run(origin, results) if origin else None
-    if before:
-        from xrt.study.running import check_methods
-
-        check_methods(before)
-    spec = load_study(study or str(before and before.paths.spec), overrides or [])
-    if again and (runs := Results.at(results).runs(spec.study)):
+    if [study, origin, extended].count(None) != 2:
+        raise XrtError(
+            "run: give a study (run mini), a run to repeat (--from RUN) or a run to extend (--extend RUN)."
+        )
+    if name:
+        checked(name, "--name", longest=120)
+    if extended:
+        if name:
+            raise XrtError("run --extend: a run keeps its name; leave --name out.")
+        return _raise_bounds(extended, overrides, results, tracking, search=True)
+    before, bounds = _to_repeat(origin, results) if origin else (None, [])
+    spec = load_study(study or str(before and before.paths.spec), bounds + (overrides or []))
+    if again and (runs := Results.at(results).runs(spec.study, name)):
         newest = opened_run(runs[-1].name, results)
         if newest.meta.status != "finished" or any(trial.outside for trial in newest.trials()):
             return resume(newest.name, results, tracking)
         out.print(f"{newest.name} is finished; `run` without --resume starts another.", soft_wrap=True)
         raise typer.Exit(0)
-    # Torch and transformers take ten seconds to load: a mistake in the study is said before.
+    # Torch and transformers take ten seconds to load, so mistakes in the study are reported first.
     from xrt.study.running import start
 
-    done = start(spec, Results.at(results), out, tracking, before)
+    done = start(spec, Results.at(results), out, tracking, before, name)
     summary(done, results)
     raise typer.Exit(code_of(done))
 
 
-@app.command()
+def _to_repeat(name: str, results: str | None) -> "tuple[Run, list[str]]":
+    """A run, and overrides for the bounds that were raised since it began."""
+    from xrt.study.bounds import as_overrides
+    from xrt.study.running import check_methods
+
+    check_methods(opened := opened_run(name, results))
+    return opened, as_overrides(opened)
+
+
+@app.command(rich_help_panel=RUN)
 def resume(run: RunArgument, results: ResultsOption = None, tracking: TrackingOption = None) -> None:
     """Resume a run that was interrupted: finished trials stay, the others continue from their checkpoints.
 
     Example: `python -m xrt.study resume mini`
     """
-    from xrt.study.running import check_methods, go_on
+    from xrt.study.running import check_methods, resume_run
 
     opened = opened_run(run, results)
     check_methods(opened)
-    if not go_on(opened, out, tracking or opened.meta.tracking):
+    if not resume_run(opened, out, tracking or opened.meta.tracking):
         more = f"python -m xrt.study confirm {opened.name}{option(results)} --set confirm.seeds=[5,10]"
         out.print(f"{opened.name} is finished; nothing is left to resume. More seeds: {more}", soft_wrap=True)
         raise typer.Exit(code_of(opened))
@@ -99,27 +134,46 @@ def resume(run: RunArgument, results: ResultsOption = None, tracking: TrackingOp
     raise typer.Exit(code_of(opened))
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def confirm(
     run: RunArgument,
     overrides: SetOption = None,
     results: ResultsOption = None,
     tracking: TrackingOption = None,
 ) -> None:
-    """Continue the confirmation of a finished run: more seeds where the verdict is open, none is trained twice.
+    """Continue the confirmation of a finished run: train more seeds where the verdict is open, none twice.
 
     Example: `python -m xrt.study confirm mini --set confirm.seeds=[3,4]`
     """
-    from xrt.study.running import check_methods, confirm_more
+    _raise_bounds(run, overrides, results, tracking, search=False)
 
-    opened = opened_run(run, results)
+
+def _raise_bounds(
+    name: str, overrides: list[str] | None, results: str | None, tracking: str | None, *, search: bool
+) -> None:
+    """Continue a run with more trials of its search, or with more seeds of its confirmation alone."""
+    from xrt.study.bounds import SEEDS, TRIALS, raised
+    from xrt.study.running import check_methods, extend
+
+    opened = opened_run(name, results)
     check_methods(opened)
-    confirm_more(opened, overrides or [], out, tracking or opened.meta.tracking)
+    if search and not any(text.startswith("search.trials") for text in overrides or []):
+        raise XrtError("run --extend: search.trials is missing; for 24 more trials: --set search.trials=+24.")
+    changes = raised(opened, overrides or [], (TRIALS, SEEDS) if search else (SEEDS,))
+    before = len(opened.trials())
+    extend(opened, changes, out, tracking or opened.meta.tracking)
+    if len(opened.trials()) == before and opened.spec.confirm:
+        most = opened.spec.confirm.seeds[1]
+        out.print(
+            "No training was added: every verdict is decided, or would not become reliable with the seeds allowed. "
+            f"To train every configuration with {most} seeds: --set confirm.seeds={most}",
+            soft_wrap=True,
+        )
     summary(opened, results)
     raise typer.Exit(code_of(opened))
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id, as in 0003.")],
           results: ResultsOption = None) -> None:  # fmt: skip
     """Run one trial of a run again, alone in this process, without Ray: for a debugger. Records nothing.
@@ -145,13 +199,13 @@ def trial(run: RunArgument, id: Annotated[str, typer.Argument(help="A trial's id
                     out.print(f"  {name:32} {value:.4f}")
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def plan(
     study: Annotated[str, typer.Argument(help="A study's name or a YAML file.", autocompletion=study_names)],
     overrides: SetOption = None,
     results: ResultsOption = None,
 ) -> None:
-    """Say what a study would do and cost here, without running it. Times some steps of each encoder and method.
+    """Estimate what a study would do and cost here, without running it. Times some steps of each encoder and method.
 
     Example: `python -m xrt.study plan mini --set search.trials=100`
     """
@@ -159,20 +213,23 @@ def plan(
     from xrt.search.plan import make_plan
     from xrt.search.timing import timings
     from xrt.spec import load_study
-    from xrt.study.before import check_before
+    from xrt.study.before import checked_survey
+    from xrt.study.console import print_lines
     from xrt.study.planned import plan_table
 
     spec = load_study(study, overrides or [])
-    check_before(spec)
+    survey = checked_survey(spec)
+    print_lines(out, survey.dropped)
+    print_lines(out, survey.warnings, "yellow")
     runs = Results.at(results).runs(spec.study)
     _as_a_trial(spec)
     with err.status("") as status:  # on a terminal only
-        measured = timings(spec, lambda what: status.update(f"timing {what}"))
-    out.print(plan_table(spec, make_plan(spec, measured, earlier(runs))))
+        measured = timings(spec, lambda part: status.update(f"timing {part}"))
+    out.print(plan_table(spec, make_plan(spec, measured, newest_confirmed(runs))))
 
 
 def _as_a_trial(spec: "StudySpec") -> None:
-    """This process computes with the threads of a trial, and on a GPU only if trials of the study do."""
+    """Give this process the threads of a trial, and a GPU only if the study's trials use one."""
     from xrt.search.packing import cores
     from xrt.search.trial import use_gpu, use_threads
 
@@ -180,7 +237,7 @@ def _as_a_trial(spec: "StudySpec") -> None:
     use_gpu(float(spec.resources.gpu != 0))
 
 
-def earlier(runs: "Sequence[RunPaths]") -> "Findings | None":
+def newest_confirmed(runs: "Sequence[RunPaths]") -> "Findings | None":
     """The newest of these runs that has a confirmation."""
     from xrt.findings.findings import findings
     from xrt.record.run import Run

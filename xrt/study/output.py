@@ -1,4 +1,4 @@
-"""Where the commands print: foreign text stays text, and no study ends for want of a reader or of space."""
+"""Where the commands print: foreign text is never markup, and a closed pipe or a full disk never ends a study."""
 
 import atexit
 import errno
@@ -9,9 +9,8 @@ from typing import IO, Any, cast
 
 from rich.console import Console
 
-PLAIN = str.maketrans(
-    {"■": "#", "□": "-", "…": "...", "δ": "delta", "ε": "epsilon"}
-)  # where no others can be shown
+# For terminals that show no others.
+PLAIN = str.maketrans({"■": "#", "□": "-", "…": "...", "δ": "delta", "ε": "epsilon"})
 
 
 NOWHERE = open(os.devnull, "w")  # noqa: SIM115  # for a process that was started with its output closed
@@ -60,7 +59,7 @@ class Stream:
             self._lose(error)
 
     def _lose(self, error: OSError) -> None:
-        """Nobody reads any more: nothing is written there from now on. A full disk may have space again."""
+        """Stop writing to a pipe that nobody reads; a full disk may have space again later."""
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             self._to_nowhere()
 
@@ -69,7 +68,7 @@ class Stream:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
 
     def _end(self) -> None:
-        """Python itself would end with an error for what is left."""
+        """Flush here: Python's own flush at exit would end with an error."""
         try:
             self._now.flush()
         except (OSError, ValueError):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from xrt.findings.power import detectable_words
 from xrt.findings.words import count
 from xrt.search.packing import cores
 from xrt.spec.study import StudySpec
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def plan_table(spec: StudySpec, plan: "Plan") -> Table:
-    """A line an arm, then the confirmation and the time."""
+    """One row per arm, then the confirmation and the time."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     for name, text in _rows(spec, plan):
@@ -45,17 +46,17 @@ def _rows(spec: StudySpec, plan: "Plan") -> list[tuple[str, str]]:
     else:
         rows.append(("confirmation", "none"))
     if plan.sight:
-        fewest, most = (f"{100 * end:.1f}" for end in plan.sight[:2])
-        span = fewest if fewest == most else f"{most} (most seeds) to {fewest} (fewest)"
-        text = f"a true difference of {span} points is found in 80 % of such studies, {plan.sight.basis}"
-        rows.append(("what can be seen", text))
+        rows.append(("detectable", detectable_words(plan.sight)))
     threads = count(min(spec.resources.cpu, cores()), "CPU")
     ends = dict.fromkeys(clock(seconds) for seconds in plan.seconds)
     return [
         *rows,
-        ("a step here", f"with {threads}, at the middle of the parameters of each method"),
+        ("a step here", f"with {threads}, at the middle of each method's ranges"),
         *((f"  {name}", _timing(timing)) for name, timing in plan.timings.items()),
-        ("time", f"about {' to '.join(ends)} for one slot; divide by the trials that run at once"),
+        (
+            "time",
+            f"about {' to '.join(ends)} if trials run one after the other; divide by those that run at once",
+        ),
     ]
 
 

@@ -3,7 +3,9 @@
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
 from rich.console import Console
 
@@ -17,27 +19,29 @@ from xrt.record.paths import Results
 from xrt.record.run import Listener, Run
 from xrt.record.witnesses import lost
 from xrt.report.page import write_report
-from xrt.spec.overrides import read_override
-from xrt.spec.sections import checked_seeds
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import check_unchanged
-from xrt.study.before import check_same, digests, looked_at
-from xrt.study.console import OVER, Screen
+from xrt.study.before import check_same, checked_survey, digests
+from xrt.study.console import Screen, print_lines
+from xrt.study.pace import OVER
+from xrt.tracking.moved import settle
 from xrt.tracking.registry import deliver
 from xrt.tracking.tracker import Tracker, known_trials
 from xrt.tracking.tracker import check as check_tracking
 
-LATER = "later"  # as an address of MLflow: write nothing there now; `sync` does it from the record
+LATER = (
+    "later"  # in place of MLflow's address: write nothing to MLflow now; `sync` does it later from the record
+)
 
 
 class Interrupted(XrtError):
-    """The user ended a run with Ctrl-C; the message says how to go on."""
+    """The user ended a run with Ctrl-C; the message says how to resume it."""
 
     exit_code = 130
 
 
 def check_methods(run: Run) -> None:
-    """Refuse a run to repeat or resume, some of whose methods mean something else by now.
+    """Refuse to repeat or resume a run if the meaning of one of its methods has changed since.
 
     Raises:
         SpecError: one line for each.
@@ -53,100 +57,112 @@ def check_methods(run: Run) -> None:
 
 
 def start(
-    spec: StudySpec, results: Results, console: Console, tracking: str | None, origin: Run | None = None
+    spec: StudySpec,
+    results: Results,
+    console: Console,
+    tracking: str | None,
+    origin: Run | None = None,
+    name: str | None = None,
 ) -> Run:
     """Make a new run of a study and carry it through.
 
     Args:
-        origin: The run that it repeats, if it does; what has changed since is said.
+        origin: The run that it repeats, if any; differences from that run are printed.
+        name: The start of the run's name, before its time; None: the study's name.
     """
     from xrt.robust.weights import size_of
     from xrt.search.disk import check_disk
+    from xrt.search.earlier import earlier, summary
 
-    data, dropped, warnings = looked_at(spec)
+    if console.is_terminal:
+        console.print("Looking at data and encoders", style="dim")
+    data, dropped, warnings = checked_survey(spec)
     rows = {part.split: part.rows for part in data}
     room = check_disk(spec, results.root, max(size_of(name) for name in spec.space.encoders), rows)
+    after = earlier(spec, data, results, origin)
+    settle(results, tracking, partial(console.print, markup=False, soft_wrap=True))
     if tracking != LATER:
         check_tracking(results, tracking)  # last: it makes the results folder
-    for line in [room, *dropped]:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    for line in warnings:
-        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    notes = {"tracking": tracking, "dropped": dropped, "warnings": warnings, "encoders": digests(spec)}
-    run = Run.create(results, spec, data, notes | ({"repeats": origin.name} if origin else {}))
+    print_lines(console, [room, *dropped, *([summary(after)] if after else [])])
+    print_lines(console, warnings, "yellow")
+    notes = {
+        "tracking": tracking, "dropped": dropped, "warnings": warnings, "encoders": digests(spec), "after": after,
+        "repeats": origin and origin.name,
+    }  # fmt: skip
+    run = Run.create(results, spec, data, notes, name)
     if origin:
         for name, then, now in changed(findings(origin), findings(run)):
-            line = f"Not as in {origin.name}: {name}: {then}, now {now}."
-            console.print(line, markup=False, soft_wrap=True)
-    carry_on(run, console, tracking)
+            line = f"Changed since {origin.name}: {name}: {then}, now {now}."
+            print_lines(console, [line])
+    complete(run, console, tracking)
     return run
 
 
-def go_on(run: Run, console: Console, tracking: str | None) -> bool:
+def resume_run(run: Run, console: Console, tracking: str | None) -> bool:
     """Resume a run; returns whether anything was left to do. A finished run is not touched.
 
     Raises:
         XrtError: the data are not those that the run began with, or cannot be used.
     """
+    from xrt.search import checkpoints
+
+    run.refuse_if_held()
+    settle(run.paths.results, tracking, partial(console.print, markup=False, soft_wrap=True))
     found, missing = findings(run), _lost(run, tracking)
+    incomplete = checkpoints.incomplete(run.paths, run.spec, found.trials)
+    missing += [f"{t.id}: some of its files are missing; it is trained again." for t in incomplete]
     begun = (
         all(trial.state in OVER for trial in found.searched) and len(found.searched) >= run.spec.search.trials
     )
     if found.meta.status == "finished" and begun and not (missing or found.outside or wanted(run)):
         return False
     check_same(run)
-    for line in [*missing, *(f"{t.id}: failed ({t.reason}); it is trained again." for t in found.outside)]:
-        console.print(line, style="yellow", markup=False, soft_wrap=True)
+    failed = [f"{t.id}: failed ({t.reason}); it is trained again." for t in found.outside]
+    print_lines(console, [*missing, *failed], "yellow")
     with run.hold():
         for trial in run.trials():
-            if trial.outside:
+            if trial.outside or trial in incomplete:
                 run.save(trial.closed("stopped", time.time(), trial.reason))
-    carry_on(run, console, tracking)
+        for trial in incomplete:
+            checkpoints.keep_newest(run.paths, trial.id, 0)
+    complete(run, console, tracking)
     return True
 
 
 def _lost(run: Run, tracking: str | None) -> list[str]:
-    """A line for each trial whose record is gone, while its files, Optuna's journal or MLflow know of it."""
+    """A line for each trial that has lost its record but is known to its files, Optuna's journal or MLflow."""
     from xrt.search.journal import known_trials as in_journal
 
     known, found = {trial.id for trial in run.trials()}, lost(run, remote=True)
-    in_mlflow = set() if tracking == LATER else known_trials(run, tracking)
+    in_mlflow = known_trials(run, None if tracking == LATER else tracking)
     for who, ids in (("Optuna's journal", in_journal(run)), ("MLflow", in_mlflow)):
         found |= {id: f"{who} has it" for id in ids - known - found.keys()}
     return [
-        f"{run.paths.trial(id)}: is gone, although {who}: trial {id} is trained again where it is needed."
-        for id, who in sorted(found.items())
+        f"{run.paths.trial(id)}: is missing, although {trace}: trial {id} is trained again if it is needed."
+        for id, trace in sorted(found.items())
     ]
 
 
-def confirm_more(run: Run, overrides: Sequence[str], console: Console, tracking: str | None) -> None:
-    """Raise the bounds of a run's confirmation and continue it.
+def extend(run: Run, changes: Mapping[str, Any], console: Console, tracking: str | None) -> None:
+    """Raise bounds of a run, see `xrt.study.bounds`, and continue its search and its confirmation.
 
     Raises:
-        SpecError: an override is not of confirm.seeds, or the study has no confirmation.
+        XrtError: the data are not those that the run began with, or cannot be used.
     """
-    if run.spec.confirm is None:
-        raise SpecError(f"{run.name}: the study has no confirmation (confirm: null); run it with one.")
-    bounds = run.meta.seeds or run.spec.confirm.seeds
-    for override in map(read_override, overrides):
-        if override.field != ("confirm", "seeds"):
-            raise SpecError(
-                f"--set: {'.'.join(override.field)}: is fixed in a run; only confirm.seeds can change."
-            )
-        bounds = checked_seeds(override.value)
+    run.refuse_if_held()
     check_same(run)
-    for line in _lost(run, tracking):
-        console.print(line, style="yellow", markup=False, soft_wrap=True)
+    settle(run.paths.results, tracking, partial(console.print, markup=False, soft_wrap=True))
+    print_lines(console, _lost(run, tracking), "yellow")
     with run.hold():
-        run.update_meta(seeds=bounds)
-    carry_on(run, console, tracking)
+        run.update_meta(**changes)
+    complete(run, console, tracking)
 
 
-def carry_on(run: Run, console: Console, tracking: str | None) -> None:
-    """Search what is left to search, confirm what is left to confirm; Ctrl-C leaves a run that can be resumed."""
+def complete(run: Run, console: Console, tracking: str | None) -> None:
+    """Complete the search, then the confirmation; Ctrl-C leaves a run that can be resumed."""
 
     def warn(text: str) -> None:
-        console.print(text, style="yellow", markup=False, soft_wrap=True)
+        print_lines(console, [text], "yellow")
 
     spec = run.spec
     tracker = None if tracking == LATER else Tracker(run, tracking, warn=warn)
@@ -159,14 +175,15 @@ def carry_on(run: Run, console: Console, tracking: str | None) -> None:
                 warn(problem)
         with console.status("Writing the report; registering the winner in MLflow"):
             write_report(run)
-            if tracker and tracker.remedy is None:  # else MLflow is away, and that has been said
+            # Else MLflow cannot be reached, and the user has been warned.
+            if tracker and tracker.remedy is None:
                 _deliver(run, tracking, warn)
 
 
 def _deliver(run: Run, tracking: str | None, warn: Callable[[str], None]) -> None:
-    """Report and winner into MLflow; the run has its answer whatever becomes of that."""
+    """Send report and winner to MLflow; a failure is a warning, because the run already has its answer."""
     try:
-        deliver(run, tracking)
+        deliver(run, tracking, warn)
     except Exception as error:  # whatever a store, a network or a full disk raise
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         again = run.command("sync") + (f" --tracking {tracking}" if tracking else "")
@@ -175,7 +192,7 @@ def _deliver(run: Run, tracking: str | None, warn: Callable[[str], None]) -> Non
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM (a batch system, a machine that is taken away) and a closed terminal end a run as Ctrl-C does."""
+    """SIGTERM (a batch system, a reclaimed machine) and a closed terminal end a run as Ctrl-C does."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
@@ -186,7 +203,7 @@ def _terminable() -> Iterator[None]:
 
 
 def _search_and_confirm(run: Run, spec: StudySpec, listeners: list[Listener], screen: Screen) -> list[str]:
-    """Returns what went wrong beside the trials."""
+    """Run search and confirmation; returns the problems that are not a trial's, one line each."""
     from xrt.search.probing import Probing
     from xrt.search.tuning import confirm, search
 
@@ -203,19 +220,19 @@ def _search_and_confirm(run: Run, spec: StudySpec, listeners: list[Listener], sc
 
 @contextlib.contextmanager
 def _ended(run: Run, listeners: list[Listener]) -> Iterator[None]:
-    """Writes how the run ended, whatever happened, and tells the listeners."""
+    """Record how the run ended, whatever happened, and notify the listeners."""
     status = "failed"
     try:
         yield
         status = "finished"
     except KeyboardInterrupt:
         status = "stopped"
-        raise Interrupted(f"Interrupted. Nothing is lost; go on with: {run.command('resume')}") from None
+        raise Interrupted(f"Interrupted. Nothing is lost; resume with: {run.command('resume')}") from None
     finally:
         for trial in run.trials():
             if trial.state in ("running", "pending"):
                 run.save(trial.closed("stopped", time.time()))
-        # Whoever adds trials to a finished run may have been led by its verdicts.
+        # Verdicts that were seen may have led somebody to add trials: the answer then says so.
         seen = run.meta.seen + (status == "finished")
         run.update_meta(status=status, ended=time.time(), seen=seen)
         tell(listeners, "run_ended", run)

@@ -1,17 +1,18 @@
-"""The commands that hand on: sync and ui for MLflow, export for everything else."""
+"""The commands that share results: sync and ui for MLflow, export for everything else."""
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from xrt.errors import XrtError
-from xrt.study.app import ResultsOption, RunArgument, TrackingOption, app, doubts, opened_run, out
+from xrt.study.app import SHARE, ResultsOption, RunArgument, TrackingOption, app, doubts, err, opened_run, out
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def sync(run: RunArgument, results: ResultsOption = None, tracking: TrackingOption = None) -> None:
     """Write a run into MLflow again, from its record alone: its numbers, report and winner. Nothing is doubled.
 
@@ -19,20 +20,22 @@ def sync(run: RunArgument, results: ResultsOption = None, tracking: TrackingOpti
     """
     from xrt.findings.findings import findings
     from xrt.report.page import write_report
+    from xrt.tracking.moved import settle
     from xrt.tracking.registry import deliver
     from xrt.tracking.tracker import Synced
     from xrt.tracking.tracker import sync as project
 
     found = findings(opened := opened_run(run, results))
     doubts(found.damaged)
+    settle(opened.paths.results, tracking, partial(out.print, markup=False, soft_wrap=True))
     write_report(opened, found)
-    out.print(str(project(opened, tracking) + Synced(changes=deliver(opened, tracking))))
+    out.print(str(project(opened, tracking) + Synced(changes=deliver(opened, tracking, out.print))))
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def export(
     run: RunArgument,
-    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
     trial: Annotated[str | None, typer.Option(help="A trial's id. [default: the winner]")] = None,
     push_to_hub: Annotated[str | None, typer.Option(help="Also upload it under this name.")] = None,
     results: ResultsOption = None,
@@ -51,21 +54,22 @@ def export(
         out.print(f"Uploaded: {push(folder, push_to_hub)}", soft_wrap=True)
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def ui(
     results: ResultsOption = None,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 5000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     cluster: Annotated[
-        str | None, typer.Option(help="Of a cluster: the file that `ray up` was given.")
+        str | None, typer.Option(help="Show the MLflow of this cluster; the file given to `ray up`.")
     ] = None,
 ) -> None:
-    """Open MLflow's pages on the results folder, with a login, for this machine only unless asked.
+    """Serve MLflow's pages for the results folder, behind a login, to this machine only unless --host says otherwise.
 
     Example: `python -m xrt.study ui --port 5001`
     """
     from xrt.record.paths import Results
-    from xrt.tracking.server import USER, new_password, pages, wait
+    from xrt.tracking.moved import settle
+    from xrt.tracking.server import USER, new_password, pages, wait, wait_for_pages
     from xrt.tracking.store import tables
 
     if cluster:
@@ -73,8 +77,11 @@ def ui(
     at = Results.at(results)
     if not at.mlflow_db.exists():
         raise XrtError(f"{at.mlflow_db}: there is no MLflow store yet; run a study or `sync` a run first.")
+    settle(at, None, partial(out.print, markup=False, soft_wrap=True))
     links, password = tables(at), new_password()
     with pages(at, host, port, password) as process:
+        with err.status("Starting MLflow"):  # on a terminal only
+            wait_for_pages(process, f"http://{host}:{port}")
         out.print(f"MLflow at http://{host}:{port} (Ctrl-C ends it)")
         out.print(f"  user {USER}, password {password}", soft_wrap=True, highlight=False)
         for study, page in links.items():
@@ -85,9 +92,9 @@ def ui(
 def tunnel(cluster: str) -> NoReturn:
     """Become Ray's own ssh tunnel to MLflow on a cluster's head, which listens there on loopback."""
     if not Path(cluster).is_file():
-        raise XrtError(f"--cluster: {cluster}: there is no such file; the one that `ray up` was given.")
+        raise XrtError(f"--cluster: {cluster}: no such file; give the cluster file that `ray up` was given.")
     out.print("MLflow of the cluster at http://127.0.0.1:5000 (Ctrl-C ends it)")
     ray = str(Path(sys.executable).with_name("ray"))
-    # The login of the head's MLflow comes first, so that it stands on the screen.
+    # Print the login of the head's MLflow first: the tunnel then holds the screen.
     command = "cat ~/.mlflow/credentials; sleep infinity"
     os.execv(ray, [ray, "exec", cluster, "--port-forward", "5000", command])
