@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # On the head: MLflow's server, with PostgreSQL as its store and its artifacts beside the results. Safe to run again.
 # PostgreSQL runs as this user and listens on a socket in ~/xrt-mlflow only, so it needs no password. MLflow listens on
-# loopback only, which other accounts of the head reach too, so it has one: MLflow's clients read it where they look for
-# it themselves. `python -m xrt.study ui --cluster FILE` opens a tunnel and prints it.
+# loopback only, which other accounts of the head reach too, so it has a password, in the file where MLflow's clients
+# look for it. `python -m xrt.study ui --cluster FILE` opens a tunnel and prints it.
 set -euo pipefail
 place=~/xrt-mlflow
 address=http://127.0.0.1:5000
@@ -39,7 +39,7 @@ INI
 
 healthy() { curl -sf "$address/health" > /dev/null; }
 healthy && exit
-export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false  # jobs: ten processes for nothing
+export MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false  # jobs: ten unused processes
 export MLFLOW_AUTH_CONFIG_PATH=$place/login.ini
 MLFLOW_FLASK_SERVER_SECRET_KEY=$(python -c 'import secrets; print(secrets.token_urlsafe(32))')
 export MLFLOW_FLASK_SERVER_SECRET_KEY

@@ -1,6 +1,6 @@
 """`cluster.yaml` the whole way, with a mock for AWS: Ray launches throw-away hosts as if they were EC2's machines.
 
-    XRT_HOSTS=hosts.py XRT_HOSTS_VENV=.venv python -m tests.cluster.cloud
+    python -m tests.cluster.cloud
 
 The hosts are those of `machines.py`; moto stands for EC2, IAM and S3, `hypervisor.py` for the data centre. Results are
 in the mock's bucket. What is changed in our file is what it marks with CHANGE, and what a machine without internet
@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.machines import COUNT, ROOT, begin, hosts, say
+from tests.cluster.machines import COUNT, ROOT, begin, hosts, say, tunnel, until
 
 LAPTOP = "10.77.0.1"
 ENDPOINT = f"http://{LAPTOP}:5000"
@@ -96,30 +96,26 @@ print(json.dumps(plain({{"meta": run.meta, "trials": run.trials(), "holder": run
 
 
 def laptop(command: str, check: bool = True) -> str:
-    """Run a command where the user sits; what it printed."""
+    """Run a command on the laptop; returns its output."""
     return hosts("exec", "ctl", f"cd xrt; export {HERE} {CLOUD}; {command}", check=check)
 
 
 def script(text: str, *arguments: str) -> Any:
-    """What a Python script on the laptop prints, as JSON, in its last line."""
+    """Run a Python script on the laptop; returns its last line, parsed as JSON."""
     hosts("exec", "ctl", "cat > script.py", given=text.encode())
     lines = laptop(f"python ../script.py {' '.join(arguments)}").strip().splitlines()
     return json.loads(lines[-1]) if lines else None
 
 
-def wait(what: str, happened: Callable[[], Any], limit: float = 300) -> Any:
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
-        if found := happened():
-            say(what)
-            return found
-        time.sleep(2)
-    seen = laptop("ray exec aws.yaml 'ray status; ray job list'", check=False)
-    raise SystemExit(f"not within {limit:.0f} s: {what}\n{seen}")
+def wait(what: str, happened: Callable[[], Any]) -> Any:
+    def seen() -> str:
+        return laptop("ray exec aws.yaml 'ray status; ray job list'", check=False)
+
+    return until(what, happened, lambda: (script(RECORD), running()), seen)
 
 
 def running() -> list[tuple[str, str]]:
-    """The instances that run: id, and "head" or the market."""
+    """The running instances: id, and "head" or the market."""
     return [(id, kind) for id, kind in script(INSTANCES)]
 
 
@@ -141,7 +137,7 @@ def prepare(listed: Path) -> subprocess.Popen[bytes]:
     hosts("exec", "ctl", "setsid nohup python mock.py > mock.log 2>&1 < /dev/null &")
     laptop("until curl -sf $AWS_ENDPOINT_URL > /dev/null; do sleep 1; done")
     hosts("exec", "ctl", "cat > xrt/aws.yaml", given=yaml.safe_dump(ours(script(ACCOUNT))).encode())
-    pids = dict(re.findall(r"^(\w+) .* on +pid (\d+)", hosts("status"), re.MULTILINE))
+    pids = dict(re.findall(r"^(\w+) .* pid (\d+)", hosts("status"), re.MULTILINE))
     environment = os.environ | dict(pair.split("=", 1) for pair in CLOUD.split())
     inside = ["nsenter", "-t", pids.pop("ctl"), "-n", sys.executable, "-m", "tests.cluster.hypervisor"]
     beginning = [*inside, ENDPOINT, str(listed), *(f"{host}={pid}" for host, pid in pids.items())]
@@ -199,7 +195,7 @@ def study(listed: Path) -> None:
     up()
     wait("the old head counts as gone", lambda: not script(RECORD)["holder"])
     submit("resume mini")
-    wait("the run has ended", lambda: script(RECORD)["meta"]["status"] == "finished", limit=600)
+    wait("the run has ended", lambda: script(RECORD)["meta"]["status"] == "finished")
     finish(first)
 
 
@@ -217,14 +213,14 @@ def finish(first: dict[str, Any]) -> None:
     stored = sorted([t["id"], "FINISHED" if t["state"] == "finished" else "KILLED"] for t in ended)
     assert yaml.safe_load(counted) == [["", "FINISHED"], *stored], counted
     assert any(key.endswith("report.html") for key in script(STORED)), script(STORED)
-    tunnel = "(timeout 60 python -m xrt.study ui --cluster aws.yaml > /dev/null 2>&1 &); sleep 8"
-    read = "sed -n 's/^mlflow_tracking_password = //p' ~/.mlflow/credentials"
-    login = f'export MLFLOW_TRACKING_USERNAME=xrt MLFLOW_TRACKING_PASSWORD=$(ray exec aws.yaml "{read}" | tail -1)'
+    # Ray's own lines come behind the command's, and these end as a terminal's do.
+    read = "ray exec aws.yaml 'cat ~/.mlflow/credentials' | sed -n 's/^mlflow_tracking_password = //p' | tr -d '\\r'"
+    login = f'export MLFLOW_TRACKING_USERNAME=xrt MLFLOW_TRACKING_PASSWORD="$({read})"'
     told = laptop(
-        f"{tunnel}; {login}; python -m xrt.study sync mini --results {RESULTS} --tracking http://127.0.0.1:5000"
+        f"{tunnel('aws.yaml')}; {login}; python -m xrt.study sync mini --results {RESULTS} --tracking http://127.0.0.1:5000"
     )
     say(told.strip())
-    assert "had everything" in told or "0 runs made, 0 points sent" in told, "nothing is doubled"
+    assert "is up to date" in told or "0 runs created, 0 points sent" in told, "nothing is doubled"
     say(
         "MLflow on the new head has the run and its trials, once each, and files in the bucket; the laptop reaches it"
     )
@@ -245,7 +241,7 @@ def main() -> None:
             finally:
                 centre.kill()
         finally:
-            say(hosts("down").strip())
+            hosts("down")
 
 
 if __name__ == "__main__":

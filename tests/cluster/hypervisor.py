@@ -7,13 +7,14 @@ LIST is a file that says which host each instance has.
 """
 
 import json
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import boto3
+
+from tests.cluster.hosts import kill
 
 GATEWAY = "172.31.0.1"  # the laptop, in the network that the mock gives to instances
 
@@ -39,7 +40,7 @@ def main(endpoint: str, listed: Path, hosts: dict[str, int]) -> None:
                 print(f"{id}: {instance['InstanceType']}, {life}, is {given[id]}", flush=True)
             if state in ("shutting-down", "terminated") and id in given and id not in gone:
                 gone.add(id)
-                subprocess.run([sys.executable, os.environ["XRT_HOSTS"], "kill", given[id]], check=True)
+                kill(given[id])
         time.sleep(1)
 
 

@@ -1,10 +1,9 @@
 """Ray's launcher for real, on throw-away hosts of one machine: a study, a lost worker, a lost head.
 
-    XRT_HOSTS=hosts.py XRT_HOSTS_VENV=.venv python -m tests.cluster.machines study worker head
+    python -m tests.cluster.machines study worker head
 
-`XRT_HOSTS` is a tool that makes such hosts (network namespaces with an own sshd): `up N --venv DIR --share DIR`, then
-hosts ctl, h0, h1, ... at 10.77.0.1, .10, .11, ...; `exec HOST COMMAND`, `kill HOST`, `down`. It needs root. The hosts
-share the machine's cores: minutes, and nothing that says how fast anything is.
+`hosts.py` makes the hosts; it needs root. They share the machine's cores: minutes, and nothing that says how fast
+anything is. No step has a fixed time: one that waits gives up when nothing has changed for `PATIENCE` seconds.
 """
 
 import os
@@ -23,6 +22,8 @@ from xrt.record.run import Run
 from xrt.record.values import TrialRecord
 
 ROOT = Path(__file__).resolve().parents[2]
+TOOL = Path(__file__).with_name("hosts.py")
+PATIENCE = 600.0  # seconds without a change until a step that waits gives up
 STUDY = "mini --set confirm=null --set resources.gpu=auto --set data.dev_rows=60"
 COUNT = """
 import mlflow, json
@@ -34,8 +35,8 @@ print(json.dumps(sorted((r.data.tags.get("xrt.trial", ""), r.info.status) for r 
 
 
 def hosts(*words: str, check: bool = True, given: bytes = b"") -> str:
-    """A command of the tool that makes hosts; what it printed."""
-    command = [sys.executable, os.environ["XRT_HOSTS"], *words]
+    """Run a command of the tool that makes hosts; returns its output."""
+    command = [sys.executable, str(TOOL), *words]
     done = subprocess.run(command, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if check and done.returncode:
         raise SystemExit(f"{' '.join(words)}:\n{done.stdout.decode()[-3000:]}")
@@ -44,28 +45,52 @@ def hosts(*words: str, check: bool = True, given: bytes = b"") -> str:
 
 def begin(count: int, share: Path) -> None:
     """Make a laptop and `count` hosts; put the checkout on the laptop and a token beside it."""
-    venv = os.path.abspath(os.environ["XRT_HOSTS_VENV"])
-    say(hosts("up", str(count), "--venv", venv, "--share", str(share)).strip())
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
-    packed = subprocess.run(
-        ["tar", "c", "--null", "-T", "-"], cwd=ROOT, input=listed, stdout=subprocess.PIPE, check=True
-    )
-    hosts("exec", "ctl", "mkdir xrt; tar x -C xrt", given=packed.stdout)
-    for host in (
-        "ctl",
-        *(f"h{i}" for i in range(count)),
-    ):  # as if installed: there is no package index in here
-        pins = (ROOT / "constraints.txt").read_bytes()
-        hosts("exec", host, f"ln -s {venv} xrt-venv; cat > .xrt-pins", given=pins)
+    os.chmod(share, 0o777)
+    hosts("up", str(count), "--share", str(share))
+    hosts("exec", "ctl", "mkdir xrt; tar x -C xrt", given=packed())
+    pins = (ROOT / "constraints.txt").read_bytes()
+    for host in ("ctl", *(f"h{i}" for i in range(count))):
+        # As if installed: a host reaches no package index.
+        hosts("exec", host, f"ln -s {sys.prefix} xrt-venv; cat > .xrt-pins", given=pins)
     hosts("exec", "ctl", "ray get-auth-token --generate")
+
+
+def packed() -> bytes:
+    """The checkout as a tar file."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+    words = ["tar", "c", "--null", "-T", "-"]
+    return subprocess.run(words, cwd=ROOT, input=listed, stdout=subprocess.PIPE, check=True).stdout
 
 
 def say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
+def until(what: str, happened: Callable[[], Any], sign: Callable[[], Any], seen: Callable[[], str]) -> Any:
+    """Wait until something has happened; what it was.
+
+    Args:
+        sign: A value that changes while the cluster makes progress.
+        seen: What to show when nothing has changed for `PATIENCE` seconds.
+    """
+    last, since = sign(), time.monotonic()
+    while not (found := happened()):
+        if (now := sign()) != last:
+            last, since = now, time.monotonic()
+        if time.monotonic() - since > PATIENCE:
+            raise SystemExit(f"{what}: nothing has changed for {PATIENCE:.0f} s\n{seen()}")
+        time.sleep(1)
+    say(what)
+    return found
+
+
+def stamps(folder: Path) -> float:
+    """The time of the last write in a folder."""
+    return max((path.lstat().st_mtime for path in folder.rglob("*.json")), default=0.0)
+
+
 class Cluster:
-    """A head and two workers; `head` may be another host after the first is gone. A context manager."""
+    """A head and two workers; `head` may be another host after the first is lost. A context manager."""
 
     def __init__(self, share: Path) -> None:
         self.share, self.results = share, Results(share / "results")
@@ -75,7 +100,7 @@ class Cluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        say(hosts("down").strip())
+        hosts("down")
 
     def up(self, head: str) -> None:
         """`ray up` with our own file for such machines, changed where it says CHANGE and for logical GPUs."""
@@ -95,27 +120,25 @@ class Cluster:
         say(f"ray up: {time.monotonic() - began:.0f} s")
 
     def laptop(self, command: str, check: bool = True) -> str:
-        """Run a command where the user sits."""
+        """Run a command on the laptop."""
         return hosts("exec", "ctl", f"cd xrt; {command}", check=check)
 
     def submit(self, command: str) -> None:
-        """Hand a command of ours to the cluster, which runs it whether we stay or not."""
+        """Submit a command to the cluster, which runs it even if the laptop disconnects."""
         self.laptop(f"ray exec {self.file} 'ray job submit --no-wait -- python -m xrt.study {command}'")
 
     def run(self) -> Run:
         return Run.open(self.results, "mini")
 
-    def wait(self, what: str, happened: Callable[[Run], Any], limit: float = 300) -> None:
-        end = time.monotonic() + limit
-        while time.monotonic() < end:
-            if self.results.runs() and happened(self.run()):
-                return say(what)
-            time.sleep(1)
-        seen = self.laptop(f"ray exec {self.file} 'ray status; ray job list'", check=False)
-        raise SystemExit(f"not within {limit:.0f} s: {what}\n{seen}")
+    def wait(self, what: str, happened: Callable[[Run], Any]) -> None:
+        def seen() -> str:
+            return self.laptop(f"ray exec {self.file} 'ray status; ray job list'", check=False)
+
+        root = self.results.root
+        until(what, lambda: self.results.runs() and happened(self.run()), lambda: stamps(root), seen)
 
     def finish(self, trials: int) -> None:
-        """Wait for the end of the run, and look whether everything is accounted for, once."""
+        """Wait for the end of the run, and check that everything is recorded exactly once."""
         self.wait("the run has ended", lambda run: run.meta.status != "running")
         say(self.laptop(f"python -m xrt.study status mini --results {self.results.root}"))
         run = self.run()
@@ -141,20 +164,25 @@ def address(host: str) -> str:
     return f"10.77.0.{10 + int(host[1:])}"
 
 
+def tunnel(file: str) -> str:
+    """The command that opens the tunnel to MLflow and waits for it; it closes with the laptop."""
+    opened = f"(setsid python -m xrt.study ui --cluster {file} > tunnel.log 2>&1 < /dev/null &)"
+    return f"{opened}; until curl -sf http://127.0.0.1:5000/health > /dev/null; do sleep 1; done"
+
+
 def study(cluster: Cluster) -> None:
     """A study across a head and two workers, submitted, watched from outside, brought down."""
     cluster.up("h0")
     cluster.submit(f"run {STUDY} --set search.trials=8 --set pruning=null")
     cluster.finish(8)  # none shorter than the start of a process: see "Scale" in docs/cluster.md
-    tunnel = "timeout 20 python -m xrt.study ui --cluster"
-    cluster.laptop(f"({tunnel} {cluster.file} &) ; sleep 8; curl -sf http://127.0.0.1:5000/health | grep OK")
+    cluster.laptop(f"{tunnel(cluster.file)}; curl -sf http://127.0.0.1:5000/health | grep OK")
     say("MLflow on the head, through the tunnel of `ui`")
     assert {t.node for t in cluster.run().trials()} == {"rh-h1", "rh-h2"}, "both workers had trials"
     cluster.down()
 
 
 def worker(cluster: Cluster) -> None:
-    """A worker's plug is pulled: its trial goes on from its checkpoint on the other."""
+    """A worker's plug is pulled: its trial resumes from its checkpoint on the other."""
     cluster.up("h0")
     # a rung takes longer than the start of a process: else the second worker stays empty
     cluster.submit(f"run {STUDY} --set search.trials=5 --set training.epochs=160 --set pruning.reduction=2")
@@ -200,13 +228,11 @@ def head(cluster: Cluster) -> None:
 
 def main() -> None:
     for name in sys.argv[1:]:
-        with tempfile.TemporaryDirectory(prefix="xrt-share-") as folder:
-            os.chmod(folder, 0o777)
-            with Cluster(Path(folder)) as cluster:
-                say(f"== {name}")
-                begin(4, Path(folder))
-                {"study": study, "worker": worker, "head": head}[name](cluster)
-                say(f"== {name}: all as it should be")
+        with tempfile.TemporaryDirectory(prefix="xrt-share-") as folder, Cluster(Path(folder)) as cluster:
+            say(f"== {name}")
+            begin(4, Path(folder))
+            {"study": study, "worker": worker, "head": head}[name](cluster)
+            say(f"== {name}: all as it should be")
 
 
 if __name__ == "__main__":

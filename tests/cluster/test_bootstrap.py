@@ -48,19 +48,19 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path) -> Iterator[dict]:
 
 @pytest.fixture
 def provider(account):
-    """The one that Ray makes of it, by the way that it takes itself."""
+    """The provider that Ray makes of it, on Ray's own path."""
     validate_config(account)
     return _get_node_provider(account["provider"], account["cluster_name"], use_cache=False)
 
 
 @pytest.fixture
 def cluster(account, provider) -> dict:
-    """What Ray makes of the rest."""
+    """The configuration that Ray makes of the rest."""
     return provider.bootstrap_config(copy.deepcopy(account))
 
 
 def launch(cluster: dict, provider, kind: str, count: int = 1) -> list[dict]:
-    """EC2's word on the machines that the provider made."""
+    """EC2's description of the machines that the provider made."""
     role = tags.NODE_KIND_HEAD if kind == "head" else tags.NODE_KIND_WORKER
     marks = {tags.TAG_RAY_NODE_KIND: role, tags.TAG_RAY_USER_NODE_TYPE: kind}
     node = copy.deepcopy(cluster["available_node_types"][kind]["node_config"])
@@ -102,7 +102,7 @@ def refusing(
     runs, asked = InstanceResponse.run_instances, InstanceResponse._get_param
 
     def plenty(self: InstanceResponse, name: str, *rest, **named):
-        """EC2 gives as many machines as there are, moto the fewest that do."""
+        """EC2 starts as many machines as it has, moto the smallest requested number."""
         return asked(self, "MaxCount" if name == "MinCount" else name, *rest, **named)
 
     def refuse(self: InstanceResponse):

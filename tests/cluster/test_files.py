@@ -122,3 +122,11 @@ def test_machines_on_aws_have_own_groups_roles_and_encrypted_disks():
 @pytest.mark.parametrize("path", sorted((ROOT / "cluster").glob("*.sh")), ids=lambda path: path.name)
 def test_a_script_is_whole_and_stops_at_the_first_error(path: Path):
     assert path.read_text().startswith("#!/usr/bin/env bash\n") and "set -euo pipefail" in path.read_text()
+
+
+def test_each_kind_of_machine_has_a_page_that_begins_with_three_commands():
+    pages = sorted((ROOT / "docs" / "machines").glob("*.md"))
+    assert {page.stem for page in pages} == {"own", "server", "slurm", "kubernetes", "aws", "ssh"}
+    for page in pages:
+        begin = re.match(r"# .*\n\n```bash\n(.*?)\n```\n", page.read_text(), flags=re.S)
+        assert begin and len(begin[1].splitlines()) == 3, page

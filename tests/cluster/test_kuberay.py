@@ -20,7 +20,7 @@ CLUSTER = MANIFEST["spec"]["rayClusterSpec"]
 
 
 def strict(schema: Any) -> Any:
-    """The same, but that a field which it does not name is refused; where texts may be numbers, both are taken."""
+    """The same schema, which refuses unknown fields; where it allows texts for numbers, both are accepted."""
     if isinstance(schema, list):
         return [strict(part) for part in schema]
     if not isinstance(schema, dict):
