@@ -67,7 +67,7 @@ class World:
         return float(self.grid.values[self.spec.search.metric][place, self.seed, self.rungs[rung]])
 
     def cost(self, place: int, rung: int) -> float:
-        """Of the training up to a rung from the one before."""
+        """The cost of the training from the previous rung up to a rung."""
         costs = self.grid.values["train/cost"][place, self.seed]
         return float(np.nan_to_num(costs[self.rungs[rung]] - (costs[self.rungs[rung - 1]] if rung else 0.0)))
 
@@ -105,7 +105,7 @@ class Search:
     _events: list[tuple[float, int, int]] = field(default_factory=list)
 
     def finished(self) -> Iterator[tuple[float, int]]:
-        """Runs, and says at which cost which configuration was trained to its end."""
+        """Run the search; returns the cost at which each configuration finished."""
         for _ in range(WORKERS):
             self._begin(0.0)
         while True:
@@ -147,7 +147,7 @@ class Search:
 
 @cache
 def recorded() -> Grid:
-    """Read once a process."""
+    """Reads the grid once per process."""
     return load()
 
 

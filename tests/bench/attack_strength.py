@@ -83,7 +83,7 @@ def dev_batches(config: TrialConfig, encoder: Encoder) -> list[Batch]:
 
 
 def losses(encoder: Encoder, batch: Batch, how: Perturbation, generator: torch.Generator) -> torch.Tensor:
-    """Of each example (B,) under an attack."""
+    """The loss of each example (B,) under an attack."""
     with encoder.as_used():
         states = encoder.embed(batch).detach()
         delta = how(states, batch.perturbable, lambda moved: encoder.loss(batch, moved), generator)
@@ -92,7 +92,7 @@ def losses(encoder: Encoder, batch: Batch, how: Perturbation, generator: torch.G
 
 
 def gain(encoder: Encoder, batches: list[Batch], attacks: list[Perturbation]) -> float:
-    """By how much the mean loss rises, for each example by the strongest of the attacks."""
+    """The rise of the mean loss, under the strongest attack on each example."""
     rises = []
     for batch in batches:
         generator = torch.Generator(encoder.device).manual_seed(7)

@@ -36,7 +36,7 @@ KEPT = {"noise, the best": "best:loss:4", "noise, the average": "average:8:7"}
 
 
 def looked_at(state: TrainingState, keep: Keep) -> None:
-    """As a trial does."""
+    """Evaluate or average the weights, as a trial does."""
     assert state.kept is not None
     if keep.how == "average":
         state.kept.add(state.encoder.model)
@@ -48,7 +48,7 @@ def looked_at(state: TrainingState, keep: Keep) -> None:
 
 
 def train_on(model: Path, places: Path, name: str, steps: int, pause: float) -> None:
-    """Go on from the newest whole checkpoint under `places`, to the end."""
+    """Resume from the newest whole checkpoint under `places`, and train to the end."""
     encoder = load_encoder(str(model), ("no", "yes"), dropout=0.1, seed=1)
     recipe = Recipe(learning_rate=1e-3, steps=steps, seed=5)
     state, how = start(encoder, recipe), small.method(name.partition(", the ")[0])
@@ -70,20 +70,20 @@ def train_on(model: Path, places: Path, name: str, steps: int, pause: float) -> 
 
 
 def started(*arguments: object) -> BaseProcess:
-    """The same in a process of its own; forked, for importing torch takes longer than the training."""
+    """The same in a forked process, because importing torch takes longer than the training."""
     process = get_context("fork").Process(target=train_on, args=arguments)
     process.start()
     return process
 
 
 def ended(process: BaseProcess) -> int | None:
-    """How a process ended, once it has."""
+    """Wait for the end of a process; returns how it ended."""
     process.join()
     return process.exitcode
 
 
 def disturbed(model: Path, places: Path, name: str, steps: int, kills: int) -> list[int]:
-    """Kill a training so often, at random, and let it end; the steps of its newest checkpoints at the kills."""
+    """Kill a training so often at random, then let it finish; the steps of its newest checkpoints at the kills."""
     draw, reached = random.Random(f"{name} {steps}"), []
     while True:
         process, before = started(model, places, name, steps, SLOW), _newest(places)

@@ -1,8 +1,8 @@
 """Does an evaluation grow in proportion, and its memory not at all? `python -m tests.bench.matrix_growth [ENCODER]`
 
-15 languages of generated sentences (tests.bench.xnli_folder). Each line is a process of its own: pairs of languages,
-examples, questions, CPU seconds, milliseconds a question, the most memory that the process held (peak resident set),
-and by how much a second evaluation raised that. Run it on one thread (OMP_NUM_THREADS=1).
+15 languages of generated sentences (tests.bench.generated_folder). Each line is a process of its own: pairs of
+languages, examples, questions, CPU seconds, milliseconds a question, the most memory that the process held (peak
+resident set), and by how much a second evaluation raised that. Run it on one thread (OMP_NUM_THREADS=1).
 """
 
 import resource
@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench import xnli_folder
+from tests.bench import generated_folder
 from xrt.data import TASKS, Source, load
 from xrt.robust.encoder import load_encoder
 from xrt.robust.evaluation import predict
@@ -41,7 +41,7 @@ def one(name: str, data: str, pairs: int, examples: int) -> str:
 def main(name: str = "mini-a") -> None:
     print("pairs  examples  questions  seconds       ms  peak MiB  again")
     with tempfile.TemporaryDirectory() as folder:
-        data = str(xnli_folder.write(Path(folder), max(examples for _, examples in CASES)))
+        data = str(generated_folder.write(Path(folder), max(examples for _, examples in CASES)))
         for pairs, examples in CASES:
             arguments = [
                 sys.executable,

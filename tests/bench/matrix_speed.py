@@ -44,7 +44,7 @@ def ours(encoder: Encoder, dev: Aligned) -> Predictions:
 
 
 def tokenization(encoder: Encoder, dev: Aligned) -> None:
-    """All that is tokenized for it: each sentence once."""
+    """Tokenize every sentence of the matrix once."""
     for language in dev.languages:
         sentences = dev.sentences(language)
         for side in (sentences.first, sentences.second):
@@ -53,7 +53,7 @@ def tokenization(encoder: Encoder, dev: Aligned) -> None:
 
 @torch.inference_mode()
 def usual(encoder: Encoder, dev: Aligned) -> list[int]:
-    """The loop that most published code has."""
+    """The usual loop of published code."""
     predicted: list[int] = []
     for a, b in PAIRS:
         rows = dev.pair(a, b).rows.tolist()

@@ -66,7 +66,7 @@ def study() -> StudySpec:
 
 
 def configurations() -> list[dict[str, Any]]:
-    """All of them, as samples of the mini study's space."""
+    """All configurations, as samples of the mini study's space."""
     encoders = ("mini-a", "mini-b")
     return [
         {"encoder": e, "learning_rate": rate, **method}
@@ -94,7 +94,7 @@ class Grid:
 
 
 def load() -> Grid:
-    """What `pack` wrote."""
+    """Read the file that `pack` wrote."""
     table = feather.read_table(FILE)
     about = json.loads(table.schema.metadata[b"about"])
     shape = (len(about["configurations"]), len(about["seeds"]), len(about["shares"]))
@@ -114,7 +114,7 @@ def load() -> Grid:
 
 
 def record(folder: Path, jobs: int = 2) -> None:
-    """Run what is not recorded yet, a process a core."""
+    """Run the missing trials, one process per core."""
     folder.mkdir(parents=True, exist_ok=True)
     todo = [(c, s) for s in range(len(SEEDS)) for c in range(len(configurations()))]
     todo = [(c, s) for c, s in todo if not _place(folder, c, s).exists()]
@@ -128,7 +128,7 @@ def _place(folder: Path, configuration: int, seed: int) -> Path:
 
 
 def _trial(configuration: int, seed: int, folder: Path) -> str:
-    """One trial; its rows in a file of its own."""
+    """Run one trial, and write its rows into a file of its own."""
     config = build(study(), configurations()[configuration], SEEDS[seed])
     rows: list[dict[str, Any]] = []
     for rung in begin(config):

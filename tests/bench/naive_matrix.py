@@ -1,7 +1,8 @@
 """Recompute an accuracy matrix the plain way: `python tests/bench/naive_matrix.py MODEL DATA PREDICTIONS [MAX_TOKENS]`.
 
 MODEL is a transformers folder (as `export` makes it), DATA a folder in XTREME's layout, of PAWS-X, XNLI or any other
-task, PREDICTIONS a `predictions-dev.arrow` or `predictions-test.arrow` (for its pairs and rows, and to compare with).
+task (a header `id sentence1 sentence2 label` may be there), PREDICTIONS a `predictions-dev.arrow` or
+`predictions-test.arrow` (for its pairs and rows, and to compare with).
 Uses transformers alone: one pair at a time, no padding, no cache. Prints both counts for every pair of languages and
 fails if any differs.
 """
@@ -15,9 +16,12 @@ from pyarrow import feather
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 
-def read(path: Path) -> list[list[str]]:
-    """The rows of a TSV file, without any quoting rules."""
-    return [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line]
+def read(path: Path) -> dict[str, list[str]]:
+    """The rows of a TSV file by id, without any quoting rules; without a header they are numbered."""
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n") if line]
+    if rows[0][0] == "id":
+        return {row[0]: row[1:] for row in rows[1:]}
+    return {str(number): row for number, row in enumerate(rows)}
 
 
 def main(model_folder: str, data: str, predictions: str, max_tokens: int | str = 128) -> int:
@@ -25,7 +29,7 @@ def main(model_folder: str, data: str, predictions: str, max_tokens: int | str =
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     recorded = feather.read_table(predictions)
     pairs, table = json.loads(recorded.schema.metadata[b"pairs"]), recorded.to_pydict()
-    rows = [int(i) for i in table["id"]]
+    rows = table["id"]
     split = "test" if Path(predictions).stem.endswith("test") else "dev"
     languages = {language for pair in pairs for language in pair}
     texts = {a: read(Path(data) / f"{split}-{a}.tsv") for a in languages}

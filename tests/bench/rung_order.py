@@ -36,7 +36,7 @@ class Recorded:
 
     @classmethod
     def opened(cls, folder: Path) -> "Recorded":
-        """From the predictions of finished trials."""
+        """Read the predictions of finished trials."""
         found = [Predictions.open(file) for file in sorted(folder.rglob("predictions-dev.arrow"))]
         mixed = [i for i, (a, b) in enumerate(found[0].pairs) if a != b]
         right = np.stack([(one.predicted == one.labels)[mixed] for one in found])
@@ -46,7 +46,7 @@ class Recorded:
 
     @classmethod
     def grid(cls) -> "Recorded":
-        """The recorded grid."""
+        """Read the recorded grid."""
         grid, spec = mini_grid.load(), load_study("mini", [])
         mixed = [i for i, (a, b) in enumerate(grid.pairs) if a != b]
         right = grid.right[:, :, mixed].reshape(-1, len(mixed), grid.right.shape[-1])
@@ -55,13 +55,13 @@ class Recorded:
         return cls(pairs, right[right.any((1, 2))], np.ones(right.shape[1:], bool), dev.labels[:, 0])
 
     def means(self, asked: Bools) -> Floats:
-        """Per trial: the mean over pairs of their accuracies on what was asked."""
+        """Each trial's mean over pairs of the accuracies on the evaluated examples."""
         found: Floats = ((self.right & asked).sum(2) / asked.sum(1)).mean(1)
         return found
 
 
 def spread(data: Recorded, rows: int, rng: np.random.Generator) -> Bools:
-    """As at a rung."""
+    """Sample examples as at a rung."""
     number = {language: i for i, language in enumerate(sorted({a for a, _ in data.pairs}))}
     usable = [np.flatnonzero(asked) for asked in data.asked]
     cells = [
@@ -75,7 +75,7 @@ def spread(data: Recorded, rows: int, rng: np.random.Generator) -> Bools:
 
 
 def shared(data: Recorded, rows: int, rng: np.random.Generator) -> Bools:
-    """The same examples for all pairs."""
+    """Sample the same examples for all pairs."""
     chosen = np.zeros_like(data.asked)
     chosen[:, rng.permutation(np.flatnonzero(data.asked.all(0)))[:rows]] = True
     return chosen

@@ -77,7 +77,7 @@ class World:
         )
 
     def truth(self, params: Mapping[str, Any]) -> float:
-        """The accuracy to expect of a whole training."""
+        """The expected accuracy of a whole training."""
         rate = np.log(float(params["learning_rate"]) / 2.5e-5)
         gain = self.gain if params["method"] == "adversarial" else 0.0
         return float(0.8 + ENCODERS[str(params["encoder"])] - 0.03 * rate**2 + gain)
@@ -145,7 +145,7 @@ class Study:
         return Report(rung, share, step, clock, values)
 
     def confirm(self, found: Candidates, at: tuple[int, ...]) -> list[Claim]:
-        """Seeds as the plan wants them, then the verdicts."""
+        """Train the seeds that the plan needs, then judge."""
         while needed := plan(found, self.trained, METRICS, at, 1):
             for id, seed in needed:
                 self.train(id, found.params[id], seed)

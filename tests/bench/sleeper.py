@@ -10,12 +10,12 @@ from typing import Any
 from ray import tune
 
 SLOTS, RUNGS, METRICS, SLEEP = 16, 4, 60, 1.0  # seconds of a rung
-SAID = "said"  # as in `xrt.search.tuning`, which would import torch
+MESSAGE = "message"  # as in `xrt.search.tuning`, which would import torch
 STARTED = "XRT_BENCH_STARTED"  # the folder in which each process says that it is there
 
 
 def together() -> None:
-    """Wait until all processes have started: two cores need long for that, and it is not what is measured."""
+    """Wait until all processes have started, which takes two cores long and is not measured."""
     folder = Path(os.environ[STARTED])
     (folder / str(os.getpid())).touch()
     while len(os.listdir(folder)) < SLOTS:
@@ -26,7 +26,7 @@ def sleeping(config: dict[str, Any]) -> None:
     """A trial that trains nothing and reports as much as a real one."""
     together()
     value = int(config["id"]) / 1e4
-    tune.report({SAID: json.dumps({"node": str(os.getpid())})})
+    tune.report({MESSAGE: json.dumps({"node": str(os.getpid())})})
     for rung in range(RUNGS):
         time.sleep(SLEEP)
         metrics = {f"dev/pair/x{i}-y": value for i in range(METRICS - 1)} | {"dev/mean/mixed": value}
@@ -38,4 +38,4 @@ def sleeping(config: dict[str, Any]) -> None:
         }
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, "state").write_bytes(bytes(1000))
-            tune.report({SAID: json.dumps(about)}, checkpoint=tune.Checkpoint.from_directory(folder))
+            tune.report({MESSAGE: json.dumps(about)}, checkpoint=tune.Checkpoint.from_directory(folder))

@@ -1,4 +1,4 @@
-"""What a training step asks of the device, counted rather than timed: `python -m tests.bench.step_operations`.
+"""The operations of a training step on the device, counted rather than timed: `python -m tests.bench.step_operations`.
 
 Tiny encoders of four shapes do one step in bfloat16, plain and with K = 3, under torch's profiler, on a CPU: what is
 counted there is what a GPU would be asked for. Printed are the operations that Python and autograd call, how many of
@@ -37,7 +37,7 @@ WALKS = (
 
 @dataclass(frozen=True)
 class Counted:
-    """Of one step. `casts_of_a_weight`: the most, of any weight that is trained."""
+    """Counts of one step. `casts_of_a_weight`: the maximum over trained weights."""
 
     operations: int
     casts: int
@@ -47,7 +47,7 @@ class Counted:
 
 
 def counted(encoder: Encoder, method: Method) -> Counted:
-    """What the second step of a training does; the first makes what is made once."""
+    """Counts of the second step of a training, because the first step also sets things up."""
     encoder.mixed = True
     encoder.model.train()
     recipe = Recipe(learning_rate=1e-4, steps=10, seed=1)

@@ -63,7 +63,7 @@ def cut(encoder: Encoder, ids: np.ndarray[Any, Any], stream: TrainingStream) -> 
 
 
 def gigabytes(state: TrainingState) -> float:
-    """Of weights, gradients and moments."""
+    """GB of weights, gradients and moments."""
     trained = sum(p.numel() for p in state.trained)
     return 4 * (sum(p.numel() for p in state.encoder.model.parameters()) + 3 * trained) / 1e9
 
@@ -74,7 +74,7 @@ def seconds_of_a_step(walk: Iterator[Progress]) -> float:
     return (time.perf_counter() - began) / STEPS
 
 
-def main(name: str = "", rounds: str = "5") -> int:
+def main(name: str = "", rounds: str = "9") -> int:
     with tempfile.TemporaryDirectory() as folder:
         name = name or random_bert(folder, PIECES)
         own, whole = (load_encoder(name, ("0", "1")) for _ in range(2))

@@ -1,10 +1,11 @@
-"""XNLI's 15 languages in XTREME's layout, from generated sentences: `python -m tests.bench.xnli_folder FOLDER [ROWS]`
+"""XNLI's 15 languages in XTREME's layout, generated: `python -m tests.bench.generated_folder FOLDER [ROWS]`
 
-Five of the languages are those of `mini`; the other ten are its English in other scripts, letter by letter. Not
-the real thing: it tries the code on 15 languages, 225 pairs and 3 label words, with sentences that are missing, labels
-that disagree and pairs that are too long, as in real files.
+Five of the languages are those of `mini`; the other ten are its English in other scripts, letter by letter, and any
+more (of another task) in letters of their own. Not the real thing: it tries the code on many languages and pairs and 3
+label words, with sentences that are missing, labels that disagree and pairs that are too long, as in real files.
 """
 
+import random
 import sys
 from pathlib import Path
 
@@ -27,10 +28,11 @@ SCRIPTS = {
 
 
 def said(sentences: dict[str, tuple[str, str]], language: str, side: int) -> str:
-    """One side of an example, in any of the fifteen languages."""
+    """One side of an example, in any language."""
     if language in LANGUAGES:
         return sentences[language][side]
-    return sentences["en"][side].lower().translate(str.maketrans(LATIN, SCRIPTS[language]))
+    script = SCRIPTS.get(language) or "".join(random.Random(language).sample(LATIN, len(LATIN)))
+    return sentences["en"][side].lower().translate(str.maketrans(LATIN, script))
 
 
 def rows(language: str, count: int, split: str) -> list[str]:
@@ -45,9 +47,9 @@ def rows(language: str, count: int, split: str) -> list[str]:
             said(first.sentences, language, 0),
             said((other if neutral else first).sentences, language, 1),
         )
-        if i == 3 and language in ("th", "sw"):
+        if i == 3 and language in ("th", "sw", "x09"):
             hypothesis = ""  # a translation that is missing
-        if i == 4 and language == "ur":
+        if i == 4 and language in ("ur", "x39"):
             label = "neutral" if label != "neutral" else "entailment"  # translators disagree
         if i == 5:
             premise = " ".join([premise] * 12)  # longer than any encoder reads here
@@ -55,10 +57,10 @@ def rows(language: str, count: int, split: str) -> list[str]:
     return lines
 
 
-def write(folder: Path, count: int) -> Path:
+def write(folder: Path, count: int, languages: tuple[str, ...] = TASKS["xnli"].languages) -> Path:
     """train-en.tsv, and dev and test in all languages."""
     folder.mkdir(parents=True, exist_ok=True)
-    for language in TASKS["xnli"].languages:
+    for language in languages:
         for split in ("dev", "test"):
             text = "\n".join(rows(language, count, split))
             (folder / f"{split}-{language}.tsv").write_text(text + "\n", encoding="utf-8")
