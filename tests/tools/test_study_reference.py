@@ -16,4 +16,4 @@ def test_every_field_of_a_study_file_is_on_it() -> None:
     for name, model in sections().items():
         part = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
         assert all(f"| `{field}` |" in part for field in model.model_fields)
-        assert ("`null` skips it" in part) == (name in ("pruning", "confirm"))
+        assert ("`null` skips it" in part) == (name in ("pruning", "confirm", "evaluation"))
