@@ -13,7 +13,7 @@ developed := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help study check test lint types tests bench faults audit clean
+.PHONY: help study check test lint types tests docs bench faults audit clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -35,6 +35,9 @@ types: $(developed)  ## mypy, strict
 
 tests: $(developed)  ## pytest alone, in two processes
 	OMP_NUM_THREADS=1 $(bin)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+docs: $(developed)  ## the docs as a site, in build/site; a broken link is an error
+	$(bin)/python -m tools.site build/site
 
 bench: $(developed)  ## what is measured rather than tested: minutes
 	@for one in $(BENCH); do echo "$$one" && $(bin)/python -m tests.bench.$$one || exit 1; done

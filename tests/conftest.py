@@ -1,8 +1,12 @@
-"""What every test of the repository itself starts from."""
+"""Fixtures of all tests."""
 
 import os
+import random
 import shutil
+import signal
+import sys
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -31,14 +35,28 @@ FIRST = (
 )
 
 
+def pytest_configure() -> None:
+    """Ctrl-C reaches the tests and what they start, also where a shell began them in the background and ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that take long come first."""
+    """Long tests come first."""
 
     def place(item: pytest.Item) -> int:
         path = item.path.relative_to(ROOT / "tests")
         return min(FIRST.index(name) if name in FIRST else len(FIRST) for name in (str(path), path.parts[0]))
 
     items.sort(key=place)
+
+
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """A test that draws without a seed of its own draws the same whatever ran before it in its process."""
+    random.seed(0)
+    for name, seed in (("numpy", "random.seed"), ("torch", "manual_seed")):
+        if name in sys.modules:  # most tests need neither, and both take long to load
+            attrgetter(seed)(sys.modules[name])(0)
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:

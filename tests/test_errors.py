@@ -1,4 +1,4 @@
-"""What the errors of a trial mean for it."""
+"""What a trial's errors mean for it."""
 
 import errno
 

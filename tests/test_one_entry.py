@@ -1,4 +1,4 @@
-"""A new mean is one entry in `MEANS`, a new method one in `METHODS`: nothing else has to change for either."""
+"""A new mean is one entry in `MEANS`, a new method one in `METHODS`: no other file changes for either."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from xrt.spec import StudySpec, build
 from xrt.spec.metric import MEANS, Mean
 from xrt.tracking import projection
 
-WORDS = "pairs without the source"
+WORDS = "mixed pairs without a source language"
 FAR = Mean(WORDS, lambda pair, sources: pair[0] != pair[1] and not set(pair) & set(sources))
 LOUD = MethodKind(
     {"level": Parameter(float, 0.0)}, lambda given, norm: Perturbed(Noise(2 * given["level"] * norm))

@@ -19,6 +19,7 @@ from packaging.version import Version
 from tests.conftest import ROOT
 from xrt.spec import load_study
 from xrt.spec.loading import SHIPPED
+from xrt.study import machines
 from xrt.study.__main__ import app
 
 LONGEST_FILE, LONGEST_FUNCTION = 400, 60
@@ -34,7 +35,7 @@ ALLOWED_PATHS = ("/home/ubuntu", "/home/ray")  # of machines that are rented, no
 
 @cache
 def tracked() -> list[Path]:
-    """The files of the repository, those included that are yet to be added."""
+    """The files of the repository, also those not yet added."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT,
@@ -46,7 +47,7 @@ def tracked() -> list[Path]:
 
 
 def text_of(path: Path) -> str | None:
-    """What stands in a file; None if it is not text."""
+    """The text of a file; None if it is not text."""
     data = path.read_bytes()
     return None if b"\0" in data[:8192] else data.decode("utf-8", errors="replace")
 
@@ -66,7 +67,7 @@ def test_a_module_says_what_it_is_and_is_short(file: Path) -> None:
 
 
 def problems(source: str, docstring: bool = True) -> list[str]:
-    """What keeps a module from the house's measures."""
+    """How a module breaks the project's limits."""
     tree = ast.parse(source)
     found = [] if ast.get_docstring(tree) or not docstring else ["no docstring"]
     if (lines := len(source.splitlines())) > LONGEST_FILE:
@@ -105,10 +106,11 @@ def test_a_study_is_valid_and_opens_with_its_command(file: Path) -> None:
     assert spec.study == file.stem
 
 
-def test_the_studies_of_the_checkout_are_those_that_ship() -> None:
+def test_the_studies_and_cluster_files_of_the_checkout_are_those_that_ship() -> None:
     packaged = pyproject()["tool"]["hatch"]["build"]["targets"]["wheel"]
     assert SHIPPED == ROOT / "studies"
-    assert packaged == {"packages": ["xrt"], "force-include": {"studies": "xrt/studies"}}
+    beside = {name: f"xrt/checkout/{name}" for name in machines.SOURCES if name not in ("xrt", "studies")}
+    assert packaged == {"packages": ["xrt"], "force-include": {"studies": "xrt/studies"} | beside}
 
 
 # The README and other pages
@@ -165,7 +167,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 
 def command_problems(words: list[str]) -> list[str]:
-    """What a command line says that the program does not know."""
+    """The parts of a command line that the program does not know."""
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     if words[0] not in known:
         return [f"no command {words[0]}"]
@@ -293,10 +295,27 @@ def pyproject() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
+def pins_of(file: str) -> dict[str, str]:
+    """The version of each package that a file pins, hashes and platforms left out."""
+    pinned = re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / file).read_text(), re.MULTILINE)
+    return {str(canonicalize_name(name)): version for name, version in pinned}
+
+
+def test_the_lock_has_the_pinned_versions_with_hashes_and_names_no_registry() -> None:
+    pins, locked = pins_of("constraints.txt"), pins_of("requirements.lock")
+    assert {name: locked[name] for name in locked.keys() & pins} == {
+        name: pins[name] for name in locked.keys() & pins
+    }
+    ours = {canonicalize_name(Requirement(line).name) for line in pyproject()["project"]["dependencies"]}
+    assert ours <= locked.keys() and len(locked.keys() & pins) > 100
+    text = (ROOT / "requirements.lock").read_text()
+    blocks = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
+    assert len(blocks) == len(locked) and all("--hash=sha256:" in block for block in blocks)
+    assert "://" not in text
+
+
 def test_the_constraints_pin_every_dependency_within_its_bounds() -> None:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pinned = [line.split("==") for line in lines if line and not line.startswith("#")]
-    pins = {canonicalize_name(name): version for name, version in pinned}
+    pins = pins_of("constraints.txt")
     project = pyproject()["project"]
     extras = [line for lines in project["optional-dependencies"].values() for line in lines]
     wanted = [Requirement(line) for line in project["dependencies"] + extras]

@@ -184,7 +184,7 @@ def damaged(content: bytes, draw: random.Random) -> bytes:
 
 
 def wrong(read: Callable[[Path], object], folder: Path) -> str | None:
-    """What is wrong with how a folder was read; None where nothing is."""
+    """The problem with how a folder was read; None if there is none."""
     try:
         with limited(LIMIT):
             read(folder)

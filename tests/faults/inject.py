@@ -147,15 +147,20 @@ def ray_killed(study: Study, count: int, seed: int) -> int:
 
 
 def power_lost(study: Study, count: int, seed: int) -> int:
-    """SIGKILL to every process at once, and what nobody had waited for the disk to have is lost; then `resume`."""
+    """SIGKILL to every process at once, and what nobody had waited for the disk to have is lost; and, for disks lose
+    what they had too, one file of the run, whichever. Then `resume`.
+    """
     draw, process, done = random.Random(seed), study.start(), 0
     while done < count and wait_for(partial(under_way, study, process), process):
+        before = _records(study)
         time.sleep(draw.uniform(0.0, 1.5))
         for pid in [process.pid, *descendants(process.pid)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
         _forget_unsynced(study, draw)
+        _forget_newest(study, before)
+        _lose_a_file(study, draw)
         done += 1
         process = study.resume()
     study.finish(process)
@@ -173,6 +178,27 @@ def _forget_unsynced(study: Study, draw: random.Random) -> None:
             with file.open("r+b") as torn:
                 torn.seek(draw.randrange(file.stat().st_size) // PAGE * PAGE)
                 torn.write(bytes(min(PAGE, file.stat().st_size - torn.tell())))
+
+
+def _records(study: Study) -> dict[Path, bytes]:
+    """The run's own record and that of its newest trial, by their files."""
+    paths = study.run.paths
+    return {path: path.read_bytes() for path in (paths.meta, paths.trial(study.run.trials()[-1].id))}
+
+
+def _forget_newest(study: Study, before: dict[Path, bytes]) -> None:
+    """A file that took the place of another may be the other again: of the trial that no other has followed."""
+    newest = study.run.paths.trial(study.run.trials()[-1].id)
+    for path, content in before.items():
+        if newest in before:
+            path.write_bytes(content)
+
+
+def _lose_a_file(study: Study, draw: random.Random) -> None:
+    """Any but those of the record, which are waited for: a study cannot end alike without the moment of its reports."""
+    paths = study.run.paths
+    files = [path for path in sorted(paths.root.rglob("*")) if path.is_file()]
+    draw.choice([p for p in files if p.parent != paths.trials and p not in (paths.meta, paths.spec)]).unlink()
 
 
 def one_trial_without_luck(study: Study, count: int, seed: int) -> int:
@@ -217,7 +243,7 @@ def disk_filled(study: Study, count: int, seed: int, seconds: float = 10.0) -> i
 
 
 def full_for(study: Study, process: subprocess.Popen, seconds: float) -> None:
-    """Others take all the space that the results could have, and free it again; the study must outlive that."""
+    """Fill the disk of the results, then free it again; the study must survive that."""
     filler = study.results / "filler"
     fill(filler)
     time.sleep(seconds)
@@ -226,7 +252,7 @@ def full_for(study: Study, process: subprocess.Popen, seconds: float) -> None:
 
 
 def fill(filler: Path) -> None:
-    """Take all the space that is left, to the last byte."""
+    """Fill the free space to the last byte."""
     with suppress(OSError), filler.open("wb", buffering=0) as file:
         while True:
             file.write(bytes(1 << 16))
@@ -268,7 +294,7 @@ def mlflow_server(study: Study) -> Iterator["Server"]:
 
 
 class Server:
-    """An MLflow server that can be killed and begun again, with what it had."""
+    """An MLflow server that can be killed and restarted with its store."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -298,7 +324,7 @@ class Server:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A free port of this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -311,7 +337,7 @@ def gone(pids: list[int]) -> None:
 
 
 def training(study: Study) -> bool:
-    """Whether a trial is on its way."""
+    """Whether a trial runs."""
     run = study.run
     return run is not None and any(t.state == "running" for t in run.trials())
 
@@ -322,7 +348,7 @@ def under_way(study: Study, process: subprocess.Popen) -> bool:
 
 
 def reports(study: Study, but: Collection[str] = ()) -> int:
-    """How many reports the record has, but for those of some trials."""
+    """The number of reports in the record, without those of some trials."""
     return sum(len(t.reports) for t in _trials(study) if t.id not in but)
 
 
@@ -331,6 +357,6 @@ def _trials(study: Study) -> list[TrialRecord]:
 
 
 def _progress(study: Study) -> object:
-    """Changes whenever some trial has got further."""
+    """A value that changes whenever a trial makes progress."""
     run = study.run
     return [(t.id, len(t.reports), t.checkpoint, t.state in OVER) for t in run.trials()] if run else None

@@ -1,12 +1,12 @@
-"""The table of turned bits: `python -m tests.faults.integrity [NUMBER]`, by default 60 in each kind of file.
+"""The table of flipped bits: `python -m tests.faults.integrity [NUMBER]`, by default 60 in each kind of file.
 
 Two finished runs are made once: one with a search and its confirmation, one with a real encoder to export. Then single
-bits are turned, seeded, in every kind of file that a run has, and all that reads is asked: list, status, best, report,
-export, and a trial's tokens of the token cache. What they say must be what they said of the sound run, or name the
-damaged file. Ends with 1 where a turned bit was silently wrong, or made a traceback, a hang, or the end of the process.
+bits are flipped, seeded, in every kind of file of a run, and all readers run: list, status, best, report, export, and a
+trial's tokens of the token cache. Their output must be that of the sound run, or name the damaged file. Exits with 1 if
+a flipped bit was silently wrong, or caused a traceback, a hang, or the end of the process.
 
-The readers work in a process that is forked once a kind, so that a turned bit costs no start of Python; what ends that
-process, or keeps it from answering, is counted by this one, which forks another for the rest.
+The readers work in a process that is forked once per kind, so that a flipped bit costs no start of Python. This process
+counts what ends or blocks that one, and forks another for the rest.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ Said = tuple[str, list[str]]  # what a reader says, and what it says of damage
 
 @dataclass
 class Row:
-    """Of one kind of file."""
+    """The counts of one kind of file."""
 
     tried: int = 0
     noticed: int = 0
@@ -125,7 +125,7 @@ def make(place: Path) -> tuple[Run, Run]:
 
 @dataclass
 class Kind:
-    """A kind of file: those of a run, and those who read it."""
+    """A kind of file: its files in a run, and its readers."""
 
     name: str
     run: Run
@@ -157,7 +157,7 @@ def reopened(run: Run) -> Run:
 
 
 def turn(path: Path, draw: random.Random) -> None:
-    """Turn a bit."""
+    """Flip a bit."""
     raw = path.read_bytes()
     turned = bytearray(raw)
     bit = draw.randrange(8 * len(raw))
@@ -166,7 +166,7 @@ def turn(path: Path, draw: random.Random) -> None:
 
 
 class Hang(BaseException):
-    """A reader did not come back."""
+    """A reader did not return."""
 
 
 @contextlib.contextmanager
@@ -184,7 +184,7 @@ def limited(seconds: int) -> Iterator[None]:
 
 
 def judge(row: Row, path: Path, read: Callable[[], Said], sound: str) -> bool:
-    """Whether the reader noticed; counts what must not be."""
+    """Whether the reader noticed the damage; counts wrong outcomes."""
     try:
         with limited(LIMIT):
             said, damaged = read()
@@ -211,7 +211,7 @@ def judge(row: Row, path: Path, read: Callable[[], Said], sound: str) -> bool:
 
 
 class Turns:
-    """Turns bits in the files of a kind, one at a time, and reads the run after each."""
+    """Flips bits in the files of a kind, one at a time, and reads the run after each."""
 
     def __init__(self, kind: Kind, place: Path, seed: int) -> None:
         self._kind, self._place, self._seed, self._warm = kind, place, seed, Run(kind.run.paths)
@@ -219,7 +219,7 @@ class Turns:
         self._sound = {read: read(self._warm, place)[0] for read in dict.fromkeys(kind.readers)}
 
     def mend(self) -> None:
-        """Undo what a process that has ended left behind."""
+        """Undo the changes of an ended process."""
         for path, raw in self._raw.items():
             path.write_bytes(raw)
 
@@ -234,7 +234,7 @@ class Turns:
 
 
 class TokenTurns:
-    """The same of the token cache: it is healed, so that nothing is to be noticed."""
+    """The same for the token cache, which repairs itself, so nothing is noticed."""
 
     SENTENCES = tuple(f"the sentence number {n}" for n in range(50))
 
@@ -322,7 +322,7 @@ def table(number: int, seed: int = 0) -> Iterator[tuple[str, Row]]:
 
 
 def main(words: list[str]) -> int:
-    """Print the table; 0 when it is as it must be."""
+    """Print the table; 0 if it is as required."""
     logging.getLogger("xrt").setLevel(logging.ERROR)  # a line for every healed file
     disable_progress_bar()
     print("| kind of file | bits turned | noticed | silently wrong | traceback | hang | died |")

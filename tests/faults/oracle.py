@@ -34,7 +34,7 @@ class Seen:
     """What a run has come to.
 
     Attributes:
-        table: of each trial its sample, its end, and all that it said at its rungs.
+        table: each trial's sample, end, and reports.
         left: digests of what it left behind, by name.
     """
 
@@ -104,7 +104,7 @@ def unlike(one: Mapping[str, str], other: Mapping[str, str]) -> Iterator[str]:
 
 
 def left_behind(run: Run, tracking: str | None = None) -> dict[str, str]:
-    """Name -> digest of what a run that is over has left."""
+    """Name -> digest of each thing that an ended run has left."""
     found = {name: _digest(parts) for name, parts in _of_trials(run)}
     for file in (run.paths.table_csv, run.paths.table_latex):
         found[file.name] = _digest([_masked(file.read_text(), run)])

@@ -82,7 +82,7 @@ class Study:
         return process
 
     def resume(self, dies_at: int = 0) -> subprocess.Popen:
-        """Go on with the newest run; a run that does not exist yet is begun."""
+        """Resume the newest run; start one if there is none."""
         return self.start(*(["resume", self.run.name] if self.run else []), dies_at=dies_at)
 
     def finish(self, process: subprocess.Popen, code: int = 0) -> str:
@@ -136,7 +136,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def named(pids: list[int], name: str) -> list[int]:
-    """Those whose command line begins with `name`, or runs the program of that name."""
+    """The processes whose command line begins with `name`, or runs the program of that name."""
     found = []
     for pid in pids:
         try:
@@ -154,7 +154,7 @@ def trial_processes(driver: subprocess.Popen) -> list[int]:
 
 
 def table(run: Run) -> dict[str, tuple]:
-    """What must not depend on faults: of each trial its sample, its end, and all that it said at its rungs."""
+    """What must not depend on faults: each trial's sample, end, and reports."""
     return {trial.id: _row(trial) for trial in run.trials()}
 
 
@@ -169,7 +169,7 @@ def _row(trial: TrialRecord) -> tuple:
 
 
 def duplicates(run: Run, tracking: str | None = None) -> int:
-    """What is there twice: in the record, in Optuna, in MLflow; and what MLflow lacks, for it should be its image."""
+    """Duplicates in the record, in Optuna and in MLflow; and what MLflow lacks of the record."""
     trials = run.trials()
     search = [t for t in trials if t.phase == "search"]
     storage = JournalStorage(JournalFileBackend(str(run.paths.optuna)))

@@ -52,7 +52,7 @@ def disturbed(fault: str, place: Path, references: dict[tuple[str, ...], Seen], 
 
 
 def main(words: list[str]) -> int:
-    """Print the table; 0 when it is as it must be."""
+    """Print the table; 0 if it is as required."""
     if words[:1] == ["--in"]:
         return fill(Path(words[1]), words[2:])
     with tempfile.TemporaryDirectory() as place:

@@ -1,4 +1,4 @@
-"""A short table of turned bits; `python -m tests.faults.integrity 1000` makes a long one."""
+"""A short table of flipped bits; `python -m tests.faults.integrity 1000` makes a long one."""
 
 import faulthandler
 import os

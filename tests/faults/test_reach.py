@@ -1,4 +1,4 @@
-"""Who can reach what runs: a study's Ray answers nobody who does not hold its token."""
+"""Who can reach a running study: its Ray answers nobody without its token."""
 
 import os
 import subprocess

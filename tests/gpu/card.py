@@ -86,7 +86,7 @@ class Card:
             torch.cuda.synchronize()
 
     def free(self) -> None:
-        """Give back what a section held."""
+        """Free the memory of a section."""
         if self.cuda:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()

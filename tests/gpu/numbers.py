@@ -158,7 +158,7 @@ def _trained(
 
 
 def clock(card: Card) -> Iterator[Figure]:
-    """The most that the card does: a large product, and a large copy."""
+    """The peak speed of the card: a large product, and a large copy."""
     size = 256 if card.small else 8192
     one = torch.randn(size, size, device=card.device, dtype=torch.bfloat16)
     each = _seconds(card, lambda: one @ one, card.steps(20))

@@ -30,7 +30,7 @@ def shape(encoder: Encoder) -> Shape:
 
 
 def memory(card: Card) -> Iterator[Figure]:
-    """The most that a step takes against what the model says; it must be enough, and not twice too much."""
+    """The peak memory of a step against the model, which must be enough and less than twice too much."""
     if not card.cuda:
         return
     for kind, pairs, tokens in CASES:

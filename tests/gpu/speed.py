@@ -100,7 +100,7 @@ def launches(card: Card) -> Iterator[Figure]:
 def _counted(card: Card, encoder: Encoder, method: Method, compiled: bool) -> tuple[float, float]:
     state, recipe = training(card, encoder, compiled=compiled)
     batch, generator = batch_of(encoder, card.pairs, card.tokens), torch.Generator(card.device)
-    state.go_on()
+    state.begin_steps()
 
     def step() -> None:
         _step(state, method, recipe, batch.to(card.device), generator)
@@ -108,7 +108,7 @@ def _counted(card: Card, encoder: Encoder, method: Method, compiled: bool) -> tu
     for _ in range(6):
         step()
     found = _launched(step), _waits(step)
-    state.rest()
+    state.end_steps()
     encoder.model.zero_grad()
     return found
 

@@ -22,7 +22,7 @@ def test_the_acceptance_run_itself_works_on_a_cpu(tmp_path, capsys):
 
 def test_a_section_that_fails_is_a_line_and_the_next_begins(tmp_path, capsys, monkeypatch):
     def broken(card):
-        """Breaks."""
+        """A section that raises."""
         raise RuntimeError("the card is on fire")
         yield
 
