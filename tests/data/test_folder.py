@@ -188,6 +188,7 @@ def test_many_missing_files_are_one_line(folder: Path, write: Write) -> None:
     assert others.startswith(
         "dev-de.tsv, dev-es.tsv, dev-fr.tsv, dev-ja.tsv, dev-ko.tsv and 7 more: missing."
     )
+    assert "holds train-en.tsv; the files follow from task.languages." in others
 
 
 def test_checking_before_a_study_needs_no_target_training_data(two: Task, folder: Path, write: Write) -> None:

@@ -34,7 +34,16 @@ def test_the_paragraph_has_the_numbers_that_a_checklist_asks_for(run: Run) -> No
         run.name,
     ):
         assert said in text, said
-    assert not {"_", "{", "}"} & set(text.partition("Budget")[0]), "LaTeX would take them for its own"
+    plain = re.sub(r" \\cite\{[a-z0-9,-]+\}", "", text)
+    assert not {"_", "{", "}", "\\"} & set(plain.partition("Budget")[0]), "LaTeX would take them for its own"
+
+
+def test_the_paragraph_cites_each_entry_that_it_comes_with(run: Run) -> None:
+    worked.search(run)
+    worked.confirm(run, seeds=2)
+    found = findings(run)
+    cited = re.findall(r"\\cite\{([^}]+)\}", citing.paragraph(found))
+    assert {key for keys in cited for key in keys.split(",")} == set(citing.keys(found))
 
 
 def test_a_run_without_a_confirmation_says_so(run: Run) -> None:

@@ -1,6 +1,7 @@
 """The screen's estimate of the time left, and its lines at the end of a run."""
 
 import io
+import re
 import time
 from pathlib import Path
 
@@ -71,6 +72,26 @@ def test_before_that_the_trials_that_run_say_how_fast_they_are() -> None:
     hear(shown, "0000", "finished", 1)
     shown.trial_ended(shown.trials["0000"])
     assert list(shown.paces) == ["0001"]
+
+
+def test_the_pace_of_the_trials_that_run_counts_until_the_start_no_longer_matters() -> None:
+    shown = screen("search.trials=6", "confirm=null")
+    hear(shown, "0000", "finished", 1)
+    hear(shown, "0001", "running", 0)
+    shown.trial_moved(shown.trials["0001"], Pace(2, 200, 0.9, 64.0, 2.0))
+    left = 5 * trained_share(shown.spec) - 0.01
+    assert shown.seconds_left() == pytest.approx(left / 0.01)
+    hear(shown, "0001", "finished", 1)
+    assert shown.seconds_left() == pytest.approx(4 * trained_share(shown.spec) / 0.02, rel=0.01)
+
+
+def test_lines_in_a_file_have_the_time_and_what_is_left() -> None:
+    shown = screen("search.trials=4", "confirm=null")
+    trial = TrialRecord("0000", {"method": "plain", "encoder": "mini-a"}, {"rungs": [1]}, 7, state="finished")
+    shown.trial_ended(trial.reported(Report(0, 1.0, 10, 0.0, {"dev/mean/mixed": 0.5})))
+    lines = shown.console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert re.match(r"\d\d:\d\d 0000  plain .*finished  mixed 50.0$", lines[0])
+    assert lines[1] == "search: 1 of 4 trials done (1 finished); 2 min; about 5 min left"
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -172,7 +172,9 @@ def _layout(task: Task, source: Source, split: Split, folder: Path) -> _Files:
         stem = LAYOUTS[name](task, split, language, name_of[split])
         return [root / f"{stem}{end}" for end in _ENDS]
 
-    return _Files(options, task, split, remark=f" The folder is in {name} layout.")
+    there = _listed(sorted(file for file in os.listdir(root) if any(_without_end(file))))
+    remark = f" The folder is in {name} layout and holds {there}; the files follow from task.languages."
+    return _Files(options, task, split, remark=remark)
 
 
 def _stems(root: Path, languages: Sequence[str]) -> set[str]:

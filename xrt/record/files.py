@@ -14,6 +14,7 @@ import math
 import os
 import secrets
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -50,8 +51,14 @@ def write_text(path: Path, text: str, patience: float = PATIENCE) -> None:
 
 def refuse_closed(folder: Path) -> None:
     """Raise RecordError if a folder cannot be written, before a long computation whose result would be lost."""
-    if not os.access(folder, os.W_OK):
-        raise RecordError(f"{folder}: cannot be written (Permission denied); work on a copy of your own.")
+    try:
+        # The system's own word: a folder on a read-only disk is closed for another reason than somebody else's.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RecordError(
+            f"{folder}: cannot be written ({error.strerror}); work on a copy of your own."
+        ) from error
 
 
 def write_json(path: Path, value: object, patience: float = PATIENCE) -> None:

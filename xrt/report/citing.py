@@ -1,5 +1,5 @@
-"""The methods section of a paper: one paragraph with every number that a reproducibility checklist asks for, and
-BibTeX of what a run used.
+"""The methods section of a paper: one paragraph of LaTeX with every number that a reproducibility checklist asks for,
+and BibTeX of what a run used.
 
 The checklist is that of Dodge et al. (2019, "Show Your Work") and of the ACL: space, bounds, number of trials, how the
 best was selected, seeds, budget, hardware, versions, data.
@@ -18,8 +18,10 @@ ALWAYS: tuple[str, ...] = (
     "bergstra-2011-algorithms",
     "akiba-2019-optuna",
     "liaw-2018-tune",
+    "wolf-2020-transformers",
+    "dodge-2019-show",
 )
-ALWAYS += ("wolf-2020-transformers", "dodge-2019-show")
+SOFTWARE = ("akiba-2019-optuna", "liaw-2018-tune", "wolf-2020-transformers")
 METHODS = {
     "adversarial": ("madry-2018-towards",),
     "free": ("zhu-2020-freelb",),
@@ -53,17 +55,32 @@ def keys(found: Findings) -> Iterator[str]:
     yield from ALWAYS
     if spec.pruning:
         yield "li-2020-asha"
-    if spec.confirm:
+    if found.confirmation and len(found.confirmation.at) > 1:
         yield "lan-1983-discrete"
-    for method in spec.space.method:
-        yield from METHODS.get(method, ())
-    if any("kl" in str(value.plain()) for _, value in spec.space.values()):
-        yield "zhang-2019-trades"
+    yield from _methods(found)
     if spec.task.name in TASKS:
         yield TASKS[spec.task.name]
+    yield from _encoders(found)
+
+
+def _methods(found: Findings) -> Iterator[str]:
+    """The keys of the papers whose methods were compared."""
+    space = found.spec.space
+    for method in space.method:
+        yield from METHODS.get(method, ())
+    if any("kl" in str(value.plain()) for _, value in space.values()):
+        yield "zhang-2019-trades"
+
+
+def _encoders(found: Findings) -> Iterator[str]:
     for part, key in ENCODERS.items():
-        if any(part in encoder.lower() for encoder in spec.space.encoders):
+        if any(part in encoder.lower() for encoder in found.spec.space.encoders):
             yield key
+
+
+def _cite(*keys: str) -> str:
+    r"""` \cite{a,b}`, or nothing if there are no keys."""
+    return f" \\cite{{{','.join(keys)}}}" if keys else ""
 
 
 def _state(found: Findings) -> Iterator[str]:
@@ -85,9 +102,10 @@ def _task(found: Findings) -> Iterator[str]:
     pairs = f" and {count(mixed, 'mixed pair')} of languages" if mixed else ""
     trained = " and ".join(task.sources)
     yield (
-        f"We compare {_list(arms)} on {task.name} (classes: {', '.join(task.labels)}). All encoders are fine-tuned on "
-        f"{trained} and evaluated zero-shot in {count(len(task.languages), 'language')} "
-        f"({', '.join(task.languages)}){pairs}."
+        f"We compare {_list(arms)}{_cite('huang-2021-robust', *_methods(found))} on {task.name}"
+        f"{_cite(TASKS[task.name]) if task.name in TASKS else ''} (classes: {', '.join(task.labels)}). "
+        f"All encoders{_cite(*_encoders(found))} are fine-tuned on {trained} and evaluated zero-shot in "
+        f"{count(len(task.languages), 'language')} ({', '.join(task.languages)}){pairs}."
     )
 
 
@@ -115,15 +133,15 @@ def _search(found: Findings) -> Iterator[str]:
     share = f"{each:.0f}" if each == round(each) else f"{int(each)} or {int(each) + 1}"
     yield (
         f"Each arm is tuned with {share} trials ({len(states)} in all, search seed {spec.search.seed}), proposed by "
-        f"TPE and selected by {spec.metric.words} on the dev split ({spec.metric})."
+        f"TPE{_cite('bergstra-2011-algorithms')} and selected by {spec.metric.words} on the dev split ({spec.metric})."
     )
     if after := found.meta.after:
         yield after.sentence
     if spec.pruning:
         rungs = ", ".join(f"{share:.3g}" for share in spec.rungs)
         yield (
-            f"ASHA (reduction factor {spec.pruning.reduction}; rungs after {rungs} of a training) pruned "
-            f"{count(states.count('pruned'), 'trial')}; {states.count('finished')} finished and "
+            f"ASHA{_cite('li-2020-asha')} (reduction factor {spec.pruning.reduction}; rungs after {rungs} of a "
+            f"training) pruned {count(states.count('pruned'), 'trial')}; {states.count('finished')} finished and "
             f"{states.count('failed')} failed."
         )
 
@@ -147,7 +165,8 @@ def _confirmation(found: Findings) -> Iterator[str]:
         "A robust arm is called better where it beats both baselines: differences are paired by seed and example, "
         "with crossed random effects of seeds and groups of examples, corrected for all claims (Holm)"
         + (
-            f" and for looks at {_list(list(map(str, confirmed.at)))} seeds (error spending)."
+            f" and for looks at {_list(list(map(str, confirmed.at)))} seeds (error spending"
+            f"{_cite('lan-1983-discrete')})."
             if more
             else "."
         )
@@ -159,7 +178,8 @@ def _confirmation(found: Findings) -> Iterator[str]:
 def _budget(found: Findings) -> Iterator[str]:
     hours = sum(trial.seconds or 0.0 for trial in found.trials) / 3600
     hardware = ", ".join(f"{_words(name)} {value}" for name, value in found.meta.hardware.items())
-    yield f"Budget: {count(len(found.trials), 'training')}, {hours:.1f} hours of trials ({hardware})."
+    spent = f"{count(len(found.trials), 'training')}, {hours:.1f} hours of trials ({hardware})"
+    yield f"Budget{_cite('dodge-2019-show')}: {spent}."
 
 
 def _software(found: Findings) -> Iterator[str]:
@@ -167,7 +187,7 @@ def _software(found: Findings) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in meta.versions.items())
     commit = f", commit {meta.git['commit'][:12]}" if meta.git and meta.git.get("commit") else ""
     data = "; ".join(f"{data.split} {data.rows:,} rows, sha256 {data.digest[:12]}" for data in meta.data)
-    yield f"Software: {versions}{commit}. Data: {data}. Run: {meta.name}."
+    yield f"Software{_cite(*SOFTWARE)}: {versions}{commit}. Data: {data}. Run: {meta.name}."
 
 
 def _seeds(fewest: int, most: int) -> str:

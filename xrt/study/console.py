@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -62,6 +63,8 @@ class Screen(Listener):
     def trial_ended(self, trial: TrialRecord) -> None:
         self.paces.pop(trial.id, None)
         self._hear(trial, trial.state + (f": {trial.reason}" if trial.reason else ""))
+        if not self.console.is_terminal:
+            print_lines(self.console, ["; ".join(self._progress())])
 
     def run_waits(self, run: Run) -> None:
         self.waiting = run.meta.waiting
@@ -76,12 +79,22 @@ class Screen(Listener):
         if not self.console.is_terminal:
             metric = self.spec.metric
             score = percent_of(trial.score(str(metric)))
-            line = f"{trial.id}  {parameters(trial.params, self.spec)}  {what}"
+            line = f"{datetime.now():%H:%M} {trial.id}  {parameters(trial.params, self.spec)}  {what}"
             line += f"  {heading(metric)} {score}" if score else ""
             print_lines(self.console, [line])
 
     def render(self) -> RenderableType:
         """A line of counts, the running trials, and the best trials; the terminal cuts off what is too high."""
+        trials = list(self.trials.values())
+        tables: list[RenderableType] = []
+        if any(t.state == "running" for t in trials):
+            tables += [Text("Running"), running_table(trials, dict(self.paces), self.spec), Text()]
+        if known := [t for t in trials if t.reports or t.state in OVER]:
+            tables += [Text("Best so far"), trial_table(known, self.spec)]
+        return Group(Text("; ".join(self._progress())), Text(), *tables)
+
+    def _progress(self) -> list[str]:
+        """What is done of the search and of the confirmation, the time it took, and the time left."""
         trials = list(self.trials.values())
         search = [t for t in trials if t.phase == "search"]
         counts = Counter(t.state for t in search)
@@ -99,13 +112,7 @@ class Screen(Listener):
             parts.append(self.waiting)
         parts.append(clock(time.time() - self.began))
         left = self.seconds_left()
-        parts += [f"about {clock(left)} left"] if left is not None else []
-        tables: list[RenderableType] = []
-        if any(t.state == "running" for t in trials):
-            tables += [Text("Running"), running_table(trials, dict(self.paces), self.spec), Text()]
-        if known := [t for t in trials if t.reports or t.state in OVER]:
-            tables += [Text("Best so far"), trial_table(known, self.spec)]
-        return Group(Text("; ".join(parts)), Text(), *tables)
+        return [*parts, f"about {clock(left)} left"] if left is not None else parts
 
     def seconds_left(self) -> float | None:
         """Seconds left of search and confirmation; None while no pace is known."""

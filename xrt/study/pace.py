@@ -13,6 +13,7 @@ from xrt.spec.study import StudySpec
 
 OVER: tuple[State, ...] = ("finished", "pruned", "failed")
 LEAST = 0.5  # of a training, before a pace is one
+STEADY = 2.0  # trainings, before the time that Ray and the first processes took to start no longer counts
 ENOUGH = 3  # trials that have ended, before their mean share says more than the pruning rule
 
 
@@ -26,7 +27,8 @@ def seconds_left(
 ) -> float | None:
     """Seconds left of search and confirmation; None while no pace is known.
 
-    The pace is that of the whole run once it has done `LEAST` trainings; before, it is that of the running trials.
+    The pace is that of the running trials until `STEADY` trainings are done, then that of the whole run, which has
+    the evaluations in it. Where no pace of a trial is known, the whole run's counts from `LEAST` trainings on.
 
     Args:
         spent: seconds that the process has worked on the run.
@@ -36,8 +38,8 @@ def seconds_left(
     """
     reached = {t.id: max(share(t), paces[t.id].share if t.id in paces else 0.0) for t in trials}
     done = sum(reached.values()) - before
-    # At first most of the time has gone into the start of Ray and of the first processes.
-    rate = done / spent if done >= LEAST else sum(pace.share_per_second for pace in paces.values())
+    now = sum(pace.share_per_second for pace in paces.values())
+    rate = now if now and done < STEADY else done / spent if done >= LEAST else 0.0
     if not rate:
         return None
     search = [t for t in trials if t.phase == "search"]

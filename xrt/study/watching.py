@@ -30,7 +30,7 @@ def status_of(run: Run, found: Findings, option: str) -> tuple[Group, Text]:
         time_line(run, found),
         found.answer.sentence,
         *([f"Note: {found.note}"] if found.note else []),
-        holder_line(run, option),
+        holder_line(run, option, found.confirmation is None or found.confirmation.learned),
     )
     return Group(*tables), Text("\n".join(lines))
 
