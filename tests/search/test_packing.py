@@ -47,11 +47,15 @@ def test_as_many_trials_share_a_gpu_as_their_memory_lets_fit(encoder, fitting):
         # Recorded steps keep their activations beside those of everything else.
         (("training.compile=true", "training.batch_size=64", "training.micro_batch=null"), True),
         (("training.deterministic=true",), False),
+        (("training.precision=float32", "training.batch_size=64", "training.micro_batch=null"), True),
+        (("training.precision=bfloat16",), False),
     ],
 )
-def test_recorded_steps_let_fewer_trials_fit(changed, fewer):
+def test_recorded_steps_and_float32_let_fewer_trials_fit(changed, fewer):
     common = ("resources.gpu=auto", "training.freeze_word_embeddings=false", *changed)
-    plain = [one for one in common if "compile" not in one and "deterministic" not in one]
+    plain = [
+        one for one in common if not any(word in one for word in ("compile", "deterministic", "precision"))
+    ]
     shares = [
         trial_resources(study(*how), A10G, "bert-base-multilingual-cased", MANY)["GPU"]
         for how in (plain, common)

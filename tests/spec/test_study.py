@@ -42,7 +42,7 @@ KEEP = "last, {best: METRIC, every: STEPS} or {average: COUNT, every: STEPS} or 
          "Leave it out for the default."),
         ("training: 3", "training: 3 is not allowed; a mapping of epochs, batch_size, max_tokens, warmup, "
          "weight_decay, clip, freeze_word_embeddings, dropout, micro_batch, gradient_checkpointing, "
-         "compile, deterministic, keep."),
+         "compile, deterministic, precision, keep."),
         ("training: {epochs: 0}", f"training.epochs: 0 is not allowed; a number above 0, {RANGE}."),
         ("training: {epochs: .nan}", f"training.epochs: NaN is not allowed; a number above 0, {RANGE}."),
         ("training: {epochs: {log: [3, 1]}}", "training.epochs.log: the range [3, 1] is inverted; low comes first. "

@@ -24,6 +24,7 @@ VALUES = {
     "gradient_checkpointing": "[false, true]",
     "compile": "[false, true]",
     "deterministic": "[false, true]",
+    "precision": "[float32, bfloat16]",
     "keep": "[last, {best: dev/acc/en, every: 500}, {average: 4, every: 20}]",
 }
 

@@ -3,7 +3,7 @@
 Weights, gradients and AdamW's two moments in float32 take 16 bytes per trained parameter, and 4 per frozen one;
 bfloat16 copies of the weights take 2 more. This is a bound: word embeddings that the data do not use need less
 (`words`). Activations in bfloat16 take 34 bytes per token, layer and unit of width, and 5 per head and pair of tokens
-if attention is not fused (Korthikanti et al. 2022, section 4). The rest is CUDA's own, and fragments. Inner steps of an
+if attention is not fused (Korthikanti et al. 2022, section 4); in float32, twice that. The rest is CUDA's own, and fragments. Inner steps of an
 adversarial method keep no more than a plain step. An evaluation keeps one layer's activations, of a batch of its own
 size. Measurements on an H100 stand in the log of findings (studies/README.md).
 """
@@ -52,20 +52,29 @@ def shape_of(name: str) -> Shape:
 
 
 def step_gib(
-    shape: Shape, pairs: int, tokens: int, *, frozen_embeddings: bool = False, compiled: bool = False
+    shape: Shape,
+    pairs: int,
+    tokens: int,
+    *,
+    frozen_embeddings: bool = False,
+    compiled: bool = False,
+    single: bool = False,
 ) -> float:
     """GiB of a training step with `pairs` pairs at once, each of `tokens` tokens.
 
     Args:
         compiled: steps are CUDA graphs, whose memory nothing else can use.
+        single: matrix products in float32.
     """
-    activations = pairs * tokens * shape.layers * _token(shape, tokens)
+    activations = pairs * tokens * shape.layers * _token(shape, tokens) * (1 + single)
     return _gib(shape, activations * (1 + compiled), frozen_embeddings)
 
 
-def evaluation_gib(shape: Shape, tokens: int, *, frozen_embeddings: bool = False) -> float:
+def evaluation_gib(
+    shape: Shape, tokens: int, *, frozen_embeddings: bool = False, single: bool = False
+) -> float:
     """GiB of an evaluation during the training: one layer at a time, of a large batch."""
-    return _gib(shape, EVALUATED * _token(shape, tokens), frozen_embeddings)
+    return _gib(shape, EVALUATED * _token(shape, tokens) * (1 + single), frozen_embeddings)
 
 
 def _gib(shape: Shape, activations: int, frozen_embeddings: bool) -> float:

@@ -127,10 +127,9 @@ def flush(folder: Path) -> None:
 def _folders(paths: RunPaths, trial: str) -> list[Path]:
     """The checkpoint folders of a trial, or of all ("*")."""
     inside = paths.results.place.folders
+    experiments = inside(paths.tune)
+    # A trial's folder is not looked for in a list of all: that would take longer with every trial of the run.
     trials = [
-        folder
-        for experiment in inside(paths.tune)
-        for folder in inside(experiment)
-        if trial in ("*", folder.name)
+        folder for one in experiments for folder in (inside(one) if trial == "*" else [one / trial])
     ]
     return sorted(f for folder in trials for f in inside(folder) if f.name.startswith("checkpoint_"))

@@ -134,6 +134,7 @@ def _share(spec: StudySpec, workers: Workers, encoder: str, waiting: int) -> flo
         return min(1.0, workers.gpus)
     training, shape = spec.training, shape_of(encoder)
     tokens, frozen = int(ends(training.max_tokens)[1]), bool(ends(training.freeze_word_embeddings)[0])
+    single = isinstance(training.precision, Choice) and "float32" in training.precision.options
     need = max(
         step_gib(
             shape,
@@ -141,8 +142,9 @@ def _share(spec: StudySpec, workers: Workers, encoder: str, waiting: int) -> flo
             tokens,
             frozen_embeddings=frozen,
             compiled=bool(ends(training.compile)[1]),
+            single=single,
         ),
-        evaluation_gib(shape, tokens, frozen_embeddings=frozen),
+        evaluation_gib(shape, tokens, frozen_embeddings=frozen, single=single),
     )
     at_once = max(1, min(waiting, spec.search.concurrent or waiting))
     crowd = math.ceil(at_once / workers.all_gpus)

@@ -27,7 +27,7 @@ def is_stopped(spec: StudySpec, trial: TrialRecord, trials: Iterable[TrialRecord
     if spec.pruning is None or trial.phase != "search":
         return False
     arm = spec.arm_of(trial.params)
-    rivals = [t for t in trials if t.phase == "search" and t.id != trial.id and spec.arm_of(t.params) == arm]
+    rivals = [t for t in trials if t.phase == "search" and t.id != trial.id and arm.holds(t.params)]
     return any(_is_behind(spec, trial.id, report, rivals) for report in trial.reports if report.share < 1)
 
 

@@ -177,6 +177,8 @@ def open_encoder(config: TrialConfig) -> Encoder:
         gradient_checkpointing=config.gradient_checkpointing,
         seed=config.seed,
     )
+    if config.precision != "auto":
+        encoder.mixed = config.precision == "bfloat16"
     if device().type == "cuda":
         torch.set_float32_matmul_precision("high")
         torch.use_deterministic_algorithms(config.deterministic)

@@ -13,6 +13,7 @@ from xrt.spec.sections import Section
 from xrt.spec.values import Choice, Kind, Reader, Scalar, Value, ends
 
 FLAG = Reader(Kind("flag"))
+PRECISIONS = ("bfloat16", "float32")
 
 
 def setting(default: Any, description: str) -> Any:
@@ -59,6 +60,11 @@ class Training(Section):
         False,
         "Use deterministic GPU kernels: on cards of one kind, a resumed training then equals an uninterrupted one "
         "to the bit, in 1.1 to 1.4 times the time. On a CPU it always does.",
+    )
+    precision: Annotated[Value, Reader(Kind("word", words=("auto", *PRECISIONS)))] = setting(
+        "auto",
+        "Of matrix products; weights are always float32. auto: bfloat16 on a GPU that has it, else float32. On a CPU "
+        "with AMX, bfloat16 takes about half the time.",
     )
     keep: Annotated[Value, Reader(Kind("keep"))] = setting(
         "last",

@@ -87,6 +87,7 @@ class TrialConfig:
     test: bool
     compile: bool = False
     deterministic: bool = False
+    precision: str = "auto"
     keep: str = "last"
     shortest: Length | None = None
     votes: tuple[int, float] | None = None

@@ -35,6 +35,7 @@ SETTINGS = (
         "gradient_checkpointing",
         "compile",
         "deterministic",
+        "precision",
         "keep",
     ),
 )
