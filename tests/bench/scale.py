@@ -7,7 +7,8 @@ metrics and a small checkpoint; hardly any is pruned, for each is better than th
 time a report (its main thread's processor time, its wall time when it does not wait for news, and the part of that
 which is ours), the share of time in which slots sleep from the first report on, how far MLflow is behind, and the
 driver's memory, by quarters of the study. Ends with 1 where the driver's main thread takes more than 15 ms a report,
-or its memory grows by more than 0.15 MB a trial.
+or its memory grows by more than 0.15 MB a trial while trials run. When they have ended, Tune reads the results of all
+into tables, once; what that takes is printed, too.
 
 The first trials wait until all processes have started. A rung sleeps for SLEEP seconds, so that 1,000 trials take some
 minutes; 16 slots then report SLOTS / SLEEP times a second, a hundred times as often as in a study whose rungs take
@@ -152,10 +153,11 @@ def report(watch: Watch, wall: float, spent: tuple[float, float, float], caught_
     quarters = [[m for n, m in watch.memory if k <= 4 * n / watch.trials < k + 1] for k in range(4)]
     print("driver's memory, MiB:", ", ".join(f"{max(q):.0f}" if q else "-" for q in quarters))
     print(f"trials that MLflow is behind: at most {max(watch.behind)}; after the end {caught_up:.1f} s")
-    first = next((n, m) for n, m in watch.memory if n >= watch.trials // 4)
-    last = watch.memory[-1]
-    grown = (last[1] - first[1]) / max(1, last[0] - first[0])
-    print(f"memory, MiB a trial after the first quarter: {grown:.3f}")
+    running = [(n, m) for n, m in watch.memory if watch.trials // 4 <= n < watch.trials]
+    (first, least), (last, most) = running[0], running[-1]
+    grown = (most - least) / max(1, last - first)
+    print(f"memory, MiB a trial after the first quarter: {grown:.3f}", end="; ")
+    print(f"Tune's tables at the end: {watch.memory[-1][1] - most:.0f} MiB")
     return int(main_thread > MOST_MS or grown > MOST_MIB)
 
 
