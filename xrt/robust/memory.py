@@ -3,9 +3,9 @@
 Weights, gradients and AdamW's two moments in float32 take 16 bytes per trained parameter, and 4 per frozen one;
 bfloat16 copies of the weights take 2 more. This is a bound: word embeddings that the data do not use need less
 (`words`). Activations in bfloat16 take 34 bytes per token, layer and unit of width, and 5 per head and pair of tokens
-if attention is not fused (Korthikanti et al. 2022, section 4); in float32, twice that. The rest is CUDA's own, and fragments. Inner steps of an
-adversarial method keep no more than a plain step. An evaluation keeps one layer's activations, of a batch of its own
-size. Measurements on an H100 stand in the log of findings (studies/README.md).
+if attention is not fused (Korthikanti et al. 2022, section 4); in float32, twice that. The rest is CUDA's own, and
+fragments. Inner steps of an adversarial method keep no more than a plain step. An evaluation keeps one layer's
+activations, of a batch of its own size. Measurements on an H100 stand in the log of findings (studies/README.md).
 """
 
 from dataclasses import dataclass

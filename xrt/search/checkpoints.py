@@ -129,7 +129,5 @@ def _folders(paths: RunPaths, trial: str) -> list[Path]:
     inside = paths.results.place.folders
     experiments = inside(paths.tune)
     # A trial's folder is not looked for in a list of all: that would take longer with every trial of the run.
-    trials = [
-        folder for one in experiments for folder in (inside(one) if trial == "*" else [one / trial])
-    ]
+    trials = [folder for one in experiments for folder in (inside(one) if trial == "*" else [one / trial])]
     return sorted(f for folder in trials for f in inside(folder) if f.name.startswith("checkpoint_"))
