@@ -19,7 +19,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from xrt.errors import RecordError
-from xrt.record.values import Earlier, TrialRecord
+from xrt.record.values import Earlier, Report, TrialRecord
 from xrt.spec.arms import Arm
 from xrt.spec.space import Suggest
 from xrt.spec.study import StudySpec
@@ -32,6 +32,7 @@ CANDIDATES = 4  # per proposal of TPE; Optuna's 24 crowd around the first good t
 # Draws by TPE, then at random, that repeat a trial; after that the arm's space counts as used up.
 REDRAWS, CHANCES = 20, 500
 BEST, NEWEST = 20, 40  # trials that TPE learns from; more only cost time
+Scores = dict[int, list[float]]  # of an arm's trials by rung: the scores times -1, in ascending order
 
 
 class Proposal(NamedTuple):
@@ -119,47 +120,41 @@ def _study(
 
     So an arm that is better as a whole does not crowd out the best of the others, nor one run the other.
     """
-    everyone = [pair for run in (earlier, known) for pair in _with_standings(spec, run)]
+    everyone = [pair for run in (earlier, known) for pair in _with_rivals(spec, run)]
     newest = max(0, len(everyone) - NEWEST)
 
+    def standing(rivals: Scores, report: Report) -> float:
+        return -float(bisect_left(rivals[report.rung], -report.metrics[spec.search.metric]))
+
     def merit(place: int) -> tuple[int, float]:
-        return max(everyone[place][1].items(), default=(-1, 0.0))
+        trial, rivals = everyone[place]
+        return (trial.last.rung, standing(rivals, trial.last)) if trial.last else (-1, 0.0)
 
     best = sorted(range(newest), key=merit, reverse=True)[:BEST]
     study = quiet_study()
     for place in (*sorted(best), *range(newest, len(everyone))):
-        study.add_trial(frozen(spec, *everyone[place]))
+        trial, rivals = everyone[place]
+        study.add_trial(frozen(spec, trial, {r.rung: standing(rivals, r) for r in trial.reports}))
     return study
 
 
-def _with_standings(
-    spec: StudySpec, run: Sequence[TrialRecord]
-) -> Iterator[tuple[TrialRecord, dict[int, float]]]:
-    """The trials of a run, each with its standings within its arm."""
-    standings: dict[str, dict[int, float]] = {}
-    for arm in spec.arms:
-        standings |= _standings([t for t in run if arm.holds(t.params)], spec.search.metric)
-    return ((trial, standings[trial.id]) for trial in run)
+def _with_rivals(spec: StudySpec, run: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Scores]]:
+    """The trials of a run, each with the scores of its arm."""
+    of: dict[Arm, Scores] = defaultdict(lambda: defaultdict(list))
+    arms = [spec.arm_of(trial.params) for trial in run]
+    for arm, trial in zip(arms, run, strict=True):
+        for report in trial.reports:
+            of[arm][report.rung].append(-report.metrics[spec.search.metric])
+    for scores in of.values():
+        for reached in scores.values():
+            reached.sort()
+    return [(trial, of[arm]) for arm, trial in zip(arms, run, strict=True)]
 
 
 def quiet_study(**where: Any) -> optuna.Study:
     """An Optuna study, without Optuna's message about it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(direction="maximize", **where)
-
-
-def _standings(arm: Sequence[TrialRecord], metric: str) -> dict[str, dict[int, float]]:
-    """Trial -> rung -> minus the number of the arm's trials that are better there."""
-    scores: dict[int, list[float]] = defaultdict(list)
-    for trial in arm:
-        for report in trial.reports:
-            scores[report.rung].append(-report.metrics[metric])
-    for reached in scores.values():
-        reached.sort()
-    return {
-        t.id: {r.rung: -float(bisect_left(scores[r.rung], -r.metrics[metric])) for r in t.reports}
-        for t in arm
-    }
 
 
 def frozen(spec: StudySpec, trial: TrialRecord, values: Mapping[int, float]) -> FrozenTrial:
