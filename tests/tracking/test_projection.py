@@ -8,6 +8,7 @@ from tests.tracking.conftest import METRIC, START, fill, reported, searched
 from xrt.findings.findings import findings
 from xrt.record import Run
 from xrt.record.values import State
+from xrt.spec.metric import Metric
 from xrt.tracking import projection
 
 
@@ -46,6 +47,16 @@ def test_points_have_the_steps_and_times_of_the_record(run: Run) -> None:
     begin = round((START + 60) * 1000)
     assert scores == [(0.5, 10, begin + round(60123 / 9)), (0.6, 30, begin + round(60123 / 3))]
     assert (child.name, child.started, child.ended) == ("0001 noise", begin, None)
+
+
+def test_a_trials_page_says_in_a_sentence_what_it_reached(run: Run) -> None:
+    trial = reported(searched(1), 0.5, 0.6)
+    assert projection.NOTE not in projection.child(run.meta, trial, "p").tags, "it still runs"
+    ended = projection.child(run.meta, trial.closed("pruned", START + 90), "p")
+    words = Metric.parse(METRIC).words
+    assert ended.tags[projection.NOTE] == f"Noise, seed {trial.seed}: 60.0 % on {words} of dev; pruned."
+    failed = projection.child(run.meta, searched(1).closed("failed", START, "![](http://x)"), "p")
+    assert failed.tags[projection.NOTE].endswith(r": failed: !\[\](http://x)."), "no picture"
 
 
 def test_a_trial_of_the_search_does_not_name_the_test_split(run: Run) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from xrt.findings.compare import fields
 from xrt.findings.findings import Findings
-from xrt.findings.markdown import grid
-from xrt.findings.words import show
+from xrt.findings.markdown import grid, plain_text
+from xrt.findings.words import capital, describe, percent, show
 from xrt.record.values import Data, Meta, TrialRecord
+from xrt.spec.metric import Metric
 from xrt.tracking.outcome import Outcome, outcome
 
 NOTE = "mlflow.note.content"
@@ -77,6 +78,7 @@ def child(meta: Meta, trial: TrialRecord, parent: str) -> Projected:
     tags = {
         **_common(meta),
         PARENT: parent,
+        NOTE: _summary(meta, trial) if trial.ended is not None else None,
         TRIAL: trial.id,
         "xrt.outcome": trial.state,
         "xrt.phase": trial.phase,
@@ -100,6 +102,17 @@ def child(meta: Meta, trial: TrialRecord, parent: str) -> Projected:
         # a trial of the search never reads the test split, so its page must not name it
         data=tuple(d for d in meta.data if trial.phase == "confirm" or d.context != "test"),
     )
+
+
+def _summary(meta: Meta, trial: TrialRecord) -> str:
+    """A trial's page in a sentence: what was trained, from which seed, and what it reached, on test if it may."""
+    metric = Metric.parse(meta.metric)
+    scores = {m.split: trial.score(str(m)) for m in (metric, metric.on("test"))}
+    reached = [
+        f"{percent(s)} on {metric.words} of {split}" for split, s in scores.items() if not math.isnan(s)
+    ]
+    end = f"{trial.state}: {trial.reason}" if trial.reason else trial.state
+    return plain_text(f"{capital(describe(trial.params))}, seed {trial.seed}: {'; '.join([*reached, end])}.")
 
 
 def has_begun(trial: TrialRecord) -> bool:
