@@ -44,7 +44,7 @@ def importances(spec: StudySpec, trials: Sequence[TrialRecord]) -> tuple[Importa
         return None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize")
-    space = {name: distribution(value) for name, value in spec.values()}
+    space = {name: distribution(value) for name, value in spec.values() if value.varies}
     for trial, score in known:
         varied = {name: value for name, value in trial.params.items() if name in space}
         kinds = {name: space[name] for name in varied}

@@ -67,8 +67,8 @@ class Screen(Listener):
             print_lines(self.console, ["; ".join(self._progress())])
 
     def run_waits(self, run: Run) -> None:
-        self.waiting = run.meta.waiting
-        if self.waiting and not self.console.is_terminal:
+        before, self.waiting = self.waiting, run.meta.waiting
+        if self.waiting and self.waiting != before and not self.console.is_terminal:
             print_lines(self.console, [self.waiting])
 
     def run_ended(self, run: Run) -> None:
