@@ -276,6 +276,11 @@ class _Pruning(FIFOScheduler):
         if self._book.has_ended(str(trial.config["id"])):
             tune_controller.stop_trial(trial)
 
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The first that waits. FIFO would look for it among all trials of the run, in every step of Tune."""
+        waiting = [t for t in tune_controller.get_live_trials() if t.status in (Trial.PENDING, Trial.PAUSED)]
+        return min(waiting, key=lambda t: (t.status == Trial.PAUSED, t.config["id"]), default=None)
+
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         continues = handle(self._book, str(trial.config["id"]), json.loads(result[MESSAGE]))
         return TrialScheduler.CONTINUE if continues else TrialScheduler.STOP

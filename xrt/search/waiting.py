@@ -28,7 +28,8 @@ class Waiting(tune.Callback):
         return {}
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        if any(trial.status == "RUNNING" for trial in trials):
+        # The newest first: of thousands of trials, those that run are the last.
+        if any(trial.status == "RUNNING" for trial in reversed(trials)):
             self._since = time.monotonic()
             if self._reported:
                 self._book.waits(None)

@@ -6,6 +6,7 @@ An arm is a value of the scientific parameter, in the words of the Deep Learning
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 PLAIN = "plain"
@@ -31,6 +32,12 @@ class Arm:
     def holds(self, params: Mapping[str, Any]) -> bool:
         """Whether a trial with these parameters belongs to the arm."""
         return params.get("method") == self.method and self.encoder in (None, params.get("encoder"))
+
+
+@lru_cache
+def arm_named(method: str, encoder: str | None) -> Arm:
+    """The same object each time: a search of thousands of trials asks for the arm of every one of them, often."""
+    return Arm(method, encoder)
 
 
 def arms_of(compare: tuple[str, ...], methods: tuple[str, ...], encoders: tuple[str, ...]) -> tuple[Arm, ...]:

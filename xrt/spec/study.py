@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, model_validator
 from pydantic_core import PydanticCustomError
 
-from xrt.spec.arms import Arm, arms_of
+from xrt.spec.arms import Arm, arm_named, arms_of
 from xrt.spec.checks import together
 from xrt.spec.document import dump
 from xrt.spec.metric import Metric, default_metric
@@ -127,7 +127,7 @@ class StudySpec(Section):
     def arm_of(self, params: Mapping[str, Any]) -> Arm:
         """The arm that a trial with these parameters belongs to."""
         encoder = str(params["encoder"]) if "encoder" in self.compare else None
-        return Arm(str(params["method"]), encoder)
+        return arm_named(str(params["method"]), encoder)
 
     def values(self) -> Iterator[tuple[str, Value]]:
         """The flat name of every parameter that trials have, with what it may be; those of `training` last."""

@@ -28,7 +28,7 @@ class Screen(Listener):
     def __init__(self, spec: StudySpec, console: Console) -> None:
         self.spec, self.console = spec, console
         self.trials: dict[str, TrialRecord] = {}
-        self.paces: dict[str, Pace] = {}  # of the trials that run
+        self.paces: dict[str, Pace] = {}  # of the trials that run, and of one that ended until another starts
         self.began = time.time()
         self.waiting: str | None = None
         self.confirming = 0  # trials of the confirmation up to its next look, once they are known
@@ -48,6 +48,8 @@ class Screen(Listener):
         self._before = sum(map(share, self.trials.values()))
 
     def trial_started(self, trial: TrialRecord) -> None:
+        if ended := [id for id in self.paces if self.trials[id].state in OVER]:
+            del self.paces[ended[0]]
         self._hear(trial, "started")
 
     def trial_reported(self, trial: TrialRecord) -> None:
@@ -61,7 +63,6 @@ class Screen(Listener):
         self.paces[trial.id] = pace
 
     def trial_ended(self, trial: TrialRecord) -> None:
-        self.paces.pop(trial.id, None)
         self._hear(trial, trial.state + (f": {trial.reason}" if trial.reason else ""))
         if not self.console.is_terminal:
             print_lines(self.console, ["; ".join(self._progress())])
