@@ -8,6 +8,7 @@ from tests.findings import worked
 from xrt.errors import RecordError
 from xrt.findings.findings import findings
 from xrt.findings.narrowing import narrow
+from xrt.findings.ranking import ranked
 from xrt.spec.study import StudySpec
 from xrt.spec.values import Range
 
@@ -27,7 +28,7 @@ def test_the_next_study_holds_the_best_trial_of_every_arm_and_is_inside_the_old_
             smaller += (value.low, value.high) != (before.low, before.high)
     assert smaller, "some range became smaller"
     for arm in spec.arms:
-        for name, number in found.ranking_of(arm)[0].params.items():
+        for name, number in ranked(found.trials, found.spec.metric, arm=arm)[0].params.items():
             if isinstance(value := new.get(name), Range):
                 assert value.low <= number <= value.high
 

@@ -165,9 +165,6 @@ class Findings:
     def best_trial(self) -> TrialRecord | None:
         return self.ranking[0] if self.ranking else None
 
-    def ranking_of(self, arm: Arm) -> list[TrialRecord]:
-        return ranked(self.trials, self.spec.metric, arm=arm)
-
     @cached_property
     def leaderboard(self) -> list[TrialRecord]:
         """The trials of the search as a table shows them: finished ones by score, then the others."""
