@@ -154,7 +154,7 @@ def report(watch: Watch, wall: float, spent: tuple[float, float, float], caught_
     print("driver's memory, MiB:", ", ".join(f"{max(q):.0f}" if q else "-" for q in quarters))
     print(f"trials that MLflow is behind: at most {max(watch.behind)}; after the end {caught_up:.1f} s")
     running = [(n, m) for n, m in watch.memory if watch.trials // 4 <= n < watch.trials]
-    (first, least), (last, most) = running[0], running[-1]
+    (first, least), (last, most) = running[0] if running else watch.memory[0], (running or watch.memory)[-1]
     grown = (most - least) / max(1, last - first)
     print(f"memory, MiB a trial after the first quarter: {grown:.3f}", end="; ")
     print(f"Tune's tables at the end: {watch.memory[-1][1] - most:.0f} MiB")

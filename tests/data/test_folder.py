@@ -188,7 +188,14 @@ def test_many_missing_files_are_one_line(folder: Path, write: Write) -> None:
     assert others.startswith(
         "dev-de.tsv, dev-es.tsv, dev-fr.tsv, dev-ja.tsv, dev-ko.tsv and 7 more: missing."
     )
-    assert "holds train-en.tsv; the files follow from task.languages." in others
+    assert "in XTREME's layout and has files of en; task.languages says which are read." in others
+
+
+def test_a_missing_language_is_answered_with_those_that_are_there(folder: Path, write: Write) -> None:
+    for name in ("en/train", "en/dev_2k", "de/dev_2k", "zh/test_2k"):
+        write(f"{name}.tsv", "id\tsentence1\tsentence2\tlabel\n1\ta\tb\t0\n")
+    with pytest.raises(DataError, match=r"in Google's layout and has files of de, en, zh; task\.languages"):
+        check(PAWSX, Source("folder", str(folder)), ("train", "dev"))
 
 
 def test_checking_before_a_study_needs_no_target_training_data(two: Task, folder: Path, write: Write) -> None:

@@ -71,10 +71,11 @@ def test_before_that_the_trials_that_run_say_how_fast_they_are() -> None:
     assert shown.seconds_left() == pytest.approx(trainings / 0.02)
     hear(shown, "0000", "finished", 1)
     shown.trial_ended(shown.trials["0000"])
-    shown.trial_started(TrialRecord("0002", {"method": "plain"}, {"rungs": [1]}, 7, state="running"))
-    assert list(shown.paces) == ["0001"], (
-        "the pace of the one that ended counted until another took its place"
-    )
+    new = TrialRecord("0002", {"method": "plain"}, {"rungs": [1]}, 7, state="running")
+    shown.trial_started(new)
+    assert list(shown.paces) == ["0000", "0001"], "the new one has no pace yet"
+    shown.trial_moved(new, Pace(2, 200, 0.9, 64.0, 2.0))
+    assert list(shown.paces) == ["0001", "0002"]
 
 
 def test_the_pace_of_the_trials_that_run_counts_until_the_start_no_longer_matters() -> None:

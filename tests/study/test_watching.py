@@ -114,6 +114,7 @@ def test_a_status_says_when_and_how_long_and_how_to_go_on(run) -> None:
     assert holder_line(run).endswith(f"python -m xrt.study resume {run.name}")
     run.update_meta(status="finished")
     assert f"run --extend {run.name} --results x " in holder_line(run, " --results x")
+    assert "before you add trials" in holder_line(run, learned=False)
 
 
 def test_the_time_left_is_that_of_the_process_that_works_on_the_run(run) -> None:

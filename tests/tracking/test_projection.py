@@ -55,7 +55,9 @@ def test_a_trials_page_says_in_a_sentence_what_it_reached(run: Run) -> None:
     ended = projection.child(run.meta, trial.closed("pruned", START + 90), "p")
     words = Metric.parse(METRIC).words
     assert ended.tags[projection.NOTE] == f"Noise, seed {trial.seed}: 60.0 % on {words} of dev; pruned."
-    failed = projection.child(run.meta, searched(1).closed("failed", START, "![](http://x)"), "p")
+    stopped = projection.child(run.meta, replace(trial, state="stopped", ended=START + 90), "p")
+    assert projection.NOTE not in stopped.tags, "it may go on"
+    failed = projection.child(run.meta, searched(1).closed("failed", START, "![](http://x)."), "p")
     assert failed.tags[projection.NOTE].endswith(r": failed: !\[\](http://x)."), "no picture"
 
 

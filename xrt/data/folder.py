@@ -7,7 +7,7 @@ file, columns.py finds its columns.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -75,13 +75,13 @@ class _Files:
 
     Attributes:
         options: the paths that may hold a language, the likeliest first.
-        remark: the end of a message about a missing file.
+        remark: makes the end of a message about a missing file.
     """
 
     options: Callable[[str], Sequence[Path]]
     task: Task
     split: Split
-    remark: str = ""
+    remark: Callable[[], str] = str
     all_languages: bool = False
     all_splits: bool = False
 
@@ -101,7 +101,7 @@ class _Files:
         ):
             hint = f' If "{language}" is trained on only, leave it out of task.languages.'
         text = file_problem(file)
-        return [Found(str(file), f"{text}{self.remark}{hint}")] if text else []
+        return [Found(str(file), f"{text}{self.remark()}{hint}")] if text else []
 
 
 def _missing(found: _Files | None, split: Split, language: str) -> list[Found]:
@@ -172,9 +172,24 @@ def _layout(task: Task, source: Source, split: Split, folder: Path) -> _Files:
         stem = LAYOUTS[name](task, split, language, name_of[split])
         return [root / f"{stem}{end}" for end in _ENDS]
 
-    there = _listed(sorted(file for file in os.listdir(root) if any(_without_end(file))))
-    remark = f" The folder is in {name} layout and holds {there}; the files follow from task.languages."
+    def remark() -> str:
+        there = ", ".join(sorted(_languages(task, root, name, name_of)))
+        return (
+            f" The folder is in {name} layout and has files of {there}; task.languages says which are read."
+        )
+
     return _Files(options, task, split, remark=remark)
+
+
+def _languages(task: Task, root: Path, layout: str, name_of: Mapping[Split, str]) -> Iterator[str]:
+    """The languages of which a folder in this layout has files."""
+    found = set()
+    for split in SPLITS:
+        before, after = LAYOUTS[layout](task, split, "*", name_of[split]).split("*")
+        for file in root.glob(f"{before}*{after}.*"):
+            stems = _without_end(file.relative_to(root).as_posix())
+            found |= {stem[len(before) :].removesuffix(after) for stem in stems}
+    yield from found
 
 
 def _stems(root: Path, languages: Sequence[str]) -> set[str]:

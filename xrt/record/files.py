@@ -56,9 +56,10 @@ def refuse_closed(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise RecordError(
-            f"{folder}: cannot be written ({error.strerror}); work on a copy of your own."
-        ) from error
+        if error.errno in CLOSED:
+            raise RecordError(
+                f"{folder}: cannot be written ({error.strerror}); work on a copy of your own."
+            ) from error
 
 
 def write_json(path: Path, value: object, patience: float = PATIENCE) -> None:

@@ -11,6 +11,7 @@ from importlib.resources import files
 
 from xrt.findings.findings import Findings
 from xrt.findings.words import count, show
+from xrt.report.paper import latex_text
 from xrt.spec.values import Choice, Value
 
 ALWAYS: tuple[str, ...] = (
@@ -22,6 +23,7 @@ ALWAYS: tuple[str, ...] = (
     "dodge-2019-show",
 )
 SOFTWARE = ("akiba-2019-optuna", "liaw-2018-tune", "wolf-2020-transformers")
+MARK = "\0"  # around keys, in text that is still to be escaped
 METHODS = {
     "adversarial": ("madry-2018-towards",),
     "free": ("zhu-2020-freelb",),
@@ -39,7 +41,8 @@ ENCODERS = {
 def paragraph(found: Findings) -> str:
     """What was done, in sentences, for the methods section or its appendix."""
     parts = [_state, _task, _left_out, _space, _training, _search, _confirmation, _budget, _software]
-    return " ".join(line for part in parts for line in part(found))
+    text = latex_text(" ".join(line for part in parts for line in part(found)))
+    return re.sub(f"{MARK}(.*?){MARK}", r" \\cite{\1}", text)
 
 
 def bibtex(found: Findings) -> str:
@@ -79,8 +82,8 @@ def _encoders(found: Findings) -> Iterator[str]:
 
 
 def _cite(*keys: str) -> str:
-    r"""` \cite{a,b}`, or nothing if there are no keys."""
-    return f" \\cite{{{','.join(keys)}}}" if keys else ""
+    """Keys between marks, which `paragraph` turns into a citation; nothing if there are no keys."""
+    return f"{MARK}{','.join(keys)}{MARK}" if keys else ""
 
 
 def _state(found: Findings) -> Iterator[str]:
@@ -195,7 +198,7 @@ def _seeds(fewest: int, most: int) -> str:
 
 
 def _words(name: str) -> str:
-    """A field's name without what LaTeX would take for a subscript."""
+    """A field's name in words."""
     return name.replace("_", " ")
 
 

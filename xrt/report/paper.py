@@ -99,7 +99,7 @@ def as_latex(table: PaperTable) -> str:
         "% *: reliably different from plain fine-tuning. Needs the package booktabs.",
     ]
     lines += [rf"\begin{{tabular}}{{ll{'r' * len(table.columns)}}}", r"\toprule"]
-    lines += [" & ".join(["encoder", "method", *map(_latex, table.columns)]) + r" \\", r"\midrule"]
+    lines += [" & ".join(["encoder", "method", *map(latex_text, table.columns)]) + r" \\", r"\midrule"]
     lines += [" & ".join(_latex_cells(row)) + r" \\" for row in table.rows]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
@@ -111,10 +111,10 @@ def _latex_cells(row: PaperRow) -> list[str]:
         shown = rf"\textbf{{{number}}}" if cell.best else number
         shown += rf" {{\scriptsize $\pm$ {sd}}}" if sd else ""
         cells.append(shown + ("$^{*}$" if cell.reliable else ""))
-    return [_latex(row.encoder), _latex(row.configuration), *cells]
+    return [latex_text(row.encoder), latex_text(row.configuration), *cells]
 
 
-def _latex(text: str) -> str:
+def latex_text(text: str) -> str:
     """Text that LaTeX prints as it is."""
     names = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     return "".join(names.get(c, f"\\{c}" if c in "&%$#_{}" else c) for c in text)

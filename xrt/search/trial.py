@@ -180,7 +180,8 @@ def open_encoder(config: TrialConfig) -> Encoder:
     if config.precision != "auto":
         encoder.mixed = config.precision == "bfloat16"
     if device().type == "cuda":
-        torch.set_float32_matmul_precision("high")
+        # "high" is TF32, which rounds the factors to 10 bits; processes are used for many trials.
+        torch.set_float32_matmul_precision("highest" if config.precision == "float32" else "high")
         torch.use_deterministic_algorithms(config.deterministic)
     encoder.model.to(device())
     return encoder

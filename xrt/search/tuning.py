@@ -264,22 +264,25 @@ class _Pruning(FIFOScheduler):
 
     def __init__(self, book: Book) -> None:
         super().__init__()
-        self._book = book
+        self._book, self._turns = book, dict[str, int]()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """If a process dies after its last report, before Tune acts on it, Tune adds the trial again. Its checkpoints
+        """Put a trial at the end of the queue: a new one, or one whose process died.
+
+        If a process dies after its last report, before Tune acts on it, Tune adds the trial again. Its checkpoints
         are gone by then, and Tune would start a process for each of `DEATHS` attempts to restore one.
         """
+        self._turns[trial.trial_id] = max(self._turns.values(), default=0) + 1
         if self._book.has_ended(str(trial.config["id"])):
             tune_controller.stop_trial(trial)
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The first that waits. FIFO would look for it among all trials of the run, in every step of Tune."""
-        waiting = [t for t in tune_controller.get_live_trials() if t.status in (Trial.PENDING, Trial.PAUSED)]
-        return min(waiting, key=lambda t: (t.status == Trial.PAUSED, t.config["id"]), default=None)
+        """The first in the queue. FIFO would look for it among all trials of the run, in every step of Tune."""
+        waiting = [trial for trial in tune_controller.get_live_trials() if trial.status == Trial.PENDING]
+        return min(waiting, key=lambda trial: self._turns[trial.trial_id], default=None)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         continues = handle(self._book, str(trial.config["id"]), json.loads(result[MESSAGE]))

@@ -6,7 +6,7 @@ An arm is a value of the scientific parameter, in the words of the Deep Learning
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 PLAIN = "plain"
@@ -34,7 +34,7 @@ class Arm:
         return params.get("method") == self.method and self.encoder in (None, params.get("encoder"))
 
 
-@lru_cache
+@cache
 def arm_named(method: str, encoder: str | None) -> Arm:
     """The same object each time: a search of thousands of trials asks for the arm of every one of them, often."""
     return Arm(method, encoder)

@@ -63,8 +63,8 @@ class Training(Section):
     )
     precision: Annotated[Value, Reader(Kind("word", words=("auto", *PRECISIONS)))] = setting(
         "auto",
-        "Of matrix products; weights are always float32. auto: bfloat16 on a GPU that has it, else float32. On a CPU "
-        "with AMX, bfloat16 takes about half the time.",
+        "The precision of matrix products; weights are always float32. auto: bfloat16 on a GPU that has it, else TF32 "
+        "or float32. On a CPU with AMX, bfloat16 takes about half the time.",
     )
     keep: Annotated[Value, Reader(Kind("keep"))] = setting(
         "last",

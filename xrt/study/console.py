@@ -21,6 +21,8 @@ from xrt.spec.study import StudySpec
 from xrt.study.pace import OVER, seconds_left, share
 from xrt.study.tables import clock, heading, parameters, percent_of, running_table, trial_table
 
+SELDOM = 60.0  # seconds between two lines of progress where there is no terminal
+
 
 class Screen(Listener):
     """Listener that keeps the latest record of each trial and draws them. A context manager."""
@@ -28,10 +30,13 @@ class Screen(Listener):
     def __init__(self, spec: StudySpec, console: Console) -> None:
         self.spec, self.console = spec, console
         self.trials: dict[str, TrialRecord] = {}
-        self.paces: dict[str, Pace] = {}  # of the trials that run, and of one that ended until another starts
+        self.paces: dict[
+            str, Pace
+        ] = {}  # of the trials that run, and of one that ended until the next has its own
         self.began = time.time()
         self.waiting: str | None = None
         self.confirming = 0  # trials of the confirmation up to its next look, once they are known
+        self._next = 0.0  # when a file may get a line of progress again
         self._before = 0.0  # what an earlier process did of a resumed run
         self._live = Live(get_renderable=self.render, console=console, refresh_per_second=2, transient=True)
 
@@ -48,8 +53,6 @@ class Screen(Listener):
         self._before = sum(map(share, self.trials.values()))
 
     def trial_started(self, trial: TrialRecord) -> None:
-        if ended := [id for id in self.paces if self.trials[id].state in OVER]:
-            del self.paces[ended[0]]
         self._hear(trial, "started")
 
     def trial_reported(self, trial: TrialRecord) -> None:
@@ -60,11 +63,15 @@ class Screen(Listener):
                 self.console.print(line, style="yellow", markup=False, highlight=False)
 
     def trial_moved(self, trial: TrialRecord, pace: Pace) -> None:
+        ended = [id for id in self.paces if self.trials[id].state in OVER]
+        if ended and trial.id not in self.paces:
+            del self.paces[ended[0]]
         self.paces[trial.id] = pace
 
     def trial_ended(self, trial: TrialRecord) -> None:
         self._hear(trial, trial.state + (f": {trial.reason}" if trial.reason else ""))
-        if not self.console.is_terminal:
+        if not self.console.is_terminal and time.monotonic() > self._next:
+            self._next = time.monotonic() + SELDOM
             print_lines(self.console, ["; ".join(self._progress())])
 
     def run_waits(self, run: Run) -> None:

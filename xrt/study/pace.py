@@ -13,7 +13,7 @@ from xrt.spec.study import StudySpec
 
 OVER: tuple[State, ...] = ("finished", "pruned", "failed")
 LEAST = 0.5  # of a training, before a pace is one
-STEADY = 2.0  # trainings, before the time that Ray and the first processes took to start no longer counts
+STEADY = 2.0  # trainings, after which the start of Ray and of the first processes hardly counts
 ENOUGH = 3  # trials that have ended, before their mean share says more than the pruning rule
 
 
@@ -27,8 +27,8 @@ def seconds_left(
 ) -> float | None:
     """Seconds left of search and confirmation; None while no pace is known.
 
-    The pace is that of the running trials until `STEADY` trainings are done, then that of the whole run, which has
-    the evaluations in it. Where no pace of a trial is known, the whole run's counts from `LEAST` trainings on.
+    The pace is that of the running trials until `STEADY` trainings are done. Then it is that of the whole run, which
+    includes the evaluations. If no trial says its pace, that of the whole run counts once `LEAST` trainings are done.
 
     Args:
         spent: seconds that the process has worked on the run.

@@ -196,14 +196,14 @@ def holder_line(run: Run, option: str = "", learned: bool = True) -> str:
     """Whether a process works on the run, and the command that continues it.
 
     Args:
-        learned: whether any configuration learned something; more trials of a space that teaches nothing are a waste.
+        learned: whether any configuration learned something, before more trials are offered.
     """
     if who := run.holder():
         return f"Running: process {who.get('pid')} on {who.get('host')}."
     if run.meta.status in ("running", "stopped"):
         return f"Not running; resume it with: python -m xrt.study resume {run.name}{option}"
     if not learned:
-        return "Not running. More trials of this space would not help; change what is trained."
+        return "Not running. Nothing was learned: change what is trained before you add trials."
     more = f"python -m xrt.study run --extend {run.name}{option} --set search.trials=+24"
     return f"Not running. More trials: {more}"
 

@@ -44,6 +44,7 @@ _TRIAL_STATUS = {
     **{"pending": "SCHEDULED", "running": "RUNNING", "finished": "FINISHED"},
     **{"pruned": "KILLED", "stopped": "KILLED", "failed": "FAILED"},
 }
+FINAL = ("finished", "pruned", "failed")
 _RUN_STATUS = {"running": "RUNNING", "finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
 
@@ -78,7 +79,7 @@ def child(meta: Meta, trial: TrialRecord, parent: str) -> Projected:
     tags = {
         **_common(meta),
         PARENT: parent,
-        NOTE: _summary(meta, trial) if trial.ended is not None else None,
+        NOTE: _summary(meta, trial) if trial.state in FINAL and not trial.outside else None,
         TRIAL: trial.id,
         "xrt.outcome": trial.state,
         "xrt.phase": trial.phase,
@@ -105,13 +106,13 @@ def child(meta: Meta, trial: TrialRecord, parent: str) -> Projected:
 
 
 def _summary(meta: Meta, trial: TrialRecord) -> str:
-    """A trial's page in a sentence: what was trained, from which seed, and what it reached, on test if it may."""
+    """A trial's page in a sentence: what was trained, from which seed, and what it reached (test: if confirmed)."""
     metric = Metric.parse(meta.metric)
     scores = {m.split: trial.score(str(m)) for m in (metric, metric.on("test"))}
     reached = [
         f"{percent(s)} on {metric.words} of {split}" for split, s in scores.items() if not math.isnan(s)
     ]
-    end = f"{trial.state}: {trial.reason}" if trial.reason else trial.state
+    end = f"{trial.state}: {trial.reason.rstrip('.')}" if trial.reason else trial.state
     return plain_text(f"{capital(describe(trial.params))}, seed {trial.seed}: {'; '.join([*reached, end])}.")
 
 
