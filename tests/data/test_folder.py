@@ -121,6 +121,13 @@ def test_problems_of_all_languages_are_told_at_once(two: Task, folder: Path, wri
     assert "no labels" in refused.value.problems[1]
 
 
+def test_label_words_may_change_places(folder: Path, write: Write) -> None:
+    """As between MultiNLI's numbers and others: 2 for 0, 0 for 2."""
+    write("dev-en.tsv", "a\tb\t0\nc\td\t1\ne\tf\t2\n")
+    source = Source("folder", str(folder), labels=(("0", "2"), ("2", "0")))
+    assert read(Task("nli", ("en",), ("0", "1", "2")), source, "dev", "en").labels == (2, 1, 0)
+
+
 def google(write: Write, task: Task, root: str = "") -> None:
     header = "id\tsentence1\tsentence2\tlabel\n"
     for language in task.languages:

@@ -140,9 +140,9 @@ def _checked_ids(ids: Sequence[str | None], place: Callable[[int], str]) -> Sequ
 def _numbers(
     task: Task, words: Sequence[str], place: Callable[[int], str], meanings: Mapping[str, str | None]
 ) -> tuple[int, ...]:
-    number = {label: index for index, label in enumerate(task.labels)}
-    for word, label in meanings.items():
-        number[word] = _LEFT_OUT if label is None else number[label]
+    own = {label: index for index, label in enumerate(task.labels)}
+    # A word may be a label of the task too: {"0": "2", "2": "0"} exchanges them.
+    number = own | {word: _LEFT_OUT if label is None else own[label] for word, label in meanings.items()}
     numbers = tuple(number.get(word.strip(), _UNKNOWN) for word in words)
     if _UNKNOWN in numbers:
         wrong = [row for row, found in enumerate(numbers) if found == _UNKNOWN]
