@@ -278,6 +278,20 @@ def test_numbers_say_that_the_first_line_is_an_example(folder: Path, write: Writ
         read(two, Source("folder", str(folder), columns=columns), "test", "de")
 
 
+def test_a_path_for_each_split_takes_the_rows_of_its_language_and_split_alone(
+    folder: Path, write: Write, two: Task
+) -> None:
+    rows = [f"{code}|{split}|{code} {split}|b|no" for code in two.languages for split in ("train", "dev")]
+    file = str(write("all.tsv", table("lang|split|sentence1|sentence2|label", *rows)))
+    source = Source("folder", (("train", file), ("dev", file)))
+    assert read(two, source, "train", "en").first == ("en train",)
+    assert read(two, source, "dev", "de").first == ("de dev",)
+    write(
+        "all.tsv", table("locale|split|sentence1|sentence2|label", "en-US|matched|a|b|no", "en-GB|x|c|d|no")
+    )
+    assert read(two, source, "train", "en").first == ("a", "c")  # columns of something else
+
+
 def test_a_column_that_is_not_there_is_named_with_those_that_are(
     folder: Path, write: Write, two: Task
 ) -> None:

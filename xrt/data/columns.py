@@ -262,15 +262,25 @@ def _roles(table: Table, wanted: Wanted) -> dict[str, int]:
         labelled = not wanted.columns and len(table.names) > wanted.sentences
         return roles | ({"label": wanted.sentences} if labelled else {})
     for role, usual_names in USUAL.items():
-        if role not in roles and _is_needed(role, wanted):
+        if role not in roles:
             found = _usual(table, usual_names, wanted, set(roles.values()))
-            roles |= {} if found is None else {role: found}
+            roles |= {role: found} if found is not None and _is_needed(table, role, found, wanted) else {}
     return roles
 
 
-def _is_needed(role: str, wanted: Wanted) -> bool:
-    """Whether a role's column must be found: a table of one language (split) needs no column of languages (splits)."""
-    return {"language": wanted.shared, "split": wanted.split_shared}.get(role, True)
+def _is_needed(table: Table, role: str, column: int, wanted: Wanted) -> bool:
+    """Whether a role's column is used: that of languages (splits) only where the rows are of several.
+
+    Where the file's path names one, but its column has this one and others, the others' rows are left out.
+    """
+    shared, names = {
+        "language": (wanted.shared, (wanted.language,)),
+        "split": (wanted.split_shared, wanted.splits),
+    }.get(role, (True, ()))
+    if shared:
+        return True
+    values = {word(value).casefold() for value in table.read(column)} - {""}
+    return len(values) > 1 and not values.isdisjoint(name.casefold() for name in names)
 
 
 def _places_of_texts(table: Table, wanted: Wanted) -> tuple[int, ...]:
