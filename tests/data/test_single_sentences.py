@@ -67,6 +67,19 @@ def test_reviews_that_are_other_ones_in_each_language_are_read_with_align_own(
     assert [len(few.pair(a, a).rows) for a in few.languages] == [6, 6]
 
 
+def test_a_column_of_ids_is_no_indonesian_sentence(folder: Path, write: Write) -> None:
+    task = Task("tweets", ("en", "id"), ("sport", "art"), sentences=1)
+    for language in task.languages:
+        write(
+            f"dev-{language}.tsv",
+            table("tweet_id|text|label", f"1|{language} one|art", f"2|{language} two|sport"),
+        )
+    assert load(task, Source("folder", str(folder)), "dev").sentences("id").first == ("id one", "id two")
+    write("dev.tsv", table("label|text_en|text_id", "art|one|satu", "sport|two|dua"))
+    wide = load(task, Source("folder", f"{folder}/{{split}}.tsv"), "dev")
+    assert wide.sentences("id").first == ("satu", "dua")
+
+
 def test_without_a_header_a_row_is_the_sentence_and_its_label(folder: Path, write: Write) -> None:
     for language in ("en", "de"):
         write(f"dev-{language}.tsv", table(f"{language} one|art", f"{language} two|sport"))

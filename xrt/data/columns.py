@@ -243,10 +243,19 @@ def _bare(name: str, language: str) -> str | None:
     return _key(match[1] or match[2]) if match else None
 
 
+def _keys(names: Sequence[str], language: str) -> list[list[str | None]]:
+    """The names without the language, of its own columns, then all as they are: the order in which they are looked up.
+
+    `tweet_id` and `review_no` are columns of numbers, so for Indonesian and Norwegian the order is the other one.
+    """
+    keys = [[_bare(name, language) for name in names], [_key(name) for name in names]]
+    return keys[::-1] if language.casefold() in ("id", "no") else keys
+
+
 def _usual_texts(names: Sequence[str], wanted: Wanted) -> tuple[int, ...] | None:
-    """The columns of the sentences by their usual names, those of the language's own first."""
+    """The columns of the sentences by their usual names."""
     usual: Sequence[tuple[str, ...]] = PAIRS if wanted.sentences == 2 else [(name,) for name in SINGLES]
-    for keys in ([_bare(name, wanted.language) for name in names], [_key(name) for name in names]):
+    for keys in _keys(names, wanted.language):
         for together in usual:
             if all(name in keys for name in together):
                 return tuple(map(keys.index, together))
@@ -298,10 +307,7 @@ def _places_of_texts(table: Table, wanted: Wanted) -> tuple[int, ...]:
 
 
 def _usual(table: Table, usual: Sequence[str], wanted: Wanted, taken: set[int]) -> int | None:
-    for keys in (
-        [_bare(name, wanted.language) for name in table.names],
-        [_key(name) for name in table.names],
-    ):
+    for keys in _keys(table.names, wanted.language):
         for name in usual:
             places = [i for i, key in enumerate(keys) if key == name and i not in taken]
             if places:
