@@ -305,6 +305,30 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(
     )
 
 
+@pytest.mark.parametrize(
+    ("header", "columns", "expected"),
+    [
+        (
+            "premise|hypothesis|label",
+            (("first", "hypothesis"),),
+            '"hypothesis" is taken for first and second; data.columns: {first: …, second: …}.',
+        ),
+        (
+            "premise|Label|hypothesis|label ",
+            (),
+            '"Label", "label" are both columns of the label; data.columns: {label: …}, or rename one.',
+        ),
+    ],
+)
+def test_a_column_has_one_role_and_a_role_one_column(
+    folder: Path, write: Write, two: Task, header: str, columns: tuple[tuple[str, str], ...], expected: str
+) -> None:
+    file = write("dev-en.tsv", table(header, "|".join(["no"] * (header.count("|") + 1))))
+    with pytest.raises(DataError) as refused:
+        read(two, Source("folder", str(folder), columns=columns), "dev", "en")
+    assert refused.value.problems == [f"{file}: {expected}"]
+
+
 def test_a_label_column_of_an_unknown_name_is_asked_for(folder: Path, write: Write, two: Task) -> None:
     for language in ("en", "de"):
         write(f"dev-{language}.tsv", table("premise|hypothesis|urteil", "a|b|no"))

@@ -274,7 +274,27 @@ def _roles(table: Table, wanted: Wanted) -> dict[str, int]:
         if role not in roles:
             found = _usual(table, usual_names, wanted, set(roles.values()))
             roles |= {role: found} if found is not None and _is_needed(table, role, found, wanted) else {}
+    _require_apart(table, roles, wanted)
     return roles
+
+
+def _require_apart(table: Table, roles: Mapping[str, int], wanted: Wanted) -> None:
+    """Refuse one column for two roles, and two columns of one usual name, of which either may be meant."""
+    problems = []
+    for role, column in roles.items():
+        both = [other for other in (*wanted.texts, "label") if roles.get(other) == column]
+        if len(both) > 1:
+            fields = ", ".join(f"{one}: …" for one in both)
+            text = f'"{table.names[column]}" is taken for {" and ".join(both)}; data.columns: {{{fields}}}.'
+            problems.append(Found(table.origin, text))
+        alike = [name for name in table.names if _key(name) == _key(table.names[column])]
+        if len(alike) > 1 and role not in wanted.columns:
+            text = (
+                f"{quoted(alike)} are both columns of the {role}; data.columns: {{{role}: …}}, or rename one."
+            )
+            problems.append(Found(table.origin, text))
+    if problems:
+        raise FileError(problems)
 
 
 def _is_needed(table: Table, role: str, column: int, wanted: Wanted) -> bool:
