@@ -269,6 +269,16 @@ def test_a_header_that_is_not_known_is_never_an_example(
     assert len(load(two, Source("folder", str(folder), columns=named), "test")) == 5
 
 
+def test_nan_in_json_is_a_cell_without_a_value(folder: Path, write: Write, two: Task) -> None:
+    row = '{"premise": NaN, "hypothesis": "b", "label": NaN}\n'
+    write("test-en.jsonl", row)
+    found = read(two, Source("folder", str(folder)), "test", "en")
+    assert (found.first, found.second, found.labels) == (("",), ("b",), None)
+    write("test-en.jsonl", row.replace("{", '{"id": NaN, '))
+    with pytest.raises(DataError, match="the id is missing"):
+        read(two, Source("folder", str(folder)), "test", "en")
+
+
 def test_numbers_say_that_the_first_line_is_an_example(folder: Path, write: Write, two: Task) -> None:
     write("test-en.tsv", "Ja\tNein\n" + "Das ist ein Satz\tnoch einer\n" * 20)
     columns = (("first", 2), ("second", 1))

@@ -48,8 +48,8 @@ def texts(values: list[Any], place: Callable[[int], str]) -> list[str | None]:
 
 
 def word(value: Any) -> str:
-    """A cell as text: 1.0 is "1", for so pandas writes whole numbers beside missing ones."""
-    if value is None:
+    """A cell as text: 1.0 is "1" and NaN nothing, for so pandas writes whole numbers and missing ones."""
+    if value is None or value != value:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
