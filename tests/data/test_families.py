@@ -279,6 +279,13 @@ def test_nan_in_json_is_a_cell_without_a_value(folder: Path, write: Write, two: 
         read(two, Source("folder", str(folder)), "test", "en")
 
 
+def test_a_list_of_labels_is_refused_with_its_line(folder: Path, write: Write, two: Task) -> None:
+    file = write("dev-en.jsonl", '{"premise": "a", "hypothesis": "b", "label": ["no"]}\n')
+    with pytest.raises(DataError) as refused:
+        read(two, Source("folder", str(folder)), "dev", "en")
+    assert str(refused.value).startswith(f"{file}, line 1: label \"['no']\" is not one of the task")
+
+
 def test_numbers_say_that_the_first_line_is_an_example(folder: Path, write: Write, two: Task) -> None:
     write("test-en.tsv", "Ja\tNein\n" + "Das ist ein Satz\tnoch einer\n" * 20)
     columns = (("first", 2), ("second", 1))
