@@ -87,6 +87,18 @@ def test_a_tokenizer_without_padding_is_lent_its_end_of_text(family):
     assert load_encoder(str(folder), ("a", "b")).template.pad == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "file"), [("bert", "vocab.txt"), ("xlm-roberta", "sentencepiece.bpe.model")]
+)
+def test_an_encoder_saved_without_its_tokenizer_is_refused(tmp_path, name, file):
+    folder = families.build(name, tmp_path / "e")
+    for one in folder.glob("*token*"):
+        one.unlink()
+    (line,) = problems(folder)
+    assert line.startswith("its tokenizer knows no words, only 5 special pieces; are its files missing (")
+    assert file in line and "tokenizer.json" in line
+
+
 @pytest.mark.parametrize(("kind", "room"), [("bert", 40), ("xlmr", 38)])
 def test_pairs_longer_than_the_table_of_positions_are_refused_with_what_fits(tmp_path, kind, room):
     """RoBERTa counts its positions from the padding id on, here 1."""

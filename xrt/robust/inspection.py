@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ def check_encoder(
     error = within(PATIENCE, lambda: AutoConfig.from_pretrained(place(name), trust_remote_code=False))
     if error is not None:
         raise unusable(name, error) from error
-    load_tokenizer(name)
+    _require_pieces(name, load_tokenizer(name))
     if Path(place(name)).is_dir():
         check_weights(Path(place(name)))
     with _one_at_a_time:
@@ -74,6 +75,16 @@ def check_encoder(
             problems = [*_dropout_problems(encoder, dropout), *_length_problems(encoder, max_tokens)]
     if problems:
         raise EncoderError([f"encoder: {name}: {problem}" for problem in problems])
+
+
+def _require_pieces(name: str, tokenizer: Any) -> None:
+    """Refuse a tokenizer that has special pieces only: transformers makes one where its files are missing."""
+    if len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
+        files = " or ".join(sorted(set(tokenizer.vocab_files_names.values())))
+        raise EncoderError(
+            f"encoder: {name}: its tokenizer knows no words, only {len(tokenizer.get_vocab())} special pieces; are its "
+            f"files missing ({files})? Save the tokenizer into the encoder's folder too."
+        )
 
 
 def _path_problems(encoder: Encoder, layers: Collection[int]) -> Iterator[str]:
