@@ -222,9 +222,12 @@ def test_a_folder_without_the_files_says_what_was_looked_for_and_what_is_there(
     assert message.endswith("the folder holds notes.txt.")
 
 
-def test_a_path_that_is_not_there_is_refused(two: Task, folder: Path, write: Write) -> None:
+@pytest.mark.parametrize("path", ["nowhere", "~no-such-account/data", "x" * 300])
+def test_a_path_that_is_not_there_is_refused(two: Task, path: str) -> None:
     with pytest.raises(DataError, match="no such file or folder"):
-        check(two, Source("folder", str(folder / "nowhere")))
+        check(two, Source("folder", path))
+    with pytest.raises(DataError, match="missing"):
+        check(two, Source("folder", f"{path}/{{split}}-{{language}}.tsv"))
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,14 @@ def test_a_tokenizer_without_padding_is_lent_its_end_of_text(family):
     assert load_encoder(str(folder), ("a", "b")).template.pad == 2
 
 
+def test_an_encoder_may_lie_in_the_home_of_an_account(tmp_path, monkeypatch):
+    families.build("bert", tmp_path / "e")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert problems("~/e") == []
+    for nowhere in ("~no-such-account/e", "x" * 300):
+        assert len(problems(nowhere)) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "file"), [("bert", "vocab.txt"), ("xlm-roberta", "sentencepiece.bpe.model")]
 )

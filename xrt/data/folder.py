@@ -88,7 +88,7 @@ class _Files:
     def file(self, language: str) -> Path:
         """The first that exists, else the likeliest."""
         options = self.options(language)
-        return next((path for path in options if path.exists()), options[0])
+        return next((path for path in options if os.path.exists(path)), options[0])
 
     def problems(self, file: Path, language: str) -> list[Found]:
         """At most one: what keeps the file from being read at all."""
@@ -96,7 +96,7 @@ class _Files:
         if (
             self.split != "train"
             and language in self.task.sources
-            and not file.exists()
+            and not os.path.exists(file)
             and not self.all_languages
         ):
             hint = f' If "{language}" is trained on only, leave it out of task.languages.'
@@ -118,8 +118,8 @@ def _files(task: Task, source: Source, split: Split) -> _Files:
     path = source.path_of(split)
     if path is None:
         raise FileError([Found("data.path", _no_path(split))])
-    place = Path(path).expanduser()
-    if "{" in path or "}" in path or place.is_file():
+    place = Path(os.path.expanduser(path))  # Path's own raises for an account that there is not
+    if "{" in path or "}" in path or os.path.isfile(place):
         return _pattern(task, source, split, str(place))
     return _layout(task, source, split, place)
 
@@ -149,8 +149,8 @@ def _pattern(task: Task, source: Source, split: Split, pattern: str) -> _Files:
 
 def _layout(task: Task, source: Source, split: Split, folder: Path) -> _Files:
     """The layout of which most files are there; also one folder down, where the archives unpack."""
-    if not folder.is_dir():
-        problem = "not a folder" if folder.exists() else "no such file or folder"
+    if not os.path.isdir(folder):
+        problem = "not a folder" if os.path.exists(folder) else "no such file or folder"
         raise DataError(
             f"{folder}: {problem}; data.path names a folder, a file, or files: data/{{split}}/{{language}}.tsv."
         )

@@ -77,11 +77,11 @@ def read_table(file: Path) -> Table | TextTable:
 
 def file_problem(file: Path) -> str:
     """What keeps `file` from being read at all, or "" if nothing does."""
-    if file.is_dir():
+    if os.path.isdir(file):
         return "a folder; a file is expected."
-    if not file.exists():
+    if not os.path.exists(file):  # or its name is too long for a file
         return "missing."
-    if not file.is_file():
+    if not os.path.isfile(file):
         return "not a plain file; a file is expected."
     if not os.access(file, os.R_OK):
         return "not readable; change its permissions."

@@ -7,6 +7,7 @@ draws from the caller's generator.
 
 import hashlib
 import json
+import os
 import re
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,8 +73,8 @@ class Neighbours:
         Raises:
             DataError: a file that is missing, unreadable, or something else.
         """
-        file = Path(path).expanduser()
-        if file.exists() and (problem := file_problem(file)):
+        file = Path(os.path.expanduser(path))
+        if os.path.exists(file) and (problem := file_problem(file)):
             raise DataError(f"{file}: {problem} {_expected()}")
         try:
             table = json.loads(file.read_bytes())

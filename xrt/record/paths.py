@@ -122,7 +122,7 @@ class Results:
             bucket.pull()
             return Results(bucket.here, bucket)
         # Ray Tune resolves links in the names of folders.
-        root = Path(os.path.realpath(Path(given).expanduser()))
+        root = Path(os.path.realpath(os.path.expanduser(given)))
         if bad := {"?", "%"} & set(str(root)):
             raise RecordError(
                 f"results: {root}: {' and '.join(sorted(bad))} cannot stand in an SQLite address; "

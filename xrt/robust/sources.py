@@ -19,8 +19,8 @@ from xrt.mini import ENCODERS
 
 
 def place(name: str) -> str:
-    """The folder of a shipped encoder; any other name as it is."""
-    return str(ENCODERS.get(name, name))
+    """The folder of a shipped encoder; any other name as it is, `~` for the home of an account."""
+    return str(ENCODERS.get(name, os.path.expanduser(name)))
 
 
 def load_config(name: str) -> Any:
@@ -75,7 +75,9 @@ def worded(name: str, what: str = "") -> Iterator[None]:
 def unusable(name: str, error: Exception, what: str = "") -> EncoderError:
     """The error for anything that a library raised while it read an encoder."""
     # safetensors reports a file without read permission as missing.
-    closed = sorted(str(file) for file in Path(name).glob("*") if not os.access(file, os.R_OK))
+    folder = place(name)
+    files = Path(folder).glob("*") if os.path.isdir(folder) else ()  # of too long a name, `glob` would raise
+    closed = sorted(str(file) for file in files if not os.access(file, os.R_OK))
     if closed:
         return EncoderError(
             f"encoder: {', '.join(closed)}: cannot be read (Permission denied); its owner can: chmod +r"

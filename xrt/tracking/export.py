@@ -36,7 +36,7 @@ def export(run: Run, trial_id: str | None, folder: str | Path) -> Path:
     trial = run.trial(trial_id) if trial_id else found.champion
     if trial is None:
         raise RecordError(f"{run.name}: no trial has finished yet; wait, or name one with --trial.")
-    target = Path(os.path.abspath(Path(folder).expanduser()))
+    target = Path(os.path.abspath(os.path.expanduser(folder)))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise RecordError(f"{target}: is not empty; give a folder that does not exist yet.")
     encoder, config = trained(run, trial)
