@@ -248,7 +248,7 @@ def _keys(names: Sequence[str], language: str) -> list[list[str | None]]:
 
     `tweet_id` and `review_no` are columns of numbers, so for Indonesian and Norwegian the order is the other one.
     """
-    keys = [[_bare(name, language) for name in names], [_key(name) for name in names]]
+    keys: list[list[str | None]] = [[_bare(name, language) for name in names], [_key(name) for name in names]]
     return keys[::-1] if language.casefold() in ("id", "no") else keys
 
 
