@@ -286,6 +286,16 @@ def test_a_list_of_labels_is_refused_with_its_line(folder: Path, write: Write, t
     assert str(refused.value).startswith(f"{file}, line 1: label \"['no']\" is not one of the task")
 
 
+def test_half_an_emoji_is_refused_with_its_line(folder: Path, write: Write, two: Task) -> None:
+    whole = '{"id": "1", "premise": "\\ud83d\\ude00", "hypothesis": "b", "label": "no"}\n'
+    write("dev-en.jsonl", whole)
+    assert read(two, Source("folder", str(folder)), "dev", "en").first == ("\N{GRINNING FACE}",)
+    file = write("dev-en.jsonl", whole + whole.replace("\\ude00", "…"))
+    with pytest.raises(DataError) as refused:
+        read(two, Source("folder", str(folder)), "dev", "en")
+    assert str(refused.value).startswith(f"{file}, line 2: text cut inside a character")
+
+
 def test_numbers_say_that_the_first_line_is_an_example(folder: Path, write: Write, two: Task) -> None:
     write("test-en.tsv", "Ja\tNein\n" + "Das ist ein Satz\tnoch einer\n" * 20)
     columns = (("first", 2), ("second", 1))

@@ -7,6 +7,7 @@ mark, its lines ended by LF or CR LF. Limits are stated here, and kept before an
 import gzip
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -198,11 +199,28 @@ def _json_lines(file: Path) -> Table:
         raise FileError(
             by_text((place(row), 'not an object; {"sentence1": …, …} is expected.') for row in wrong)
         )
+    if _HALF.search(text) and (halves := [row for row, record in enumerate(records) if _is_cut(record)]):
+        problem = (
+            r"text cut inside a character (\ud83d without its other half); mend it, or leave the row out."
+        )
+        raise FileError(by_text((place(row), problem) for row in halves))
     names = tuple(dict.fromkeys(name for record in records for name in record))
     table = Table(
         str(file), "JSON lines", names, len(records), lambda i: [r.get(names[i]) for r in records], place
     )
     return _checked(table)
+
+
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # half of a character that JSON writes in two parts, as all emoji
+
+
+def _is_cut(record: dict[str, Any]) -> bool:
+    """Whether text in it is no Unicode, which neither tokenizers nor files take."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _json(file: Path, line: int, text: str) -> Any:
