@@ -296,6 +296,17 @@ def test_half_an_emoji_is_refused_with_its_line(folder: Path, write: Write, two:
     assert str(refused.value).startswith(f"{file}, line 2: text cut inside a character")
 
 
+def test_translations_that_lack_a_language_are_refused_with_their_file(folder: Path, two: Task) -> None:
+    texts = [{"en": "a", "fr": "b"}]
+    file = folder / "dev.parquet"
+    pq.write_table(pa.table({"premise": texts, "hypothesis": texts, "label": ["no"]}), file)
+    with pytest.raises(DataError) as refused:
+        read(two, Source("folder", str(folder / "{split}.parquet")), "dev", "de")
+    assert refused.value.problems == [
+        f'{file}, column "premise": its translations have no language "de"; en, fr.'
+    ]
+
+
 def test_numbers_say_that_the_first_line_is_an_example(folder: Path, write: Write, two: Task) -> None:
     write("test-en.tsv", "Ja\tNein\n" + "Das ist ein Satz\tnoch einer\n" * 20)
     columns = (("first", 2), ("second", 1))

@@ -15,7 +15,7 @@ from xrt.data.formats import Table, TextTable, titled
 from xrt.data.problems import FileError, Found, by_text
 from xrt.data.sentences import Columns
 from xrt.data.tasks import Split, quoted
-from xrt.errors import closest
+from xrt.errors import DataError, closest
 
 # Written as `_key` writes them: small letters and digits alone. The first that a table has is taken.
 PAIRS = (
@@ -111,7 +111,11 @@ def columns_of(found: Table | TextTable, wanted: Wanted) -> Columns:
     rows = _rows(table, roles, wanted)
 
     def read(role: str) -> list[Any]:
-        values = picked(table.read(roles[role]), wanted.language)
+        try:
+            values = picked(table.read(roles[role]), wanted.language)
+        except DataError as error:
+            place = f'{table.origin}, column "{table.names[roles[role]]}"'
+            raise FileError([Found(place, str(error))]) from error
         return values if rows is None else [values[row] for row in rows]
 
     def place(row: int) -> str:
