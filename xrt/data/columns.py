@@ -12,12 +12,13 @@ from typing import Any
 
 from xrt.data.cells import picked, texts, word, words
 from xrt.data.formats import Table, TextTable, titled
+from xrt.data.names import bare_of, key_of, keys_of
 from xrt.data.problems import FileError, Found, by_text
 from xrt.data.sentences import Columns
 from xrt.data.tasks import Split, quoted
 from xrt.errors import DataError, closest
 
-# Written as `_key` writes them: small letters and digits alone. The first that a table has is taken.
+# Written as `key_of` writes them: small letters and digits alone. The first that a table has is taken.
 PAIRS = (
     ("sentence1", "sentence2"),
     ("premise", "hypothesis"),
@@ -168,7 +169,7 @@ def _looks_like_header(cells: list[list[str]], labels: frozenset[str], insisted:
     only known names count.
     """
     first, rest = [cell.strip() for cell in cells[0]], cells[1:]
-    known = sum(_key(cell) in KNOWN for cell in first)
+    known = sum(key_of(cell) in KNOWN for cell in first)
     if first[-1] in labels:
         return False
     if known >= 2 or insisted:
@@ -187,7 +188,7 @@ def _looks_like_header(cells: list[list[str]], labels: frozenset[str], insisted:
 
 def _name_like(cell: str) -> bool:
     """Whether a column may be called so: one short word, or a known name of two (`Sentence 1`)."""
-    return bool(re.fullmatch(r"\w[\w.:/#()-]{0,39}", cell)) or _key(cell) in KNOWN
+    return bool(re.fullmatch(r"\w[\w.:/#()-]{0,39}", cell)) or key_of(cell) in KNOWN
 
 
 def _header_problem(first: Sequence[str], wanted: Wanted, numbered: bool) -> str:
@@ -212,14 +213,16 @@ def _they_are(wanted: Wanted) -> str:
 
 def _single_hint(names: Sequence[str], wanted: Wanted) -> str:
     """A hint for a table with one sentence where two are expected."""
-    single = wanted.sentences == 2 and any(_key(name) in SINGLES for name in names)
+    single = wanted.sentences == 2 and any(key_of(name) in SINGLES for name in names)
     return " An example of a single sentence is task.sentences: 1." if single else ""
 
 
 def _guess(names: Sequence[str], wanted: Wanted) -> dict[str, str]:
     """A suggestion for data.columns: labels and ids by their usual names, the others in order."""
-    guess = {role: name for role in ("id", "label") for name in reversed(names) if _key(name) in USUAL[role]}
-    left = [name for name in names if name not in guess.values() and _key(name) not in KNOWN - _SENTENCES]
+    guess = {
+        role: name for role in ("id", "label") for name in reversed(names) if key_of(name) in USUAL[role]
+    }
+    left = [name for name in names if name not in guess.values() and key_of(name) not in KNOWN - _SENTENCES]
     roles = [role for role in (*wanted.texts, "label") if role not in guess]
     return dict(zip(roles, left, strict=False)) | guess
 
@@ -235,31 +238,10 @@ def _yaml(values: Mapping[str, str]) -> str:
     return ", ".join(f"{k}: {v}" if plain.fullmatch(v) else f'{k}: "{v}"' for k, v in values.items())
 
 
-def _key(name: str) -> str:
-    """A name in a normal form: `pair_ID`, `pairID` and `Pair ID` are equal."""
-    return re.sub(r"[\s_.-]", "", name.strip().lower())
-
-
-def _bare(name: str, language: str) -> str | None:
-    """The name of a language's own column without the language: `sentence1_de`, `de_premise`."""
-    code = re.escape(language)
-    match = re.fullmatch(rf"(.+?)[_\-. :]{code}|{code}[_\-. :](.+)", name.strip(), re.IGNORECASE)
-    return _key(match[1] or match[2]) if match else None
-
-
-def _keys(names: Sequence[str], language: str) -> list[list[str | None]]:
-    """The names without the language, of its own columns, then all as they are: the order in which they are looked up.
-
-    `tweet_id` and `review_no` are columns of numbers, so for Indonesian and Norwegian the order is the other one.
-    """
-    keys: list[list[str | None]] = [[_bare(name, language) for name in names], [_key(name) for name in names]]
-    return keys[::-1] if language.casefold() in ("id", "no") else keys
-
-
 def _usual_texts(names: Sequence[str], wanted: Wanted) -> tuple[int, ...] | None:
     """The columns of the sentences by their usual names."""
     usual: Sequence[tuple[str, ...]] = PAIRS if wanted.sentences == 2 else [(name,) for name in SINGLES]
-    for keys in _keys(names, wanted.language):
+    for keys in keys_of(names, wanted.language):
         for together in usual:
             if all(name in keys for name in together):
                 return tuple(map(keys.index, together))
@@ -291,7 +273,7 @@ def _require_apart(table: Table, roles: Mapping[str, int], wanted: Wanted) -> No
             fields = ", ".join(f"{one}: …" for one in both)
             text = f'"{table.names[column]}" is taken for {" and ".join(both)}; data.columns: {{{fields}}}.'
             problems.append(Found(table.origin, text))
-        alike = [name for name in table.names if _key(name) == _key(table.names[column])]
+        alike = [name for name in table.names if key_of(name) == key_of(table.names[column])]
         if len(alike) > 1 and role not in wanted.columns:
             text = (
                 f"{quoted(alike)} are both columns of the {role}; data.columns: {{{role}: …}}, or rename one."
@@ -331,7 +313,7 @@ def _places_of_texts(table: Table, wanted: Wanted) -> tuple[int, ...]:
 
 
 def _usual(table: Table, usual: Sequence[str], wanted: Wanted, taken: set[int]) -> int | None:
-    for keys in _keys(table.names, wanted.language):
+    for keys in keys_of(table.names, wanted.language):
         for name in usual:
             places = [i for i, key in enumerate(keys) if key == name and i not in taken]
             if places:
@@ -348,7 +330,7 @@ def _named_column(table: Table, role: str, name: str | int, wanted: Wanted) -> i
         return name - 1
     exact = name.replace("{language}", wanted.language)
     places = [i for i, other in enumerate(table.names) if other.strip() == exact]
-    places = places or [i for i, other in enumerate(table.names) if _key(other) == _key(exact)]
+    places = places or [i for i, other in enumerate(table.names) if key_of(other) == key_of(exact)]
     if len(places) != 1:
         has = "more than one" if places else "no"
         listed = quoted([other[:40] for other in table.names[:20]])
@@ -394,7 +376,7 @@ def _require_one_language(
         return
     for role in wanted.texts:
         name, values = table.names[roles[role]], table.read(roles[role])
-        own = _bare(name, wanted.language) is not None or "{language}" in str(wanted.columns.get(role))
+        own = bare_of(name, wanted.language) is not None or "{language}" in str(wanted.columns.get(role))
         if not own and not any(_is_translations(value) for value in _head(values)):
             text = (
                 f'serves all languages, but has no column of languages and none of "{wanted.language}" '
