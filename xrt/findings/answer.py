@@ -84,8 +84,8 @@ def in_short(found: "Findings") -> str:
 
 
 def _too_early(found: "Findings", confirmed: "Confirmation") -> bool:
-    """Whether the run is still training what its first verdicts need."""
-    return found.meta.status == "running" and not confirmed.begun
+    """Whether the run has yet to train what its first verdicts need."""
+    return found.meta.status in ("running", "stopped") and not confirmed.begun
 
 
 def _begun(found: "Findings") -> str:
@@ -229,6 +229,10 @@ def _constants(confirmed: "Confirmation") -> Iterator[str]:
 def _basis(confirmed: "Confirmation") -> str:
     """The seeds and examples behind the verdicts, and the correction of their intervals."""
     claims = [c for c in confirmed.claims if c.judged]
+    cell = "language" if confirmed.spec.task.sentences == 1 else "pair"
+    cells = ", ".join(f"{m.words} {count(n, cell)}" for m, n in confirmed.cells.items())
+    if not claims:
+        return f"On {confirmed.split}; {cells}. There is no interval yet. Configurations were chosen on dev."
     groups = max((c.difference.groups for c in claims), default=0)
     seeds = sorted({c.difference.seeds for c in claims})
     examples = f"{confirmed.examples:,} examples in {groups:,} groups that share no sentence"
@@ -236,9 +240,7 @@ def _basis(confirmed: "Confirmation") -> str:
         examples = "one set of examples (predictions are missing, so the intervals are over seeds only)"
     at = "" if len(confirmed.at) == 1 else f" and {len(confirmed.at)} looks"
     corrected = f"95 % intervals, corrected for {count(len(claims), 'comparison')}{at}"
-    spread = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else count(seeds[0] if seeds else 0, "seed")
-    cell = "language" if confirmed.spec.task.sentences == 1 else "pair"
-    cells = ", ".join(f"{m.words} {count(n, cell)}" for m, n in confirmed.cells.items())
+    spread = f"{seeds[0]} to {seeds[-1]} seeds" if len(seeds) > 1 else count(seeds[0], "seed")
     return f"On {confirmed.split}, {spread}, {examples}; {cells}. {corrected}. Configurations were chosen on dev."
 
 
