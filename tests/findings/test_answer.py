@@ -164,7 +164,9 @@ def test_a_confirmation_that_has_begun_has_no_verdict_yet(run: Run) -> None:
     assert begun.answer.sentence == "No verdict yet: the confirmation has begun (1 training finished)."
     assert begun.short == "the confirmation has begun (1 training finished)"
     run.update_meta(status="stopped")
-    assert findings(Run(run.paths)).answer == begun.answer, "nor has one that was stopped before its first look"
+    assert findings(Run(run.paths)).answer == begun.answer, (
+        "nor has one that was stopped before its first look"
+    )
 
 
 def test_a_constant_prediction_is_measured_by_the_metric_that_it_stands_beside(done: Findings) -> None:
