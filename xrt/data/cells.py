@@ -60,9 +60,8 @@ def word(value: Any) -> str:
 
 def words(values: list[Any], names: Sequence[str] | None, labels: frozenset[str]) -> list[str]:
     """Labels as words; "" where there is none: null, or the number -1 unless that is a label of the task."""
-    none = (
-        (None,) if "-1" in labels else (None, -1)
-    )  # no set: a cell of JSON may be a list, which has no hash
+    # Not a set: a cell of JSON may be a list, which has no hash.
+    none = (None,) if "-1" in labels else (None, -1)
     if names is None:
         return ["" if value in none else word(value) for value in values]
     return [

@@ -259,7 +259,7 @@ def _roles(table: Table, wanted: Wanted) -> dict[str, int]:
     for role, usual_names in USUAL.items():
         if role not in roles:
             found = _usual(table, usual_names, wanted, set(roles.values()))
-            roles |= {role: found} if found is not None and _is_needed(table, role, found, wanted) else {}
+            roles |= {role: found} if found is not None and _is_used(table, role, found, wanted) else {}
     _require_apart(table, roles, wanted)
     return roles
 
@@ -283,7 +283,7 @@ def _require_apart(table: Table, roles: Mapping[str, int], wanted: Wanted) -> No
         raise FileError(problems)
 
 
-def _is_needed(table: Table, role: str, column: int, wanted: Wanted) -> bool:
+def _is_used(table: Table, role: str, column: int, wanted: Wanted) -> bool:
     """Whether a role's column is used: that of languages (splits) only where the rows are of several.
 
     Where the file's path names one, but its column has this one and others, the others' rows are left out.

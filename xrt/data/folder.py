@@ -88,6 +88,7 @@ class _Files:
     def file(self, language: str) -> Path:
         """The first that exists, else the likeliest."""
         options = self.options(language)
+        # Path.exists would raise for a name that is too long, instead of saying no.
         return next((path for path in options if os.path.exists(path)), options[0])
 
     def problems(self, file: Path, language: str) -> list[Found]:
@@ -181,15 +182,15 @@ def _layout(task: Task, source: Source, split: Split, folder: Path) -> _Files:
     return _Files(options, task, split, remark=remark)
 
 
-def _languages(task: Task, root: Path, layout: str, name_of: Mapping[Split, str]) -> Iterator[str]:
+def _languages(task: Task, root: Path, layout: str, name_of: Mapping[Split, str]) -> set[str]:
     """The languages of which a folder in this layout has files."""
-    found = set()
+    found = set[str]()
     for split in SPLITS:
         before, after = LAYOUTS[layout](task, split, "*", name_of[split]).split("*")
         for file in root.glob(f"{before}*{after}.*"):
             stems = _without_end(file.relative_to(root).as_posix())
             found |= {stem[len(before) :].removesuffix(after) for stem in stems}
-    yield from found
+    return found
 
 
 def _stems(root: Path, languages: Sequence[str]) -> set[str]:

@@ -21,6 +21,8 @@ FORMAT = 2  # of run.json and all files beside it; a reader refuses any other
 Phase = Literal["search", "confirm"]
 State = Literal["pending", "running", "finished", "pruned", "failed", "stopped"]
 Ending = Literal["finished", "pruned", "failed", "stopped"]
+# Of a trial that need not run any more.
+OVER: tuple[State, ...] = ("finished", "pruned", "failed")
 Status = Literal["running", "finished", "stopped", "failed"]
 
 

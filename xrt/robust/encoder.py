@@ -179,7 +179,7 @@ def load_encoder(
 def _check_words(name: str, model: Any, tokenizer: Any) -> None:
     try:
         words = model.get_input_embeddings()
-    except NotImplementedError:
+    except NotImplementedError:  # as transformers raises for a model whose words it cannot find
         words = None
     if not isinstance(words, nn.Embedding):
         raise EncoderError(

@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 
 from xrt.record.listeners import tell
 from xrt.record.run import Listener, Report, Run, TrialRecord
-from xrt.record.values import Ending, Pace, Phase
+from xrt.record.values import OVER, Ending, Pace, Phase
 from xrt.search import checkpoints
 from xrt.search.pruning import is_stopped
 from xrt.search.sampler import Proposal
 from xrt.spec.trial import TrialConfig, build
 
 RETRIES = 3  # of a trial whose process died without getting further than before
-OVER = ("finished", "pruned", "failed")
 Propose = Callable[[Sequence[TrialRecord]], Proposal | None]
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from xrt.findings.ranking import ranked
 from xrt.record.files import sync_folder
 from xrt.record.paths import RunPaths
-from xrt.record.values import TrialRecord
+from xrt.record.values import OVER, TrialRecord
 from xrt.robust.checkpoint import PROGRESS, WEIGHTS, step_in
 from xrt.spec.metric import zero_shot
 from xrt.spec.study import StudySpec
@@ -57,7 +57,7 @@ def keep_newest(paths: RunPaths, trial: str, count: int) -> None:
 
 def sweep(paths: RunPaths, trials: Sequence[TrialRecord]) -> None:
     """Remove what a killed run left of ended trials, and checkpoints of trials without a record."""
-    over = [t for t in trials if t.state in ("finished", "pruned", "failed")]
+    over = [t for t in trials if t.state in OVER]
     kept = {paths.root / t.checkpoint for t in over if t.checkpoint}
     going = {t.id for t in trials} - {t.id for t in over if not t.outside}
     found = [f for f in _folders(paths, "*") if f.parent.name not in going and f not in kept]

@@ -29,11 +29,11 @@ from xrt.record.environment import redact
 from xrt.record.files import patiently
 from xrt.record.place import Place
 from xrt.record.run import Listener, Run
-from xrt.record.values import Pace
+from xrt.record.values import OVER, Pace
 from xrt.robust.memory import out_of_memory
 from xrt.search import checkpoints
 from xrt.search.behind import Behind
-from xrt.search.book import OVER, Book, Rung, Task
+from xrt.search.book import Book, Rung, Task
 from xrt.search.cluster import connect
 from xrt.search.confirm import proposing
 from xrt.search.home import enter, home_of

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from xrt.findings.answer import constant, weak_attack
 from xrt.record.run import Listener, Run, TrialRecord
-from xrt.record.values import Pace
+from xrt.record.values import OVER, Pace
 from xrt.spec.study import StudySpec
-from xrt.study.pace import OVER, seconds_left, share
+from xrt.study.pace import seconds_left, share
 from xrt.study.tables import clock, heading, parameters, percent_of, running_table, trial_table
 
 SELDOM = 60.0  # seconds between two lines of progress where there is no terminal
@@ -30,9 +30,8 @@ class Screen(Listener):
     def __init__(self, spec: StudySpec, console: Console) -> None:
         self.spec, self.console = spec, console
         self.trials: dict[str, TrialRecord] = {}
-        self.paces: dict[
-            str, Pace
-        ] = {}  # of the trials that run, and of one that ended until the next has its own
+        # Of the trials that run. One that ended counts until the next has a pace, so that the time left does not jump.
+        self.paces: dict[str, Pace] = {}
         self.began = time.time()
         self.waiting: str | None = None
         self.confirming = 0  # trials of the confirmation up to its next look, once they are known

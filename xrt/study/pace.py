@@ -7,11 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from xrt.record.values import Pace, State, TrialRecord
+from xrt.record.values import OVER, Pace, TrialRecord
 from xrt.search.pruning import trained_share
 from xrt.spec.study import StudySpec
 
-OVER: tuple[State, ...] = ("finished", "pruned", "failed")
 LEAST = 0.5  # of a training, before a pace is one
 STEADY = 2.0  # trainings, after which the start of Ray and of the first processes hardly counts
 ENOUGH = 3  # trials that have ended, before their mean share says more than the pruning rule

@@ -17,13 +17,13 @@ from xrt.record.environment import redact
 from xrt.record.listeners import tell
 from xrt.record.paths import Results
 from xrt.record.run import Listener, Run
+from xrt.record.values import OVER
 from xrt.record.witnesses import lost
 from xrt.report.page import write_report
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import check_unchanged
 from xrt.study.before import check_same, checked_survey, digests
 from xrt.study.console import Screen, print_lines
-from xrt.study.pace import OVER
 from xrt.tracking.moved import settle
 from xrt.tracking.registry import deliver
 from xrt.tracking.tracker import Tracker, known_trials

@@ -16,13 +16,13 @@ from xrt.findings.findings import Findings
 from xrt.findings.ranking import leaderboard
 from xrt.findings.words import count, own, percent, show, spread
 from xrt.record.run import Run
-from xrt.record.values import Pace, TrialRecord
+from xrt.record.values import OVER, Pace, TrialRecord
 from xrt.report.figures import Matrix, matrices
 from xrt.report.search_figures import pruning
 from xrt.spec.metric import Metric, zero_shot
 from xrt.spec.study import StudySpec
 from xrt.study.fitting import Column, Fitted
-from xrt.study.pace import OVER, seconds_left, share
+from xrt.study.pace import seconds_left, share
 
 if TYPE_CHECKING:
     from xrt.findings.compare import Comparison

@@ -15,7 +15,7 @@ from xrt.findings.compare import fields
 from xrt.findings.findings import Findings
 from xrt.findings.markdown import grid, plain_text
 from xrt.findings.words import capital, describe, percent, show
-from xrt.record.values import Data, Meta, TrialRecord
+from xrt.record.values import OVER, Data, Meta, TrialRecord
 from xrt.spec.metric import Metric
 from xrt.tracking.outcome import Outcome, outcome
 
@@ -44,7 +44,6 @@ _TRIAL_STATUS = {
     **{"pending": "SCHEDULED", "running": "RUNNING", "finished": "FINISHED"},
     **{"pruned": "KILLED", "stopped": "KILLED", "failed": "FAILED"},
 }
-FINAL = ("finished", "pruned", "failed")
 _RUN_STATUS = {"running": "RUNNING", "finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
 
@@ -79,7 +78,7 @@ def child(meta: Meta, trial: TrialRecord, parent: str) -> Projected:
     tags = {
         **_common(meta),
         PARENT: parent,
-        NOTE: _summary(meta, trial) if trial.state in FINAL and not trial.outside else None,
+        NOTE: _summary(meta, trial) if trial.state in OVER and not trial.outside else None,
         TRIAL: trial.id,
         "xrt.outcome": trial.state,
         "xrt.phase": trial.phase,
@@ -118,7 +117,7 @@ def _summary(meta: Meta, trial: TrialRecord) -> str:
 
 def has_begun(trial: TrialRecord) -> bool:
     """Whether a trial has anything to show: not while it waits, nor if it was stopped before it began."""
-    return trial.started is not None or trial.state in ("running", "finished", "pruned", "failed")
+    return trial.started is not None or trial.state in ("running", *OVER)
 
 
 def parent(found: Findings, children: Mapping[str, str], place: str) -> Projected:
@@ -206,7 +205,7 @@ def note(found: Findings, children: Mapping[str, str], place: str, shown: Outcom
     Paragraphs that do not fit are left out: MLflow would cut a longer text in the middle of a line.
     """
     trials, metric = found.leaderboard, found.meta.metric
-    count = {state: sum(t.state == state for t in trials) for state in ("finished", "pruned", "failed")}
+    count = {state: sum(t.state == state for t in trials) for state in OVER}
     first = "No trial has finished yet"
     if best := found.best_trial:
         first = f"**Best {metric}: {best.score(metric):.4f}**, trial {best.id} ({best.method})"
