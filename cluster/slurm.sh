@@ -65,11 +65,19 @@ several() {
   export XRT_WORKERS=count=$nodes,cpus=$cpus${gib:+,gpus=${SLURM_GPUS_ON_NODE:-1},gpu_gib=$((gib / 1024))}
 }
 
+# Before anything starts: the signal may come at any moment, and would end the job without queuing it again.
+stop() {
+  ended=1
+  [ -z "$study" ] || kill -TERM "$study" 2> /dev/null || true
+}
+study=
+trap stop TERM
+
 steps=
 [ "$nodes" = 1 ] || several
 "$python" -m xrt.study run --resume "$@" &
 study=$!
-trap 'ended=1; kill -TERM "$study" 2> /dev/null || true' TERM
+[ -z "$ended" ] || stop
 code=0
 wait "$study" || code=$?
 # a signal ends the first `wait`, but the study still has to save its state
@@ -78,7 +86,8 @@ while kill -0 "$study" 2> /dev/null; do
   wait "$study" || code=$?
 done
 [ -z "$steps" ] || kill "$steps" 2> /dev/null || true
-if [ -n "$ended" ] && [ "$code" = 130 ]; then
+# 143: the signal came before the study listened, so it has not begun
+if [ -n "$ended" ] && { [ "$code" = 130 ] || [ "$code" = 143 ]; }; then
   scontrol requeue "$job"
   exit 0
 fi

@@ -17,9 +17,9 @@ PYTHON = """#!/usr/bin/env bash
 case "$*" in
   *token_hex*) echo 0123456789abcdef; exit;;
 esac
+[ -e deaf ] || trap "echo stopped >> log; exit 130" TERM
 echo "study $*" >> log
 env | grep -E "^(RAY|XRT_WORKERS)" >> log
-trap "echo stopped >> log; exit 130" TERM
 for _ in $(seq 6000); do [ ! -e finish ] || exit "$(cat finish)"; sleep 0.1; done
 """
 RAY = """#!/usr/bin/env bash
@@ -95,6 +95,24 @@ def test_a_job_whose_time_is_up_waits_for_the_study_and_is_queued_again(job, tmp
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 0
     assert (tmp_path / "log").read_text().splitlines()[-2:] == ["stopped", "scontrol requeue 4711"]
+
+
+def test_a_signal_before_the_study_listens_queues_the_job_again(job, tmp_path: Path) -> None:
+    (tmp_path / "deaf").touch()
+    process = job(1)
+    seen(tmp_path, "study")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0
+    assert (tmp_path / "log").read_text().splitlines()[-1] == "scontrol requeue 4711"
+
+
+def test_a_signal_while_the_job_waits_for_its_nodes_queues_it_again(job, tmp_path: Path) -> None:
+    process = job(2)
+    seen(tmp_path, "ray start")
+    process.send_signal(signal.SIGTERM)
+    with socket.create_server(("127.0.0.1", 43555)):
+        assert process.wait() == 0, process.communicate()
+    assert (tmp_path / "log").read_text().splitlines()[-1] == "scontrol requeue 4711"
 
 
 def test_on_several_nodes_each_starts_a_ray_of_the_jobs_own_and_the_study_joins_it(
