@@ -23,6 +23,7 @@ from tests.bench.mini_grid import Grid, load
 from xrt.record.values import Report, TrialRecord
 from xrt.search.pruning import is_stopped
 from xrt.search.sampler import propose
+from xrt.search.standings import Standings
 from xrt.spec import StudySpec, load_study
 from xrt.spec.values import Range, Value
 
@@ -104,6 +105,9 @@ class Search:
     places: list[int] = field(default_factory=list)
     _events: list[tuple[float, int, int]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.standings = Standings(self.world.spec)
+
     def finished(self) -> Iterator[tuple[float, int]]:
         """Run the search; returns the cost at which each configuration finished."""
         for _ in range(WORKERS):
@@ -129,11 +133,12 @@ class Search:
         trial = trial.reported(Report(rung, spec.rungs[rung], rung, now, {spec.search.metric: score}))
         if spec.rungs[rung] == 1:
             return trial.closed("finished", now), False
-        stopped = is_stopped(spec, trial, self.trials)
+        self.standings.read([trial])
+        stopped = is_stopped(spec, trial, self.standings)
         return (trial.closed("pruned", now), False) if stopped else (trial, True)
 
     def _begin(self, now: float) -> None:
-        proposal = propose(self.world.spec, self.trials)
+        proposal = propose(self.world.spec, self.trials, standings=self.standings)
         assert proposal is not None
         self.trials.append(
             TrialRecord(proposal.id, proposal.params, {}, proposal.seed, proposal.configuration)

@@ -22,6 +22,7 @@ from xrt.findings.verdicts import Claim, claims
 from xrt.record.values import Report, TrialRecord
 from xrt.search.pruning import is_stopped
 from xrt.search.sampler import propose
+from xrt.search.standings import Standings
 from xrt.spec import StudySpec
 from xrt.spec.metric import Metric
 from xrt.spec.trial import build
@@ -117,8 +118,8 @@ class Study:
     def search(self) -> list[TrialRecord]:
         """One trial after the other, to its end or to the rung where it is pruned."""
         trials: list[TrialRecord] = []
-        clock = 0.0
-        while proposal := propose(self.spec, trials):
+        clock, standings = 0.0, Standings(self.spec)
+        while proposal := propose(self.spec, trials, standings=standings):
             config = build(self.spec, proposal.params, proposal.seed)
             trial = TrialRecord(
                 proposal.id, proposal.params, config.to_dict(), proposal.seed, proposal.configuration
@@ -129,7 +130,8 @@ class Study:
                 clock += 1
                 share = step / stops[-1]
                 trial = trial.reported(self._report(trial, rung, share, step, luck, clock))
-                if is_stopped(self.spec, trial, [*trials, trial]):
+                standings.read([trial])
+                if is_stopped(self.spec, trial, standings):
                     break
             ended = trial.last is not None and trial.last.share == 1
             trials.append(trial.closed("finished" if ended else "pruned", clock))

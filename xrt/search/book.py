@@ -19,6 +19,7 @@ from xrt.record.values import OVER, Ending, Pace, Phase
 from xrt.search import checkpoints
 from xrt.search.pruning import is_stopped
 from xrt.search.sampler import Proposal
+from xrt.search.standings import Standings
 from xrt.spec.trial import TrialConfig, build
 
 RETRIES = 3  # of a trial whose process died without getting further than before
@@ -57,6 +58,7 @@ class Book:
         self.run, self.spec, self.phase = run, run.spec, phase
         self._listeners, self._propose = list(listeners), propose
         self.trials = {trial.id: trial for trial in run.trials()}
+        self._standings = Standings(self.spec, self.trials.values())
         self._left = [t.id for t in self.trials.values() if t.phase == phase and t.state not in OVER]
         self._latest = max((r.time for t in self.trials.values() for r in t.reports), default=0.0)
         self._steps: Counter[str] = Counter()
@@ -124,7 +126,7 @@ class Book:
             self._save(record, "trial_reported")
         if rung.share >= 1:
             self._end(record, "finished")
-        elif is_stopped(self.spec, record, self.trials.values()):
+        elif is_stopped(self.spec, record, self._standings):
             self._end(record, "pruned")
         return not self.has_ended(id)
 
@@ -195,7 +197,7 @@ class Book:
             newest = checkpoints.whole(self.run.paths, record.id)[:1]
             steps = [checkpoints.step(self.run.paths, folder) for folder in newest]
             return "finished" if steps == [record.last.step] else None
-        return "pruned" if is_stopped(self.spec, record, self.trials.values()) else None
+        return "pruned" if is_stopped(self.spec, record, self._standings) else None
 
     def _end(
         self, record: TrialRecord, how: Ending, reason: str | None = None, outside: bool = False
@@ -223,6 +225,7 @@ class Book:
 
     def _save(self, record: TrialRecord, event: str | None = None) -> None:
         self.trials[record.id] = record
+        self._standings.read([record])
         self.run.save(record)
         if event:
             tell(self._listeners, event, record)

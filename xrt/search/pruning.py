@@ -9,26 +9,25 @@ estimates the cost of a search by `continuing`.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from statistics import mean
 
 from xrt.record.values import Report, TrialRecord
+from xrt.search.standings import Standings
 from xrt.spec.study import StudySpec
 
 
-def is_stopped(spec: StudySpec, trial: TrialRecord, trials: Iterable[TrialRecord]) -> bool:
+def is_stopped(spec: StudySpec, trial: TrialRecord, standings: Standings) -> bool:
     """Whether the trial was behind at one of its rungs. Its last report does not count.
 
     A trial that trains for longer than others of its arm also stands at their end, and is compared there.
 
     Args:
-        trials: of the run; those of other arms and of the confirmation do not count.
+        standings: of the trials of the run.
     """
     if spec.pruning is None or trial.phase != "search":
         return False
-    arm = spec.arm_of(trial.params)
-    rivals = [t for t in trials if t.phase == "search" and t.id != trial.id and arm.holds(t.params)]
-    return any(_is_behind(spec, trial.id, report, rivals) for report in trial.reports if report.share < 1)
+    return any(_is_behind(spec, trial, report, standings) for report in trial.reports if report.share < 1)
 
 
 def continuing(entrants: int, reduction: int) -> int:
@@ -69,16 +68,9 @@ def _reaching(spec: StudySpec, rungs: Sequence[float], trials: int) -> list[floa
     return reaching
 
 
-def _is_behind(spec: StudySpec, id: str, report: Report, rivals: Sequence[TrialRecord]) -> bool:
+def _is_behind(spec: StudySpec, trial: TrialRecord, report: Report, standings: Standings) -> bool:
     """Whether too many earlier trials had a better score at this rung. NaN is worse than every number."""
     assert spec.pruning is not None
-    metric, moment = spec.search.metric, (report.time, id)
-    earlier = [
-        known.metrics[metric]
-        for rival in rivals
-        for known in rival.reports
-        if known.rung == report.rung and (known.time, rival.id) < moment
-    ]
-    score = report.metrics[metric]
+    earlier, score = standings.earlier(trial, report), report.metrics[spec.search.metric]
     better = [one for one in earlier if one > score or (math.isnan(score) and not math.isnan(one))]
     return len(better) >= continuing(len(earlier) + 1, spec.pruning.reduction)

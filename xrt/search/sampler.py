@@ -8,8 +8,6 @@ learning rates and training settings are good, and from those of the arm which v
 
 import random
 import zlib
-from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,7 +17,8 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from xrt.errors import RecordError
-from xrt.record.values import Earlier, Report, TrialRecord
+from xrt.record.values import Earlier, TrialRecord
+from xrt.search.standings import Standings
 from xrt.spec.arms import Arm
 from xrt.spec.space import Suggest
 from xrt.spec.study import StudySpec
@@ -32,7 +31,6 @@ CANDIDATES = 4  # per proposal of TPE; Optuna's 24 crowd around the first good t
 # Draws by TPE, then at random, that repeat a trial; after that the arm's space counts as used up.
 REDRAWS, CHANCES = 20, 500
 BEST, NEWEST = 20, 40  # trials that TPE learns from; more only cost time
-Scores = dict[int, list[float]]  # of an arm's trials by rung: the scores times -1, in ascending order
 
 
 class Proposal(NamedTuple):
@@ -45,13 +43,17 @@ class Proposal(NamedTuple):
 
 
 def propose(
-    spec: StudySpec, trials: Sequence[TrialRecord], earlier: Earlier | None = None
+    spec: StudySpec,
+    trials: Sequence[TrialRecord],
+    earlier: Earlier | None = None,
+    standings: Standings | None = None,
 ) -> Proposal | None:
     """The next trial of the search; None if all have begun.
 
     Args:
         trials: of the run, by id.
         earlier: trials of an earlier run.
+        standings: of some of the trials. Who keeps them from one proposal to the next saves reading all trials again.
 
     Raises:
         RecordError: a trial is missing in the record.
@@ -64,15 +66,21 @@ def propose(
         return None
     arm, id = spec.arms[len(known) % len(spec.arms)], f"{len(known):04d}"
     tried = [trial.params for trial in known if arm.holds(trial.params)]
+    standings = standings or Standings(spec)
+    standings.read(known)
     params: dict[str, Any] = {}
-    for params in _draws(spec, arm, known, earlier):
+    for params in _draws(spec, arm, known, standings, earlier):
         if params not in tried:
             break
     return Proposal(id, id, params, spec.search.seed)
 
 
 def _draws(
-    spec: StudySpec, arm: Arm, known: Sequence[TrialRecord], earlier: Earlier | None
+    spec: StudySpec,
+    arm: Arm,
+    known: Sequence[TrialRecord],
+    standings: Standings,
+    earlier: Earlier | None,
 ) -> Iterator[dict[str, Any]]:
     """Samples of the arm, the preferred one first; the same for the same seed and trials."""
     number, place = len(known), len(known) // len(spec.arms)
@@ -80,7 +88,7 @@ def _draws(
     before = earlier.trials if earlier else ()
     # If an earlier run on the same data has filled the arm's space, the arm learns at once.
     filled = place + sum(arm.holds(t.params) for t in before if earlier and earlier.same)
-    study = _study(spec, known, before)
+    study = _study(spec, [(before, Standings(spec, before)), (known, standings)])
     for attempt in range(REDRAWS):
         study.sampler = _tpe(_mixed(spec.search.seed, number, attempt))
         learned = _Suggested(study.ask())
@@ -113,42 +121,26 @@ def _tpe(seed: int) -> TPESampler:
     return TPESampler(seed=seed, n_startup_trials=1, n_ei_candidates=CANDIDATES, multivariate=False)
 
 
-def _study(
-    spec: StudySpec, known: Sequence[TrialRecord], earlier: Sequence[TrialRecord] = ()
-) -> optuna.Study:
+def _study(spec: StudySpec, runs: Sequence[tuple[Sequence[TrialRecord], Standings]]) -> optuna.Study:
     """The trials that TPE learns from. A trial's value at a rung is minus the number of better ones of its run and arm.
 
     So an arm that is better as a whole does not crowd out the best of the others, nor one run the other.
     """
-    everyone = [pair for run in (earlier, known) for pair in _with_rivals(spec, run)]
+    everyone = [(trial, standings) for trials, standings in runs for trial in trials]
     newest = max(0, len(everyone) - NEWEST)
 
-    def standing(rivals: Scores, report: Report) -> float:
-        return -float(bisect_left(rivals[report.rung], -report.metrics[spec.search.metric]))
-
-    def merit(place: int) -> tuple[int, float]:
-        trial, rivals = everyone[place]
-        return (trial.last.rung, standing(rivals, trial.last)) if trial.last else (-1, 0.0)
+    def merit(place: int) -> tuple[int, int]:
+        trial, standings = everyone[place]
+        return (trial.last.rung, -standings.better(trial, trial.last)) if trial.last else (-1, 0)
 
     best = sorted(range(newest), key=merit, reverse=True)[:BEST]
     study = quiet_study()
     for place in (*sorted(best), *range(newest, len(everyone))):
-        trial, rivals = everyone[place]
-        study.add_trial(frozen(spec, trial, {r.rung: standing(rivals, r) for r in trial.reports}))
+        trial, standings = everyone[place]
+        study.add_trial(
+            frozen(spec, trial, {r.rung: -float(standings.better(trial, r)) for r in trial.reports})
+        )
     return study
-
-
-def _with_rivals(spec: StudySpec, run: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Scores]]:
-    """The trials of a run, each with the scores of its arm."""
-    of: dict[Arm, Scores] = defaultdict(lambda: defaultdict(list))
-    arms = [spec.arm_of(trial.params) for trial in run]
-    for arm, trial in zip(arms, run, strict=True):
-        for report in trial.reports:
-            of[arm][report.rung].append(-report.metrics[spec.search.metric])
-    for scores in of.values():
-        for reached in scores.values():
-            reached.sort()
-    return [(trial, of[arm]) for arm, trial in zip(arms, run, strict=True)]
 
 
 def quiet_study(**where: Any) -> optuna.Study:
