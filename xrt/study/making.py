@@ -210,14 +210,16 @@ def plan(
     Example: `python -m xrt.study plan mini --set search.trials=100`
     """
     from xrt.record.paths import Results
+    from xrt.spec import load_study
+
+    spec = load_study(study, overrides or [])
+    # As in `run`, mistakes in the study are reported before torch and transformers are loaded.
     from xrt.search.plan import make_plan
     from xrt.search.timing import timings
-    from xrt.spec import load_study
     from xrt.study.before import checked_survey
     from xrt.study.console import print_lines
     from xrt.study.planned import plan_table
 
-    spec = load_study(study, overrides or [])
     survey = checked_survey(spec)
     print_lines(out, survey.dropped)
     print_lines(out, survey.warnings, "yellow")
