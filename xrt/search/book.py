@@ -58,6 +58,8 @@ class Book:
         self.run, self.spec, self.phase = run, run.spec, phase
         self._listeners, self._propose = list(listeners), propose
         self.trials = {trial.id: trial for trial in run.trials()}
+        searched = [trial.id for trial in self.trials.values() if trial.phase == "search"]
+        self._lost = any(id != f"{place:04d}" for place, id in enumerate(searched))
         self._standings = Standings(self.spec, self.trials.values())
         self._left = [t.id for t in self.trials.values() if t.phase == phase and t.state not in OVER]
         self._latest = max((r.time for t in self.trials.values() for r in t.reports), default=0.0)
@@ -183,6 +185,8 @@ class Book:
 
     def _before_lost(self) -> list[TrialRecord]:
         """All trials, by id; if the record of a search trial was lost, those before it, so it is proposed again."""
+        if not self._lost:
+            return list(self.trials.values())
         trials = sorted(self.trials.values(), key=lambda t: (len(t.id), t.id))
         searched = [trial for trial in trials if trial.phase == "search"]
         whole = [trial for place, trial in enumerate(searched) if trial.id == f"{place:04d}"]

@@ -9,6 +9,7 @@ learning rates and training settings are good, and from those of the arm which v
 import random
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from heapq import nlargest
 from typing import Any, NamedTuple
 
 import optuna
@@ -88,7 +89,7 @@ def _draws(
     before = earlier.trials if earlier else ()
     # If an earlier run on the same data has filled the arm's space, the arm learns at once.
     filled = place + sum(arm.holds(t.params) for t in before if earlier and earlier.same)
-    study = _study(spec, [(before, Standings(spec, before)), (known, standings)])
+    study = _study(spec, known, standings, before)
     for attempt in range(REDRAWS):
         study.sampler = _tpe(_mixed(spec.search.seed, number, attempt))
         learned = _Suggested(study.ask())
@@ -121,25 +122,24 @@ def _tpe(seed: int) -> TPESampler:
     return TPESampler(seed=seed, n_startup_trials=1, n_ei_candidates=CANDIDATES, multivariate=False)
 
 
-def _study(spec: StudySpec, runs: Sequence[tuple[Sequence[TrialRecord], Standings]]) -> optuna.Study:
+def _study(
+    spec: StudySpec, known: Sequence[TrialRecord], standings: Standings, earlier: Sequence[TrialRecord]
+) -> optuna.Study:
     """The trials that TPE learns from. A trial's value at a rung is minus the number of better ones of its run and arm.
 
     So an arm that is better as a whole does not crowd out the best of the others, nor one run the other.
     """
-    everyone = [(trial, standings) for trials, standings in runs for trial in trials]
+    everyone, theirs = [*earlier, *known], Standings(spec, earlier)
     newest = max(0, len(everyone) - NEWEST)
 
-    def merit(place: int) -> tuple[int, int]:
-        trial, standings = everyone[place]
-        return (trial.last.rung, -standings.better(trial, trial.last)) if trial.last else (-1, 0)
+    def its(place: int) -> Standings:
+        return theirs if place < len(earlier) else standings
 
-    best = sorted(range(newest), key=merit, reverse=True)[:BEST]
+    best = nlargest(BEST, range(newest), key=lambda place: its(place).merit(everyone[place].id))
     study = quiet_study()
     for place in (*sorted(best), *range(newest, len(everyone))):
-        trial, standings = everyone[place]
-        study.add_trial(
-            frozen(spec, trial, {r.rung: -float(standings.better(trial, r)) for r in trial.reports})
-        )
+        trial, rivals = everyone[place], its(place)
+        study.add_trial(frozen(spec, trial, {r.rung: -float(rivals.better(trial, r)) for r in trial.reports}))
     return study
 
 

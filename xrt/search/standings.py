@@ -29,6 +29,9 @@ class Standings:
         self._metric, self._arm_of = spec.search.metric, spec.arm_of
         self._at: defaultdict[tuple[Arm, int], _AtRung] = defaultdict(_AtRung)
         self._known: Counter[str] = Counter()  # reports read, by trial
+        self._last: dict[
+            str, tuple[int, float, list[float]]
+        ] = {}  # rung, loss and all losses there, by trial
         self.read(trials)
 
     def read(self, trials: Iterable[TrialRecord]) -> None:
@@ -39,6 +42,7 @@ class Standings:
                     at, score = self._of(trial, report), report.metrics[self._metric]
                     insort(at.moments, (report.time, trial.id, score))
                     insort(at.losses, _loss(score))
+                    self._last[trial.id] = report.rung, _loss(score), at.losses
                 self._known[trial.id] = len(trial.reports)
 
     def earlier(self, trial: TrialRecord, report: Report) -> list[float]:
@@ -52,6 +56,11 @@ class Standings:
     def better(self, trial: TrialRecord, report: Report) -> int:
         """How many of the trial's arm have, at any time, a better score at the rung of its report."""
         return bisect_left(self._of(trial, report).losses, _loss(report.metrics[self._metric]))
+
+    def merit(self, id: str) -> tuple[int, int]:
+        """The last rung of a trial, and minus the number of better ones there: more is better; -1 before a report."""
+        rung, loss, losses = self._last.get(id, (-1, 0.0, []))
+        return rung, -bisect_left(losses, loss)
 
     def _of(self, trial: TrialRecord, report: Report) -> _AtRung:
         return self._at[self._arm_of(trial.params), report.rung]
