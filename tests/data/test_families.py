@@ -269,6 +269,24 @@ def test_a_header_that_is_not_known_is_never_an_example(
     assert len(load(two, Source("folder", str(folder), columns=named), "test")) == 5
 
 
+def test_a_header_between_the_rows_is_no_example(folder: Path, write: Write, two: Task) -> None:
+    header, row = "premise\thypothesis\n", "a\tb\n"
+    file = write("test-en.tsv", header + row + header + row)
+    with pytest.raises(DataError) as refused:
+        read(two, Source("folder", str(folder)), "test", "en")
+    assert str(refused.value).startswith(f"{file}, line 3: the header once more")
+
+
+@pytest.mark.parametrize("orient", ["columns", "list"])
+def test_json_by_columns_is_named(folder: Path, write: Write, two: Task, orient: str) -> None:
+    columns = {"premise": ["a", "b"], "hypothesis": ["c", "d"], "label": ["no", "yes"]}
+    by_row = {name: {str(row): value for row, value in enumerate(cells)} for name, cells in columns.items()}
+    file = write("dev-en.jsonl", json.dumps(by_row if orient == "columns" else columns))
+    with pytest.raises(DataError, match="rows are expected") as refused:
+        read(two, Source("folder", str(folder)), "dev", "en")
+    assert str(refused.value).startswith(f"{file}: columns, as pandas' to_json()")
+
+
 def test_nan_in_json_is_a_cell_without_a_value(folder: Path, write: Write, two: Task) -> None:
     row = '{"premise": NaN, "hypothesis": "b", "label": NaN}\n'
     write("test-en.jsonl", row)

@@ -100,6 +100,18 @@ def test_site_norm_of_a_layer_leaves_out_padding_and_special_tokens(load):
     assert encoder.site_norm(batch.input_ids.numpy(), [batch]) == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.parametrize("value", [0.0, float("nan")])
+def test_damaged_weights_that_leave_a_radius_without_a_unit_are_refused(load, layer, value):
+    encoder = load("bert", layer=layer)
+    batch = batch_for(encoder)
+    with torch.no_grad():
+        for parameter in encoder.model.parameters():
+            parameter.fill_(value)
+    with pytest.raises(EncoderError, match=f"mean norm of {value}, the unit of radius and noise"):
+        encoder.site_norm(batch.input_ids.numpy(), [batch])
+
+
 def test_the_head_is_drawn_from_the_seed(load):
     one, same, other = (load("xlmr", seed=s).model.state_dict() for s in (1, 1, 2))
     head = [name for name in one if name.startswith("classifier")]

@@ -199,6 +199,9 @@ def _json_lines(file: Path) -> Table:
         raise FileError(
             by_text((place(row), 'not an object; {"sentence1": …, …} is expected.') for row in wrong)
         )
+    if len(records) == 1 and records[0] and all(map(_is_column, records[0].values())):
+        rows = "columns, as pandas' to_json() writes them; rows are expected: to_json(orient='records')."
+        raise FileError(by_text([(str(file), rows)]))
     if _HALF.search(text) and (halves := [row for row, record in enumerate(records) if _is_cut(record)]):
         problem = (
             r"text cut inside a character (\ud83d without its other half); mend it, or leave the row out."
@@ -209,6 +212,10 @@ def _json_lines(file: Path) -> Table:
         str(file), "JSON lines", names, len(records), lambda i: [r.get(names[i]) for r in records], place
     )
     return _checked(table)
+
+
+def _is_column(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and "0" in value)
 
 
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # half of a character that JSON writes in two parts, as all emoji
@@ -289,7 +296,7 @@ def titled(table: TextTable, names: Sequence[str], header: bool) -> Table:
     """A text table by the names of its columns, its first row left out where it is the header.
 
     Raises:
-        FileError: rows with another number of cells, or none at all.
+        FileError: rows with another number of cells, or none at all; the header once more.
     """
     start = int(header)
     cells = table.rows.cells[start:]
@@ -303,6 +310,10 @@ def titled(table: TextTable, names: Sequence[str], header: bool) -> Table:
         raise FileError(
             by_text((table.place(row + start), _width(len(cells[row]), expected)) for row in wrong)
         )
+    again = [row for row, line in enumerate(cells) if header and line == table.rows.cells[0]]
+    if again:
+        joined = "the header once more, as where files were joined; remove the line."
+        raise FileError(by_text((table.place(row + start), joined) for row in again))
     columns = list(zip(*cells, strict=True))
     return Table(
         origin=table.origin,

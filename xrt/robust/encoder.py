@@ -7,6 +7,7 @@ computes the same in training and in evaluation. Never runs remote code. Knows n
 Letters: B pairs, T tokens, D width, C classes.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -115,13 +116,24 @@ class Encoder:
 
         Word embeddings: over the vocabulary that `token_ids` uses. Layer k: over the perturbable positions
         of `batches`.
+
+        Raises:
+            EncoderError: the norm is zero or not a number, so that no radius would perturb anything.
         """
         if self.layer == 0:
             used = torch.from_numpy(np.unique(token_ids).astype(np.int64)).to(self.device)
-            return float(self.model.get_input_embeddings()(used).float().norm(dim=-1).mean())
-        self.model.eval()
-        norms = [self.embed(b).norm(dim=-1)[b.perturbable] for b in (b.to(self.device) for b in batches)]
-        return float(torch.cat(norms).mean())
+            norm = float(self.model.get_input_embeddings()(used).float().norm(dim=-1).mean())
+        else:
+            self.model.eval()
+            norms = [self.embed(b).norm(dim=-1)[b.perturbable] for b in (b.to(self.device) for b in batches)]
+            norm = float(torch.cat(norms).mean())
+        if not 0 < norm < math.inf:
+            site = f"states of layer {self.layer}" if self.layer else "word embeddings"
+            raise EncoderError(
+                f"{self.model.name_or_path}: the {site} have a mean norm of {norm}, the unit of radius and noise; "
+                "the weights are damaged. Give another encoder."
+            )
+        return norm
 
     @property
     def _words(self) -> torch.Tensor:
