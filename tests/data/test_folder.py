@@ -1,3 +1,4 @@
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +82,14 @@ def test_a_file_of_two_columns_has_no_labels(two: Task, folder: Path, write: Wri
         ("id\tsentence1\tsentence2\tlabel\n", "line 1: a header without rows"),
         (b"a\tb\tno\nc\xe9\td\tno\n", "line 2: not UTF-8 (byte 0xe9)"),
         ("a\tb\tno\n".encode("utf-16"), "line 1: not UTF-8 (byte 0xff: it begins as UTF-16)"),
+        (
+            gzip.compress(b"a\tb\tno\n", mtime=0),
+            "line 1: not UTF-8 (byte 0x1f: it begins as gzip data, whose name must end",
+        ),
+        (
+            "a\tb\tno\n\ufeffc\td\tno\n".encode(),
+            "line 2: a byte order mark (U+FEFF), as where files were joined",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_file_and_line(

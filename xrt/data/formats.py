@@ -110,6 +110,7 @@ def _text(file: Path) -> str:
         (b"\xff\xfe", "UTF-16"),
         (b"\xfe\xff", "UTF-16"),
         (b"PK\x03\x04", "a ZIP or Excel file"),
+        (b"\x1f\x8b", "gzip data, whose name must end with .gz"),
     ):
         if data.startswith(mark):
             raise DataError(
@@ -126,6 +127,11 @@ def _text(file: Path) -> str:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(f"{file}, line {line}: a NUL character; a text file is expected.")
+    if "\n\ufeff" in text:
+        line = text.count("\n", 0, text.index("\n\ufeff")) + 2
+        raise DataError(
+            f"{file}, line {line}: a byte order mark (U+FEFF), as where files were joined; remove it."
+        )
     if not text.strip("\r\n"):
         raise DataError(f"{file}: empty; a row for each example is expected.")
     return text
