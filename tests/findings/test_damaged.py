@@ -175,3 +175,12 @@ def test_a_trial_whose_record_is_gone_is_one_line_wherever_a_run_is_read(
     assert lines == [
         f"{run.paths.trial('0001')}: is missing, although {lost(run)['0001']}; `resume` trains it again."
     ]
+
+
+def test_a_finished_run_whose_trials_are_gone_does_not_look_as_if_it_had_none(run: Run) -> None:
+    for trial in run.trials():
+        run.paths.trial(trial.id).unlink()
+    shutil.rmtree(run.paths.tune)
+    assert lost(run) == {"0000": "the run is finished"}
+    run.update_meta(status="running")
+    assert not lost(run), "none has begun yet"

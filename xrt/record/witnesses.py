@@ -13,7 +13,7 @@ TRIAL = re.compile(r"\d{4,}(-.+)?")  # 0003, 0003-s8, 0003-plain-s8
 
 
 def lost(run: Run, remote: bool = False) -> dict[str, str]:
-    """Trial without a record -> its trace: Tune's folder, or later trials.
+    """Trial without a record -> its trace: Tune's folder, later trials, or the run's end.
 
     Args:
         remote: search the bucket too, whose checkpoints are not mirrored here.
@@ -27,10 +27,12 @@ def lost(run: Run, remote: bool = False) -> dict[str, str]:
         for folder in folders
         if folder.name not in known and TRIAL.fullmatch(folder.name)
     }
-    numbers = [int(id) for id in known if id.isdigit()]
-    for number in range(max(numbers, default=-1)):
+    latest = max((int(id) for id in known if id.isdigit()), default=-1)
+    for number in range(latest):
         if (id := f"{number:04d}") not in known:
             found.setdefault(id, "later trials exist")
+    if not known and run.meta.status == "finished":
+        found.setdefault("0000", "the run is finished")
     return found
 
 
