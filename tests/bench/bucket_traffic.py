@@ -81,7 +81,7 @@ def study(run: Run, trials: int, then: Callable[[], None]) -> int:
     """Take a run's trials through the book, with an action after each report; the files written."""
     ids = iter(range(trials))
 
-    def propose(_: Any) -> Proposal | None:
+    def propose(*_: Any) -> Proposal | None:
         number = next(ids, None)
         return None if number is None else Proposal(f"{number:04d}", f"{number:04d}", PARAMS, number)
 

@@ -7,7 +7,8 @@ import pytest
 from xrt.record.paths import Results
 from xrt.record.run import Run
 from xrt.record.values import Report, TrialRecord
-from xrt.spec import StudySpec, load_study
+from xrt.search.trial import RungReport, begin
+from xrt.spec import StudySpec, TrialConfig, load_study
 
 METRIC = "dev/mean/mixed"
 TOY = (
@@ -47,3 +48,9 @@ def trial(
     id = f"{number:04d}"
     known = {"params": params, "config": {}, "seed": 3, "configuration": id, "reports": reports}
     return TrialRecord(id, **(known | more))
+
+
+def only_report(trial: TrialConfig) -> RungReport:
+    """The report of a trial with one rung, without what a slow machine makes it say of its progress."""
+    (report,) = (at for at in begin(trial) if isinstance(at, RungReport))
+    return report

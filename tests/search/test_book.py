@@ -39,7 +39,7 @@ class Heard(Listener):
         self.events.append((trial.state, trial.id))
 
 
-def three(trials: Sequence[TrialRecord]) -> Proposal | None:
+def three(trials: Sequence[TrialRecord], _: object) -> Proposal | None:
     """Proposes three equal trials."""
     id = f"{len(trials):04d}"
     return Proposal(id, id, SAMPLE, 3) if len(trials) < 3 else None

@@ -56,8 +56,8 @@ def test_the_new_run_learns_from_the_first_trial_on_and_needs_the_earlier_one_on
     assert earlier(run.spec, DATA, before.paths.results, run) == known, "for a run that repeats it"
     trials: list[TrialRecord] = []
     for _ in range(3 * FILLING):
-        proposal = propose(spec, trials, run.meta.after)
-        assert proposal is not None and proposal == propose(spec, list(trials), run.meta.after)
+        proposal = propose(spec, trials, earlier=run.meta.after)
+        assert proposal is not None and proposal == propose(spec, list(trials), earlier=run.meta.after)
         trials.append(ended(proposal, value(proposal.params)))
     alone = searched(spec, 3 * FILLING, value)
     # On average: an arm of its own run spends its first trials on filling the space.
@@ -81,9 +81,9 @@ def test_trials_on_other_data_do_not_take_the_place_of_those_that_fill_the_space
     known = earlier(spec, OTHER, before.paths.results)
     assert known is not None and not known.same and "other" in summary(known)
     # The first trial of an arm is asked from nobody but the sequence that fills the space.
-    assert propose(spec, [], known) == propose(spec, [])
+    assert propose(spec, [], earlier=known) == propose(spec, [])
     same = earlier(spec, DATA, before.paths.results)
-    assert propose(spec, [], same) != propose(spec, [])
+    assert propose(spec, [], earlier=same) != propose(spec, [])
 
 
 def test_what_lies_outside_the_space_or_did_not_end_is_left_out_and_counted(

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.search.conftest import only_report
 from tests.study.conftest import write_split
 from xrt.data.batches import collate
 from xrt.data.tokens import tokenize
 from xrt.robust.methods import METHODS
 from xrt.search.scoring import Scoring, evaluation_data
-from xrt.search.trial import begin, open_encoder, training_data, training_stream
+from xrt.search.trial import open_encoder, training_data, training_stream
 from xrt.spec import TrialConfig, build, load_study
 
 SPACE = "space: {encoder: mini-a, learning_rate: 1.0e-3, method: {plain: {}}}\n"
@@ -62,7 +63,7 @@ def test_every_method_is_tried_on_single_sentences() -> None:
     ("method", "more"), [*((name, {}) for name in OWN), ("adversarial", {"objective": "kl"})], ids=str
 )
 def test_single_sentences_are_trained_on_by_every_method(tmp_path: Path, method: str, more: dict) -> None:
-    (reached,) = begin(config_of(tmp_path, TOPICS, method, **OWN[method], **more))
+    reached = only_report(config_of(tmp_path, TOPICS, method, **OWN[method], **more))
     metrics = reached.metrics
     assert reached.step == 3 and not any(map(math.isnan, metrics.values()))
     evaluated = {name for name in metrics if name.startswith(("dev/", "test/"))}
@@ -113,7 +114,7 @@ def test_two_sources_are_one_training_set_and_one_vocabulary(tmp_path: Path) -> 
 
 
 def test_two_sources_select_by_the_mean_of_both_and_proxies_are_of_both(tmp_path: Path) -> None:
-    (reached,) = begin(two(tmp_path))
+    reached = only_report(two(tmp_path))
     metrics = reached.metrics
     own = [metrics["dev/acc/en"], metrics["dev/acc/de"]]
     assert metrics["dev/mean/sources"] == pytest.approx(sum(own) / 2)

@@ -9,7 +9,7 @@ import yaml
 
 from tests.conftest import ROOT
 from tests.faults.small import SMALL
-from xrt.search.trial import begin
+from tests.search.conftest import only_report
 from xrt.spec import build, load_study
 
 SHORT = ["data={source: embedded, train_rows: 320, dev_rows: 60}", "pruning=null", "confirm=null"]
@@ -40,7 +40,7 @@ def test_a_published_setting_trains_mini(name: str) -> None:
     spec = load_study(str(SMALL), [*SHORT, f"space.method={yaml.safe_dump({method: own}).strip()}"])
     sample = POINT | {"method": method} | {f"{method}.{key}": value for key, value in own.items()}
     trial = build(spec, sample, 7)
-    (report,) = begin(trial)
+    report = only_report(trial)
     assert trial.parameters == trial.parameters | own
     assert all(math.isfinite(value) for value in report.metrics.values())
     # Half of them are right by chance; TRADES, with six times the divergence, has only begun to learn.

@@ -23,7 +23,7 @@ from xrt.search.standings import Standings
 from xrt.spec.trial import TrialConfig, build
 
 RETRIES = 3  # of a trial whose process died without getting further than before
-Propose = Callable[[Sequence[TrialRecord]], Proposal | None]
+Propose = Callable[[Sequence[TrialRecord], Standings], Proposal | None]
 
 
 class Task(NamedTuple):
@@ -51,7 +51,7 @@ class Book:
     """Keeps the record of one phase of a run: its search or a part of its confirmation.
 
     Args:
-        propose: maps the trials so far, by id, to the next one; None if no more are needed.
+        propose: maps the trials so far, by id, and their standings to the next one; None if no more are needed.
     """
 
     def __init__(self, run: Run, listeners: Iterable[Listener], phase: Phase, propose: Propose) -> None:
@@ -168,7 +168,8 @@ class Book:
     def _following(self) -> TrialRecord | None:
         if self._left:
             return self.trials[self._left.pop(0)]
-        proposal = self._propose(self._before_lost())
+        before = self._before_lost()
+        proposal = self._propose(before, Standings(self.spec, before) if self._lost else self._standings)
         if proposal is None:
             return None
         # Trials added after a verdict was shown may depend on it.

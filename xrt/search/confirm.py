@@ -15,7 +15,7 @@ def proposing(wanted: Sequence[Wanted]) -> Propose:
     """Proposes, in order, the wanted trainings that the record lacks."""
     proposals = [Proposal(f"{w.configuration}-s{w.seed}", w.configuration, w.params, w.seed) for w in wanted]
 
-    def propose(trials: Sequence[TrialRecord]) -> Proposal | None:
+    def propose(trials: Sequence[TrialRecord], standings: object = None) -> Proposal | None:
         known = {trial.id for trial in trials}
         return next((proposal for proposal in proposals if proposal.id not in known), None)
 

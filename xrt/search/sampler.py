@@ -46,31 +46,29 @@ class Proposal(NamedTuple):
 def propose(
     spec: StudySpec,
     trials: Sequence[TrialRecord],
-    earlier: Earlier | None = None,
     standings: Standings | None = None,
+    earlier: Earlier | None = None,
 ) -> Proposal | None:
     """The next trial of the search; None if all have begun.
 
     Args:
         trials: of the run, by id.
+        standings: of these trials; who keeps them up from report to report saves reading all trials at each proposal.
         earlier: trials of an earlier run.
-        standings: of some of the trials. Who keeps them from one proposal to the next saves reading all trials again.
 
     Raises:
         RecordError: a trial is missing in the record.
     """
     known = [trial for trial in trials if trial.phase == "search"]
-    for place, trial in enumerate(known):
-        if int(trial.id) != place:
-            raise RecordError(f"trials/{place:04d}.json: is missing, but later trials exist; restore it.")
+    if known and int(known[-1].id) >= len(known):
+        place = next(place for place, trial in enumerate(known) if int(trial.id) != place)
+        raise RecordError(f"trials/{place:04d}.json: is missing, but later trials exist; restore it.")
     if len(known) >= spec.search.trials:
         return None
     arm, id = spec.arms[len(known) % len(spec.arms)], f"{len(known):04d}"
-    tried = [trial.params for trial in known if arm.holds(trial.params)]
-    standings = standings or Standings(spec)
-    standings.read(known)
+    tried = [trial.params for trial in known]
     params: dict[str, Any] = {}
-    for params in _draws(spec, arm, known, standings, earlier):
+    for params in _draws(spec, arm, known, standings or Standings(spec, known), earlier):
         if params not in tried:
             break
     return Proposal(id, id, params, spec.search.seed)
@@ -145,7 +143,8 @@ def _study(
 
 def quiet_study(**where: Any) -> optuna.Study:
     """An Optuna study, without Optuna's message about it."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if optuna.logging.get_verbosity() != optuna.logging.WARNING:  # setting it takes milliseconds
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(direction="maximize", **where)
 
 

@@ -42,7 +42,6 @@ from xrt.search.lost import Died, RayLost, Watch
 from xrt.search.packing import trial_resources
 from xrt.search.private import unlogged_keys
 from xrt.search.sampler import propose
-from xrt.search.standings import Standings
 from xrt.search.trial import RungReport, begin, use_gpu, use_threads
 from xrt.search.waiting import Waiting
 from xrt.spec.study import StudySpec
@@ -60,8 +59,7 @@ def search(run: Run, spec: StudySpec, listeners: Sequence[Listener]) -> None:
     """Run the trials of the search that have not ended in the record."""
     dashboard = Dashboard(run)
     ended = sum(t.phase == "search" and t.state in OVER for t in run.trials())
-    next_one = partial(propose, spec, earlier=run.meta.after, standings=Standings(spec))
-    book = Book(run, [*listeners, dashboard], "search", next_one)
+    book = Book(run, [*listeners, dashboard], "search", partial(propose, spec, earlier=run.meta.after))
     run_on_ray(book, spec.search.trials - ended)
 
 
