@@ -131,9 +131,9 @@ class Search:
         if math.isnan(score):
             return trial.closed("failed", now), False
         trial = trial.reported(Report(rung, spec.rungs[rung], rung, now, {spec.search.metric: score}))
+        self.standings.read([trial])
         if spec.rungs[rung] == 1:
             return trial.closed("finished", now), False
-        self.standings.read([trial])
         stopped = is_stopped(spec, trial, self.standings)
         return (trial.closed("pruned", now), False) if stopped else (trial, True)
 

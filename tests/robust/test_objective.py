@@ -75,7 +75,7 @@ def test_all_passes_of_a_free_step_see_one_dropout_mask(load):
     found = []
     for how in (Perturbed(Adversarial(0.0, 0)), Free(Adversarial(0.0, 3, "small", "sequence"))):
         encoder = load("bert", dropout=0.3)
-        encoder.model.train()
+        encoder.model.double().train()
         torch.manual_seed(2)
         how.backward(encoder, batch_for(encoder), 1.0, torch.Generator())
         found.append(gradients(encoder))

@@ -23,7 +23,7 @@ def is_stopped(spec: StudySpec, trial: TrialRecord, standings: Standings) -> boo
     A trial that trains for longer than others of its arm also stands at their end, and is compared there.
 
     Args:
-        standings: of the trials of the run.
+        standings: with every report of the run's trials so far.
     """
     if spec.pruning is None or trial.phase != "search":
         return False

@@ -1,6 +1,6 @@
 """What the trials of a search scored, by arm and rung: what pruning and the sampler compare.
 
-Each report is read once. A search of 5,000 trials would else read 20,000 reports again at each proposal and promotion.
+Each report is read once. Otherwise a search of 5,000 trials reads 20,000 reports again at each proposal and promotion.
 """
 
 import math
@@ -29,9 +29,8 @@ class Standings:
         self._metric, self._arm_of = spec.search.metric, spec.arm_of
         self._at: defaultdict[tuple[Arm, int], _AtRung] = defaultdict(_AtRung)
         self._known: Counter[str] = Counter()  # reports read, by trial
-        self._last: dict[
-            str, tuple[int, float, list[float]]
-        ] = {}  # rung, loss and all losses there, by trial
+        # of the last report, by trial: its rung, its loss, and all losses there
+        self._last: dict[str, tuple[int, float, list[float]]] = {}
         self.read(trials)
 
     def read(self, trials: Iterable[TrialRecord]) -> None:
