@@ -104,7 +104,9 @@ def searched(run: Run, number: int, params: dict[str, Any], rungs: int = 3) -> T
     """A trial that reported at so many rungs; finished if at all of them."""
     started = START + 100.0 * number
     id = f"{number:04d}"
-    trial = TrialRecord(id, params, config(params), seed=7, configuration=id).begun(started, "node-1")
+    trial = TrialRecord(id, params, config(params), seed=7, configuration=id).begun(
+        started, "node-1", "NVIDIA T4"
+    )
     for rung in range(rungs):
         share = RUNGS[rung]
         found = metrics_of(predict(params, 7, 60, share), "dev")

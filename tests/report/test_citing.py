@@ -29,7 +29,7 @@ def test_the_paragraph_has_the_numbers_that_a_checklist_asks_for(run: Run) -> No
         f"pruned {sum(t.state == 'pruned' for t in trials)} trials",
         "seeds 8, 9)",
         "200 aligned examples",
-        "hours of trials",
+        "hours of trials (trained on NVIDIA T4; platform",
         f"torch {run.meta.versions['torch']}",
         run.name,
     ):

@@ -138,6 +138,7 @@ def test_every_point_and_every_row_of_a_trial_leads_to_its_section_with_its_sett
     assert section.title.startswith("0009: adversarial (radius 0.48") and "pruned" in section.title
     settings, reported = (block for block in section.blocks if isinstance(block, Table))
     assert ("adversarial.radius", "0.48") in settings.rows and ("node", "node-1") in settings.rows
+    assert ("device", "NVIDIA T4") in settings.rows
     [score] = [row for row in reported.rows if row[0] == worked.METRIC]
     assert len(score) == 1 + len(run.trial("0009").reports)
     [whole] = [f for f in sections(findings(run)) if isinstance(f, Folded) and f.anchor == "trial-0000"]

@@ -66,7 +66,8 @@ def test_a_record_exists_before_its_trial_runs_and_is_written_at_every_event(run
     book = opened(run, heard)
     task = book.next()
     assert task is not None and run.trial("0000").state == "pending" and task.known == 0
-    assert book.started("0000", "node-1") and run.trial("0000").node == "node-1"
+    assert book.started("0000", "node-1", "NVIDIA T4")
+    assert (run.trial("0000").node, run.trial("0000").device) == ("node-1", "NVIDIA T4")
     assert [book.reported("0000", at(run, "0000", rung, 0.5)) for rung in range(3)] == [True, True, False]
     record = run.trial("0000")
     assert record.state == "finished" and record.configuration == "0000" and len(record.reports) == 3
@@ -114,6 +115,27 @@ def test_reports_have_times_in_the_order_in_which_they_came_whatever_the_clock_d
         book.reported(task.id, at(run, task.id, rung, 0.5))
     times = [4e9, *(report.time for report in run.trial(task.id).reports)]
     assert times == sorted(set(times))
+
+
+def test_the_time_between_two_processes_of_a_trial_is_no_work(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1e9
+    monkeypatch.setattr("xrt.search.book.time.time", lambda: now)
+    book = opened(run)
+    task = begun(book)
+    now += 100
+    book.reported(task.id, at(run, task.id, 0, 0.5))
+    now += 10  # which the killed process lost
+    book.died(task.id)
+    now += 50_000
+    assert book.started(task.id, "here")
+    book.reported(task.id, Rung(0, 1 / 9, 10, {METRIC: 0.5}))
+    for rung in (1, 2):
+        now += 45
+        book.reported(task.id, at(run, task.id, rung, 0.5))
+    record = run.trial(task.id)
+    assert record.state == "finished" and record.seconds == 190 and record.ended == now
 
 
 def test_a_trial_that_dies_without_progress_fails_after_its_retries(run: Run) -> None:

@@ -73,6 +73,9 @@ class TrialRecord:
         configuration: the id of its configuration. Trials of one configuration differ by their seed alone.
         added: the trial was added after somebody had seen the verdicts of the run.
         outside: it failed for lack of a disk, a folder, a network or a cache: a resumed run trains it again.
+        worked: seconds that its processes took; None in records of earlier versions, and before its first report.
+        since: up to which time `worked` counts, while a process works on it.
+        device: what its last process trained on: a GPU's name, or "CPU".
     """
 
     id: str
@@ -89,6 +92,9 @@ class TrialRecord:
     ended: float | None = None
     reports: tuple[Report, ...] = ()
     node: str | None = None
+    device: str | None = None
+    worked: float | None = None
+    since: float | None = None
     checkpoint: str | None = None
 
     @property
@@ -118,10 +124,16 @@ class TrialRecord:
 
     @property
     def seconds(self) -> float | None:
-        """From the first start to the end, pauses included; None while it runs."""
-        return None if self.started is None or self.ended is None else self.ended - self.started
+        """The work of all its processes, without the time between them; None while it runs.
 
-    def begun(self, time: float, node: str | None = None) -> "TrialRecord":
+        What a killed process did after its last report is not counted. Records of earlier versions give the time from
+        the first start to the end.
+        """
+        if self.started is None or self.ended is None:
+            return None
+        return self.ended - self.started if self.worked is None else self.worked
+
+    def begun(self, time: float, node: str | None = None, device: str | None = None) -> "TrialRecord":
         """Running, for the first time or again: its first start stays, its earlier end is removed."""
         started = time if self.started is None else self.started
         return replace(
@@ -132,7 +144,15 @@ class TrialRecord:
             reason=None,
             outside=False,
             node=node or self.node,
+            device=device or self.device,
+            since=time,
         )
+
+    def at_work(self, time: float) -> "TrialRecord":
+        """With the work of its process up to this time."""
+        if self.since is None:
+            return self
+        return replace(self, worked=(self.worked or 0.0) + max(0.0, time - self.since), since=time)
 
     def reported(self, report: Report) -> "TrialRecord":
         """With one more report.
@@ -150,7 +170,8 @@ class TrialRecord:
         self, state: Ending, time: float, reason: str | None = None, outside: bool = False
     ) -> "TrialRecord":
         """Ended, for good or (`stopped`, `outside`) until somebody resumes the run."""
-        return replace(self, state=state, ended=time, reason=reason, outside=outside)
+        counted = self.at_work(time)
+        return replace(counted, state=state, ended=time, reason=reason, outside=outside, since=None)
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,9 @@ def _confirmation(found: Findings) -> Iterator[str]:
 
 def _budget(found: Findings) -> Iterator[str]:
     hours = sum(trial.seconds or 0.0 for trial in found.trials) / 3600
-    hardware = ", ".join(f"{_words(name)} {value}" for name, value in found.meta.hardware.items())
+    machine = ", ".join(f"{_words(name)} {value}" for name, value in found.meta.hardware.items())
+    devices = sorted({trial.device for trial in found.trials if trial.device})
+    hardware = f"trained on {_list(devices)}; {machine}" if devices else machine
     spent = f"{count(len(found.trials), 'training')}, {hours:.1f} hours of trials ({hardware})"
     yield f"Budget{_cite('dodge-2019-show')}: {spent}."
 

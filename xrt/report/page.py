@@ -101,7 +101,8 @@ def _subtitle(found: Findings) -> str:
     moments = [moment for t in found.trials for moment in (t.started, t.ended) if moment]
     end = meta.ended or max(moments, default=meta.started)
     began = datetime.fromtimestamp(meta.started, UTC)
-    parts.append(f"{began:%Y-%m-%d %H:%M} UTC, {_duration(end - meta.started)}")
+    how = "ended {} later" if meta.ended else "{} so far"
+    parts.append(f"began {began:%Y-%m-%d %H:%M} UTC, {how.format(_duration(end - meta.started))}")
     return " · ".join(parts)
 
 
@@ -280,6 +281,8 @@ def _again(found: Findings, study: str) -> Iterator[Block]:
         changed = ", with changes" if meta.git.get("dirty") else ""
         rows.append(("commit", f"{meta.git.get('commit')}{changed}"))
     rows += [(name.replace("_", " "), str(value)) for name, value in meta.hardware.items()]
+    devices = sorted({t.device for t in found.trials if t.device})
+    rows += [("trained on", ", ".join(devices))] if devices else []
     nodes = sorted({t.node for t in found.trials if t.node})
     rows += [("nodes", ", ".join(nodes))] if nodes else []
     yield Table(("environment", ""), tuple((name, str(value)) for name, value in rows))

@@ -44,6 +44,7 @@ def _settings(trial: TrialRecord) -> Table:
     facts = {
         "phase": trial.phase,
         "node": trial.node,
+        "device": trial.device,
         "reason": (trial.reason or "")[:500],
         "seed": trial.seed,
     }

@@ -83,8 +83,13 @@ class Book:
             return Task(record.id, config, len(record.reports), found, self.run.about(record))
         return None
 
-    def started(self, id: str, node: str) -> bool:
-        """Record that a trial's process has started, for the first time or again; returns whether it continues."""
+    def started(self, id: str, node: str, device: str | None = None) -> bool:
+        """Record that a trial's process has started, for the first time or again; returns whether it continues.
+
+        Args:
+            node: the name of its machine.
+            device: the name of its GPU, or "CPU".
+        """
         record = self.trials[id]
         self._begun.add(id)
         if self.has_ended(id):
@@ -92,7 +97,7 @@ class Book:
         if self._deaths[id] > RETRIES:
             self.failed(id, "its process died")
             return False
-        self._save(record.begun(time.time(), node), "trial_started")
+        self._save(record.begun(time.time(), node, device), "trial_started")
         return True
 
     def saved(self, id: str, step: int) -> bool:
@@ -124,7 +129,7 @@ class Book:
                 for folder in checkpoints.whole(self.run.paths, id)[:1]:
                     checkpoints.flush(folder)
             report = Report(rung.rung, rung.share, rung.step, self._report_time(), rung.metrics)
-            record = record.reported(report)
+            record = record.at_work(time.time()).reported(report)
             self._save(record, "trial_reported")
         if rung.share >= 1:
             self._end(record, "finished")

@@ -4,7 +4,7 @@ from xrt.errors import XrtError, is_outside
 from xrt.record.environment import host
 from xrt.record.values import Pace
 from xrt.search.book import Book, Rung, Task
-from xrt.search.trial import RungReport, begin
+from xrt.search.trial import RungReport, begin, device_name
 
 
 def run_here(book: Book) -> None:
@@ -17,7 +17,7 @@ def run_here(book: Book) -> None:
 
 
 def _run(book: Book, task: Task) -> None:
-    going = book.started(task.id, host())
+    going = book.started(task.id, host(), device_name())
     seconds = book.spec.checkpoints.seconds
     trial = begin(task.config, task.resume, task.known, seconds, about=task.about)
     for at in trial if going else ():

@@ -325,6 +325,11 @@ def device() -> torch.device:
     return torch.device("cuda" if _gpu["share"] and torch.cuda.is_available() else "cpu")
 
 
+def device_name() -> str:
+    """What this process trains on: the name of its GPU, or "CPU"."""
+    return torch.cuda.get_device_name() if device().type == "cuda" else "CPU"
+
+
 def use_threads(count: int) -> None:
     """Bind this process's arithmetic to `count` threads: two trials of two threads on two cores are far slower."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false" if count < 2 else "true"

@@ -42,7 +42,7 @@ from xrt.search.lost import Died, RayLost, Watch
 from xrt.search.packing import trial_resources
 from xrt.search.private import unlogged_keys
 from xrt.search.sampler import propose
-from xrt.search.trial import RungReport, begin, use_gpu, use_threads
+from xrt.search.trial import RungReport, begin, device_name, use_gpu, use_threads
 from xrt.search.waiting import Waiting
 from xrt.spec.study import StudySpec
 from xrt.spec.trial import TrialConfig
@@ -158,7 +158,7 @@ def trainable(config: dict[str, Any]) -> None:
     task = json.loads(config[TASK])
     trial, loaded, folder = TrialConfig.from_dict(task["trial"]), tune.get_checkpoint(), Path(task["folder"])
     # Before anything that may kill the process: the answer to this report ends a trial that dies each time.
-    tune.report(as_result({"node": socket.gethostname()}))
+    tune.report(as_result({"node": socket.gethostname(), "device": device_name()}))
     try:
         enter(task["home"])
         # Tune knows a checkpoint only after its report has arrived; reports of an earlier start may be lost.
@@ -297,7 +297,7 @@ def handle(book: Book, id: str, what: dict[str, Any]) -> bool:
     if "pace" in what:
         return book.moved(id, Pace(**what["pace"]))
     if "node" in what:
-        return book.started(id, what["node"])
+        return book.started(id, what["node"], what.get("device"))
     return book.reported(id, Rung(**what)) if "rung" in what else book.saved(id, what["step"])
 
 

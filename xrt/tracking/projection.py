@@ -86,6 +86,7 @@ def child(meta: Meta, trial: TrialRecord, parent: str) -> Projected:
         "xrt.rung": str(trial.last.rung) if trial.last else None,
         "xrt.reason": trial.reason,
         "xrt.node": trial.node,
+        "xrt.device": trial.device,
     }
     return Projected(
         name=f"{trial.id} {trial.method}",
