@@ -154,8 +154,16 @@ def _plain_first(confirmed: "Confirmation", name: str, arm: Arm) -> str:
 def _part(confirmed: "Confirmation", claim: Claim) -> str:
     """`on mixed pairs 74.0 %, +1.9 points (-0.5 to +4.3)`."""
     reached = percent(confirmed.accuracy(claim.arm, claim.metric).mean)
-    gain = f"{points(claim.difference.mean)} points ({difference_interval(claim.interval)})"
-    return f"on {claim.metric.words} {reached}, {gain}"
+    return f"on {claim.metric.words} {reached}, {gain_words(claim)}"
+
+
+def gain_words(claim: Claim) -> str:
+    """`+1.9 points (-0.5 to +4.3)`; with opposite signs both differences, and the interval over both."""
+    interval = difference_interval(claim.interval)
+    if not claim.opposite:
+        return f"{points(claim.difference.mean)} points ({interval})"
+    ablation, plain = (points(difference.mean) for difference in claim.shown)
+    return f"{ablation} points to plain at its settings and {plain} to the best plain ({interval})"
 
 
 def _arm_line(confirmed: "Confirmation", arm: Arm) -> str:

@@ -52,12 +52,17 @@ class Claim:
         return max(self.shown, key=lambda d: (d.p, -abs(d.mean)), default=Estimate(NAN))
 
     @property
+    def opposite(self) -> bool:
+        """Whether the two differences have opposite signs."""
+        means = [d.mean for d in self.shown]
+        return bool(means) and min(means) < 0 < max(means)
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The interval of the deciding difference at the corrected level; the hull of both if their signs differ."""
         if self.judged is None:
             return NAN, NAN
-        opposite = min(d.mean for d in self.shown) < 0 < max(d.mean for d in self.shown)
-        ends = [d.interval(self.judged.level) for d in (self.shown if opposite else [self.difference])]
+        ends = [d.interval(self.judged.level) for d in (self.shown if self.opposite else [self.difference])]
         return min(low for low, _ in ends), max(high for _, high in ends)
 
     @property
