@@ -154,16 +154,8 @@ def _plain_first(confirmed: "Confirmation", name: str, arm: Arm) -> str:
 def _part(confirmed: "Confirmation", claim: Claim) -> str:
     """`on mixed pairs 74.0 %, +1.9 points (-0.5 to +4.3)`."""
     reached = percent(confirmed.accuracy(claim.arm, claim.metric).mean)
-    return f"on {claim.metric.words} {reached}, {gain_words(claim)}"
-
-
-def gain_words(claim: Claim) -> str:
-    """`+1.9 points (-0.5 to +4.3)`; with opposite signs both differences, and the interval over both."""
-    interval = difference_interval(claim.interval)
-    if not claim.opposite:
-        return f"{points(claim.difference.mean)} points ({interval})"
-    ablation, plain = (points(difference.mean) for difference in claim.shown)
-    return f"{ablation} points to plain at its settings and {plain} to the best plain ({interval})"
+    gain = f"{points(claim.difference.mean)} points ({difference_interval(claim.interval)})"
+    return f"on {claim.metric.words} {reached}, {gain}"
 
 
 def _arm_line(confirmed: "Confirmation", arm: Arm) -> str:
@@ -279,8 +271,7 @@ def _power(confirmed: "Confirmation") -> Iterator[str]:
     text = f"A true difference of {100 * seen:.1f} points would have been found in 80 % of such studies"
     claim = max(open_claims, key=lambda c: c.detectable())
     more = 2 * max(c.difference.seeds for c in open_claims)
-    narrower = claim.difference.quantile(
-        claim.judged.level if claim.judged else 0.05
-    ) * claim.difference.error_at(more)
+    level = claim.judged.level if claim.judged else 0.05
+    narrower = max(d.quantile(level) * d.error_at(more) for d in claim.shown)
     interval = f"the interval of {claim.arm.name} on {claim.metric.words}"
     yield f"{text}. With {more} seeds {interval} would be ± {100 * narrower:.1f}."

@@ -50,9 +50,9 @@ def sight(spec: StudySpec, groups: int, earlier: Findings | None = None) -> Sigh
 
 
 def _spread(earlier: Findings | None) -> tuple[Estimate, str] | None:
-    """The widest deciding difference of an earlier run."""
+    """The widest difference of an earlier run."""
     confirmed = earlier.confirmation if earlier else None
-    known = [c.difference for c in confirmed.claims if c.judged] if confirmed else []
+    known = [d for c in confirmed.claims if c.judged for d in c.shown] if confirmed else []
     if not known or earlier is None:
         return None
     return max(known, key=lambda d: d.error_at(5)), f"with the spread of {earlier.meta.name}"

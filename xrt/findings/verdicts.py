@@ -48,14 +48,16 @@ class Claim:
 
     @property
     def difference(self) -> Estimate:
-        """The deciding difference: the less certain of the two."""
+        """The deciding difference: the less certain of the two, or the lower one if their signs differ."""
+        if self.opposite:
+            # "Better" needs both. A reader who sees the best plain above a method should read a loss.
+            return min(self.shown, key=lambda d: d.mean)
         return max(self.shown, key=lambda d: (d.p, -abs(d.mean)), default=Estimate(NAN))
 
     @property
     def opposite(self) -> bool:
         """Whether the two differences have opposite signs."""
-        means = [d.mean for d in self.shown]
-        return bool(means) and min(means) < 0 < max(means)
+        return _opposite(self.shown)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -172,8 +174,13 @@ def _look(own: Trained, other: Trained | None, metric: Metric, seeds: int) -> Es
     return found if found.known else None
 
 
+def _opposite(differences: Sequence[Estimate]) -> bool:
+    means = [d.mean for d in differences]
+    return bool(means) and min(means) < 0 < max(means)
+
+
 def _larger(differences: Sequence[Estimate]) -> float:
     """The p value of the intersection-union test; 1 if the differences have opposite signs."""
-    if min(d.mean for d in differences) < 0 < max(d.mean for d in differences):
+    if _opposite(differences):
         return 1.0
     return max((d.p for d in differences), default=math.nan)

@@ -114,10 +114,11 @@ def _confirmed(found: Findings, confirmed: Confirmation) -> Iterator[Block]:
         yield Paragraph(
             "Mean ± standard deviation between seeds. A gain is the less certain of two differences: to the ablation "
             "(plain fine-tuning at the same encoder, learning rate and training settings) and to the best plain "
-            "configuration; better needs both. If their signs differ, the interval covers both. Intervals and p treat "
-            "seeds and groups of examples as random draws (two-way random model, paired over both). They are "
-            "corrected for all comparisons and looks, so an interval excludes 0 exactly where the verdict is reliable. "
-            f"A constant prediction reaches {confirmed.constants}. Bold: what the search chose on dev."
+            "configuration; better needs both. If their signs differ, it is the lower one, and the interval "
+            "covers both. Intervals and p treat seeds and groups of examples as random draws (two-way random model, "
+            "paired over both). They are corrected for all comparisons and looks, so an interval excludes 0 exactly "
+            f"where the verdict is reliable. A constant prediction reaches {confirmed.constants}. Bold: what the "
+            "search chose on dev."
         )
     if (voted := voted_rows(found)) and (votes := found.spec.evaluation):
         yield Heading("Votes under noise")
