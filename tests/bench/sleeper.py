@@ -26,7 +26,7 @@ def sleeping(config: dict[str, Any]) -> None:
     """A trial that trains nothing and reports as much as a real one."""
     together()
     value = int(config["id"]) / 1e4
-    tune.report({MESSAGE: json.dumps({"node": str(os.getpid())})})
+    tune.report({MESSAGE: json.dumps({"node": str(os.getpid()), "device": "CPU"})})
     for rung in range(RUNGS):
         time.sleep(SLEEP)
         metrics = {f"dev/pair/x{i}-y": value for i in range(METRICS - 1)} | {"dev/mean/mixed": value}

@@ -297,7 +297,7 @@ def handle(book: Book, id: str, what: dict[str, Any]) -> bool:
     if "pace" in what:
         return book.moved(id, Pace(**what["pace"]))
     if "node" in what:
-        return book.started(id, what["node"], what.get("device"))
+        return book.started(id, what["node"], what["device"])
     return book.reported(id, Rung(**what)) if "rung" in what else book.saved(id, what["step"])
 
 
